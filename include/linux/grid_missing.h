@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The API of grid_missing.ko for device-mapper targets.
+ *
+ * A target creates a tracker for its mapped device (or finds the one that an
+ * earlier table of that device made), binds its operations to it while it is
+ * the live table, and tells it of missing blocks, readers and checkpoints.
+ * The tracker calls back on every transition and for what ioctls ask.
+ *
+ * Lock order: bind lock (a sleeping lock inside the tracker, held around
+ * struct grid_missing_ops calls made for an ioctl) -> tracker lock (spinlock,
+ * interrupts off) -> what the target's change() takes.
+ */
+#ifndef _LINUX_GRID_MISSING_H
+#define _LINUX_GRID_MISSING_H
+
+#include <linux/types.h>
+#include <uapi/linux/grid_missing.h>
+
+struct grid_missing;
+
+/**
+ * struct grid_missing_limits - capacity of a tracker
+ * @blocks_max: most single faults, at least 1
+ * @tables_max: most tables at a time
+ * @table_values_max: most values a table
+ */
+struct grid_missing_limits {
+	u32 blocks_max;
+	u32 tables_max;
+	u32 table_values_max;
+};
+
+/**
+ * struct grid_missing_geometry - the grid of a dm device
+ * @blocks: number of blocks
+ * @block_size: bytes a block, power of two, 4 KiB to 1 MiB
+ * @checksum: name of the hash, empty for none
+ */
+struct grid_missing_geometry {
+	u64 blocks;
+	u32 block_size;
+	char checksum[64];
+};
+
+/**
+ * struct grid_missing_item - one block of a repair, in kernel memory
+ * @address: the block
+ * @sum: stated checksum
+ * @has_sum: false: no checksum was stated
+ * @is_index: @values is a list, possibly empty
+ * @data: one block, from kvmalloc(), vmalloc() or pages
+ * @values: an index's values
+ * @values_count: how many
+ * @result: out: 0 or a negative errno; preset to 0; items whose result is set
+ *	already are to be left alone
+ */
+struct grid_missing_item {
+	u64 address;
+	struct grid_missing_checksum sum;
+	bool has_sum;
+	bool is_index;
+	void *data;
+	const struct grid_missing_value *values;
+	u32 values_count;
+	int result;
+};
+
+/**
+ * struct grid_missing_ops - what a live target does for its tracker
+ * @change: a fault changed its state (@from and @to are enum
+ *	grid_missing_state, GONE for none) or became unavailable or worth
+ *	retrying (@from == @to).  Tracker lock held, interrupts off: must not
+ *	sleep nor call the tracker, but for the __grid_missing_*() calls.
+ * @helpers: the number of attached files that can repair is now @n; may sleep.
+ * @repair: verify, commence, write, flush once, complete; sets each item's
+ *	result.  May sleep, bounded by the lower device.  Returns 0, or
+ *	-EAGAIN while suspended (nothing was done then).
+ * @take: close the open generation of releases; its id in *@id.  -EBUSY.
+ * @durable: the barrier for @id; returns when it is done; interruptible.
+ * @ready: ends start:held.  -EINVAL when not held.
+ * @enqueue_ok: may @address be enqueued: 0, -ERANGE, -EBUSY (its discard is not
+ *	through).  Tracker lock held, interrupts off.
+ * @status: add what the target knows to @st (parked, oldest_waiting_ms,
+ *	timeouts, released, discarding, lost_full, detected, flags).
+ */
+struct grid_missing_ops {
+	void (*change)(void *priv, u64 address, u8 from, u8 to, u8 why);
+	void (*helpers)(void *priv, u32 n);
+	int (*repair)(void *priv, struct grid_missing_item *items, u32 n);
+	int (*take)(void *priv, u64 *id);
+	int (*durable)(void *priv, u64 id);
+	int (*ready)(void *priv);
+	int (*enqueue_ok)(void *priv, u64 address);
+	void (*status)(void *priv, struct grid_missing_status *st);
+};
+
+/*
+ * Life.  create: a tracker for the device @major:@minor called @name, holding
+ * one reference; ERR_PTR(-EINVAL, -ENOMEM, -EEXIST when that device has one
+ * already).  find: the device's tracker, referenced, or NULL.  put: drops a
+ * reference; the last one frees it.  remove: the device is gone: the tracker
+ * can no longer be found, attached files get ENODEV and EPOLLHUP, and parked
+ * calls return; the reference stays the caller's.  May sleep.
+ */
+struct grid_missing *
+grid_missing_create(unsigned int major, unsigned int minor, const char *name,
+		    const struct grid_missing_limits *limits,
+		    const struct grid_missing_geometry *geometry);
+struct grid_missing *grid_missing_find(unsigned int major, unsigned int minor);
+void grid_missing_put(struct grid_missing *gm);
+void grid_missing_remove(struct grid_missing *gm);
+u64 grid_missing_bytes(const struct grid_missing_limits *limits);
+u64 grid_missing_id(const struct grid_missing *gm);
+const struct grid_missing_limits *
+grid_missing_limits(const struct grid_missing *gm);
+
+/*
+ * bind: @ops act for the tracker from now on; replaces an earlier binding and
+ * waits until no call of that is running.  unbind: if @priv is still the one
+ * bound.  While unbound or suspended, ioctls that need the target answer
+ * EAGAIN and poll reports nothing.  May sleep.
+ */
+void grid_missing_bind(struct grid_missing *gm,
+		       const struct grid_missing_ops *ops, void *priv);
+void grid_missing_unbind(struct grid_missing *gm, void *priv);
+/* From now on (or no longer) EAGAIN; waits until no repair is running. */
+void grid_missing_suspend(struct grid_missing *gm, bool suspended);
+
+/* Attached files that can repair. */
+u32 grid_missing_helpers(struct grid_missing *gm);
+
+/* The tracker's lock, for the __ calls. */
+void grid_missing_lock(struct grid_missing *gm, unsigned long *flags);
+void grid_missing_unlock(struct grid_missing *gm, unsigned long flags);
+void grid_missing_assert_held(struct grid_missing *gm);
+
+/*
+ * Lock held.  find: state of the fault at @address (GONE: none), *@flags are
+ * its GRID_MISSING_F_*.  enqueue: of a block without a checksum, found by a
+ * read error; GRID_MISSING_DUPLICATE, -ENOSPC, -EBUSY.  supersede: -ENOENT,
+ * -EBUSY while writing or aborting.
+ */
+u8 __grid_missing_find(struct grid_missing *gm, u64 address, u32 *flags);
+int __grid_missing_detected(struct grid_missing *gm, u64 address);
+int __grid_missing_supersede(struct grid_missing *gm, u64 address);
+int __grid_missing_readers(struct grid_missing *gm, u64 address, bool readers);
+int __grid_missing_wanted(struct grid_missing *gm, u64 address);
+int __grid_missing_timed_out(struct grid_missing *gm, u64 address);
+
+/*
+ * Lock not held, never sleep.  What a dmsetup message does.  @sum NULL: none.
+ * enqueue goes through ops->enqueue_ok like the ioctl.
+ */
+int grid_missing_enqueue(struct grid_missing *gm, u64 address,
+			 const struct grid_missing_checksum *sum);
+int grid_missing_cancel(struct grid_missing *gm, u64 address);
+
+/*
+ * Repair, from within ops->repair.  commence: -ENOENT, -ESTALE, -EBUSY,
+ * -EAGAIN; *@unverified: the fault had no checksum of its own.  complete: 0,
+ * -ECANCELED (freed meanwhile, gone), else the list was bad and the fault is
+ * still writing: call failed.  failed: the write (or its list) failed; with
+ * @retry_now it waits again without back-off.
+ */
+int grid_missing_commence(struct grid_missing *gm,
+			  const struct grid_missing_item *item,
+			  bool *unverified);
+int grid_missing_complete(struct grid_missing *gm,
+			  const struct grid_missing_item *item,
+			  bool unverified);
+int grid_missing_failed(struct grid_missing *gm,
+			const struct grid_missing_item *item, bool retry_now);
+/* Data that did not match: counts and tells. */
+void grid_missing_verify_failed(struct grid_missing *gm, u64 address);
+
+/**
+ * struct grid_missing_set - a set of block addresses
+ * @count: number of members
+ * @test: is @address a member
+ * @next: smallest member >= @from; *@found false when there is none
+ */
+struct grid_missing_set {
+	u64 count;
+	bool (*test)(const struct grid_missing_set *set, u64 address);
+	u64 (*next)(const struct grid_missing_set *set, u64 from, bool *found);
+};
+
+/*
+ * Checkpoint; commence and cancel_all may sleep.  complete: true once nothing
+ * is aborting, and closes it.  aborting: faults aborting now (lock not held).
+ * cancel_all: starts; what is writing becomes aborting.
+ */
+int grid_missing_checkpoint_commence(struct grid_missing *gm,
+				     const struct grid_missing_set *set);
+bool grid_missing_checkpoint_complete(struct grid_missing *gm);
+int grid_missing_cancel_all(struct grid_missing *gm);
+u64 grid_missing_count(struct grid_missing *gm);
+
+/* Counters and capacity, without what ops->status adds. */
+void grid_missing_get_status(struct grid_missing *gm,
+			     struct grid_missing_status *st);
+
+#endif /* _LINUX_GRID_MISSING_H */

@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * grid_missing: the missing blocks of a grid, and their repair.
+ *
+ * This header is the only ABI between /dev/grid_missing and userspace.  It
+ * compiles alone, as C and as C++, and means the same to a 32-bit program on
+ * a 64-bit kernel.
+ */
+#ifndef _UAPI_LINUX_GRID_MISSING_H
+#define _UAPI_LINUX_GRID_MISSING_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: Model
+ *
+ * A *tracker* knows which blocks of one grid are missing.  Every entry is a
+ * *fault*: an address, the checksum that identifies the right content (or
+ * none), a state and a cause.  A fault is waiting, then writing, then gone; a
+ * failed write brings it back to waiting, and a checkpoint that frees the
+ * block while its write is under way makes it aborting, then gone.
+ *
+ * A tracker belongs to a device-mapper device of target ``grid`` and is
+ * attached to, or it is private to the file that created it and lives as long
+ * as that file.  An id is never used again.
+ *
+ * DOC: Ownership
+ *
+ * On a dm device data comes only through GRID_MISSING_REPAIR, which commences,
+ * writes and completes in one call; whatever is under way belongs to the
+ * kernel and ends by itself.  On a private tracker what a file is writing
+ * belongs to the open file description that commenced it (dup, fork and
+ * SCM_RIGHTS share it); its last close brings it back to waiting.
+ *
+ * DOC: Sizes and vectors
+ *
+ * Every argument starts with __u32 size, the caller's sizeof, and __u32 flags.
+ * A shorter, older struct is accepted down to the size of the first version,
+ * missing fields count as zero; a longer, newer one is accepted when what the
+ * kernel doesn't know is zero, otherwise E2BIG.  Reserved fields must be zero.
+ * A vector states the size of its elements (elem_size), which grows by the
+ * same rules, and holds at most GRID_MISSING_VECTOR_MAX elements.  Every
+ * element has its own result; the call returns 0 and sets done when anything
+ * was done, else the errno.  Elements are handled in order, those from done on
+ * were not looked at.
+ *
+ * DOC: Errors
+ *
+ * ======== ==============================================================
+ * EACCES   the file was opened read-only and the call changes something
+ * EPERM    opened for writing without CAP_SYS_ADMIN
+ * ENOTTY   unknown command
+ * EINVAL   unknown flag, non-zero reserved field, impossible value, a
+ *          struct too short, wrong state for the call
+ * E2BIG    unknown non-zero bytes at the end of a struct, too many elements,
+ *          or more values than a table may have
+ * EFAULT   a pointer that cannot be read or written
+ * ENXIO    the file is attached to nothing yet
+ * ENODEV   the device of this file is gone, or there is no such device or
+ *          tracker
+ * EBUSY    the file is attached already; the block is being written, or is
+ *          aborting, or its discard is not through; a checkpoint, a sync jump
+ *          or an earlier cancel is still open
+ * EAGAIN   the device is suspended, or too much is under way: try again
+ * ENOENT   no fault at this address, no such table or checkpoint id
+ * ESTALE   there is a fault at this address, with another checksum
+ * EEXIST   a value belongs to another active table, or is twice in the list
+ * ENOSPC   the tracker is full: blocks_max or tables_max
+ * EBADMSG  the data does not match the checksum; nothing was written
+ * ERANGE   the address lies beyond the end of the device
+ * EOPNOTSUPP  not on this kind of tracker (commence and complete on a dm
+ *          device, repair on a private tracker)
+ * EIO      the lower device failed the write; the fault waits again
+ * ECANCELED the block was freed or cancelled while it was being written
+ * ENOMEM   out of memory; nothing was done
+ * EINTR    a signal came before anything was done
+ * ======== ==============================================================
+ */
+
+#define GRID_MISSING_DEVICE "/dev/grid_missing"
+#define GRID_MISSING_VECTOR_MAX 4096
+#define GRID_MISSING_NAME_MAX 128
+
+/**
+ * struct grid_missing_checksum - what identifies a block's right content
+ * @bytes: the first 16 bytes of the device's hash, zero-padded when shorter
+ *
+ * Any value is valid, all-zero too; "none" is a flag beside it.
+ */
+struct grid_missing_checksum {
+	__u8 bytes[16];
+};
+
+/** enum grid_missing_state - the state of a fault */
+enum grid_missing_state {
+	GRID_MISSING_STATE_GONE = 0, /* not a fault (only in events) */
+	GRID_MISSING_STATE_WAITING = 1, /* waits for its repair */
+	GRID_MISSING_STATE_WRITING = 2, /* its data is being written */
+	GRID_MISSING_STATE_ABORTING = 3, /* freed or cancelled while being written */
+};
+
+/** enum grid_missing_cause - why a block was enqueued */
+enum grid_missing_cause {
+	GRID_MISSING_CAUSE_BLOCK = 0, /* one block */
+	GRID_MISSING_CAUSE_TABLE_INDEX = 1, /* the index block of a table */
+	GRID_MISSING_CAUSE_TABLE_VALUE = 2, /* a value block of a table */
+};
+
+/** enum grid_missing_reason - why a fault changed its state (events, traces) */
+enum grid_missing_reason {
+	GRID_MISSING_WHY_ENQUEUED = 1, /* by an enqueue */
+	GRID_MISSING_WHY_DETECTED = 2, /* by a read error of the lower device */
+	GRID_MISSING_WHY_PROMOTED = 3, /* a single fault became a table's member */
+	GRID_MISSING_WHY_COMMENCED = 4, /* its repair is being written */
+	GRID_MISSING_WHY_REPAIRED = 5, /* written and verified */
+	GRID_MISSING_WHY_WRITE_FAILED = 6, /* the lower device failed the write */
+	GRID_MISSING_WHY_VERIFY_FAILED = 7, /* data did not match the checksum */
+	GRID_MISSING_WHY_SUPERSEDED = 8, /* a full write made it good */
+	GRID_MISSING_WHY_FREED = 9, /* freed by a checkpoint */
+	GRID_MISSING_WHY_CANCELLED = 10, /* dropped by cancel, or its table was */
+	GRID_MISSING_WHY_REVERTED = 11, /* its writer went away */
+	GRID_MISSING_WHY_TIMED_OUT = 12, /* a reader waited in vain */
+	GRID_MISSING_WHY_UNAVAILABLE = 13, /* no source has it */
+	GRID_MISSING_WHY_RETRIED = 14, /* worth trying again */
+	GRID_MISSING_WHY_WANTED = 15, /* a reader waits, or read-ahead met it */
+	GRID_MISSING_WHY_JUMPED = 16, /* dropped or merged by a sync jump */
+};
+
+/* Flags of a block: in elements of vectors and in listings. */
+#define GRID_MISSING_F_NO_CHECKSUM (1U << 0) /* checksum is unknown */
+#define GRID_MISSING_F_TABLE (1U << 1) /* enqueue: address is a table's index */
+#define GRID_MISSING_F_FAILED (1U << 2) /* complete: the write failed */
+#define GRID_MISSING_F_READERS (1U << 3) /* out: readers are parked on it */
+#define GRID_MISSING_F_WANTED (1U << 4) /* out: read-ahead wants it */
+#define GRID_MISSING_F_UNAVAILABLE (1U << 5) /* out: fails its readers at once */
+#define GRID_MISSING_F_ASIDE (1U << 6) /* out: set aside by a sync jump */
+
+/**
+ * struct grid_missing_query - GRID_MISSING_QUERY: what this kernel can do
+ * @size: sizeof(struct grid_missing_query)
+ * @flags: 0
+ * @features: out: GRID_MISSING_FEATURE_*
+ * @vector_max: out: most elements of a vector
+ * @slice_max: out: bytes that one repair copies before it writes them
+ */
+struct grid_missing_query {
+	__u32 size;
+	__u32 flags;
+	__u64 features;
+	__u32 vector_max;
+	__u32 slice_max;
+};
+
+#define GRID_MISSING_FEATURE_PRIVATE (1ULL << 0) /* GRID_MISSING_CREATE */
+#define GRID_MISSING_FEATURE_SYNC_JUMP (1ULL << 1) /* GRID_MISSING_SYNC_JUMP */
+#define GRID_MISSING_FEATURE_EVENTS (1ULL << 2) /* read() and EPOLLPRI */
+
+/**
+ * struct grid_missing_attach - GRID_MISSING_ATTACH: use a dm device's tracker
+ * @size: sizeof(struct grid_missing_attach)
+ * @flags: 0
+ * @id: in: the tracker's id, or 0 to look up by device number; out: its id
+ * @major: in: major number of the dm device (ignored when @id is not 0); out
+ * @minor: in: minor number; out
+ * @min_age_ms: this file's minimum age: a fault handed out less than that ago
+ *	is not handed out again, nor does poll report it
+ * @block_size: out: bytes a block
+ * @blocks: out: number of blocks
+ * @checksum: out: name of the device's hash, empty when it has none
+ */
+struct grid_missing_attach {
+	__u32 size;
+	__u32 flags;
+	__u64 id;
+	__u32 major;
+	__u32 minor;
+	__u32 min_age_ms;
+	__u32 block_size;
+	__u64 blocks;
+	char checksum[64];
+};
+
+/**
+ * struct grid_missing_create - GRID_MISSING_CREATE: a private tracker
+ * @size: sizeof(struct grid_missing_create)
+ * @flags: 0
+ * @id: out: its id
+ * @blocks_max: most single faults, at least 1
+ * @tables_max: most tables at a time, may be 0
+ * @table_values_max: most values of a table, at least 1
+ * @min_age_ms: as in struct grid_missing_attach
+ * @revert_age_ms: a fault writing for longer may be reverted by another file;
+ *	0 for never
+ * @reserved: 0
+ */
+struct grid_missing_create {
+	__u32 size;
+	__u32 flags;
+	__u64 id;
+	__u32 blocks_max;
+	__u32 tables_max;
+	__u32 table_values_max;
+	__u32 min_age_ms;
+	__u32 revert_age_ms;
+	__u32 reserved;
+};
+
+/**
+ * struct grid_missing_vector - the argument of every call on many blocks
+ * @size: sizeof(struct grid_missing_vector)
+ * @flags: call flags, see each call
+ * @elem_size: sizeof one element
+ * @count: number of elements (for GRID_MISSING_BATCH and listings: room)
+ * @done: out: elements that were handled
+ * @arg: GRID_MISSING_BATCH: minimum age in ms with
+ *	GRID_MISSING_BATCH_MIN_AGE; else 0
+ * @cursor: listings: in: 0 to begin, out: where to go on, ~0 at the end; else 0
+ * @elems: the elements' address
+ */
+struct grid_missing_vector {
+	__u32 size;
+	__u32 flags;
+	__u32 elem_size;
+	__u32 count;
+	__u32 done;
+	__u32 arg;
+	__u64 cursor;
+	__u64 elems;
+};
+
+/* GRID_MISSING_BATCH: @arg becomes this file's minimum age. */
+#define GRID_MISSING_BATCH_MIN_AGE (1U << 0)
+/* GRID_MISSING_CANCEL: every fault and table instead of those listed. */
+#define GRID_MISSING_CANCEL_ALL (1U << 0)
+/*
+ * GRID_MISSING_CANCEL: what this file was writing waits again; nothing is
+ * lost.  With GRID_MISSING_CANCEL_ALL, also what others have been writing for
+ * longer than revert_age_ms.
+ */
+#define GRID_MISSING_CANCEL_REVERT (1U << 1)
+/*
+ * GRID_MISSING_CANCEL: return at once though writes of cancelled faults are
+ * still under way (the default on a dm device is to wait for them).
+ */
+#define GRID_MISSING_CANCEL_NOWAIT (1U << 2)
+
+/**
+ * struct grid_missing_block - element of ENQUEUE, COMMENCE, UNAVAILABLE, RETRY
+ *	and CANCEL
+ * @address: the block
+ * @checksum: its checksum, zero with GRID_MISSING_F_NO_CHECKSUM
+ * @flags: GRID_MISSING_F_NO_CHECKSUM, GRID_MISSING_F_TABLE
+ * @result: out: 0, GRID_MISSING_DUPLICATE (enqueue only), or a negative errno
+ *
+ * CANCEL, UNAVAILABLE and RETRY ignore the checksum and accept no flags.
+ */
+struct grid_missing_block {
+	__u64 address;
+	struct grid_missing_checksum checksum;
+	__u32 flags;
+	__s32 result;
+};
+
+/* ENQUEUE: the block or table was tracked already. */
+#define GRID_MISSING_DUPLICATE 1
+
+/**
+ * struct grid_missing_value - one value block of a table
+ * @address: the block
+ * @checksum: its checksum
+ */
+struct grid_missing_value {
+	__u64 address;
+	struct grid_missing_checksum checksum;
+};
+
+/**
+ * struct grid_missing_repair - element of REPAIR and COMPLETE
+ * @address: the block
+ * @checksum: its checksum; for a fault without one, what the repairer states
+ * @flags: GRID_MISSING_F_NO_CHECKSUM (only where neither the fault nor the
+ *	device has one), GRID_MISSING_F_FAILED (COMPLETE only)
+ * @result: out: 0 or a negative errno
+ * @data: REPAIR: address of one block of data; COMPLETE: 0
+ * @values: an index block's values: address of struct grid_missing_value[]
+ * @values_count: how many; 0 for every other block
+ * @value_size: sizeof(struct grid_missing_value) when @values_count is not 0
+ * @reserved: 0
+ */
+struct grid_missing_repair {
+	__u64 address;
+	struct grid_missing_checksum checksum;
+	__u32 flags;
+	__s32 result;
+	__u64 data;
+	__u64 values;
+	__u32 values_count;
+	__u32 value_size;
+	__u64 reserved;
+};
+
+/**
+ * struct grid_missing_fault - element of BATCH and LIST_FAULTS
+ * @address: the block
+ * @checksum: its checksum
+ * @flags: GRID_MISSING_F_*
+ * @state: enum grid_missing_state
+ * @cause: enum grid_missing_cause
+ * @failures: failed writes in a row, at most 255
+ * @reserved0: 0
+ * @table: address of the table's index block, for a table's members
+ * @value_index: position in the table, for GRID_MISSING_CAUSE_TABLE_VALUE
+ * @reserved1: 0
+ * @reserved2: 0
+ */
+struct grid_missing_fault {
+	__u64 address;
+	struct grid_missing_checksum checksum;
+	__u32 flags;
+	__u8 state;
+	__u8 cause;
+	__u8 failures;
+	__u8 reserved0;
+	__u64 table;
+	__u32 value_index;
+	__u32 reserved1;
+	__u64 reserved2;
+};
+
+/** enum grid_missing_table_state - where a table stands */
+enum grid_missing_table_state {
+	GRID_MISSING_TABLE_INDEXING = 1, /* its index is not written yet */
+	GRID_MISSING_TABLE_FILLING = 2, /* its values are being repaired */
+	GRID_MISSING_TABLE_DONE = 3, /* all of it is there; reclaimable */
+	GRID_MISSING_TABLE_CANCELLED = 4, /* cancelled; reclaimable */
+};
+
+/**
+ * struct grid_missing_table - element of LIST_TABLES
+ * @address: of its index block
+ * @checksum: of its index block
+ * @state: enum grid_missing_table_state
+ * @values: number of values, 0 while the index is not written
+ * @values_gone: how many of them are repaired, superseded or freed
+ * @flags: GRID_MISSING_F_ASIDE
+ * @reserved: 0
+ */
+struct grid_missing_table {
+	__u64 address;
+	struct grid_missing_checksum checksum;
+	__u32 state;
+	__u32 values;
+	__u32 values_gone;
+	__u32 flags;
+	__u64 reserved;
+};
+
+/**
+ * struct grid_missing_tracker - element of LIST_TRACKERS
+ * @id: the tracker
+ * @major: device number, 0:0 for a private tracker
+ * @minor: device number
+ * @block_size: bytes a block, 0 when private
+ * @flags: 0
+ * @blocks: number of blocks, 0 when private
+ * @faults: faults now
+ * @name: of the dm device, or of the creating process
+ */
+struct grid_missing_tracker {
+	__u64 id;
+	__u32 major;
+	__u32 minor;
+	__u32 block_size;
+	__u32 flags;
+	__u64 blocks;
+	__u64 faults;
+	char name[GRID_MISSING_NAME_MAX];
+};
+
+/** enum grid_missing_checkpoint_op - what GRID_MISSING_CHECKPOINT does */
+enum grid_missing_checkpoint_op {
+	/*
+	 * Private tracker: the addresses in elems (__u64 each, count of them)
+	 * are released: they join the open generation.
+	 */
+	GRID_MISSING_CHECKPOINT_RELEASE = 1,
+	/* Close the generation: what is released from now on is the next one's. */
+	GRID_MISSING_CHECKPOINT_TAKE = 2,
+	/*
+	 * Checkpoint id is becoming durable.  dm device: flush, commence, wait
+	 * for aborting writes, free: the barrier, done on return.  Private
+	 * tracker: commence only; then ask with COMPLETE.
+	 */
+	GRID_MISSING_CHECKPOINT_DURABLE = 3,
+	/* Private tracker: pending is 0 once no fault is aborting: it is done. */
+	GRID_MISSING_CHECKPOINT_COMPLETE = 4,
+};
+
+/**
+ * struct grid_missing_checkpoint - GRID_MISSING_CHECKPOINT
+ * @size: sizeof(struct grid_missing_checkpoint)
+ * @flags: 0
+ * @op: enum grid_missing_checkpoint_op
+ * @pending: out: COMPLETE: writes of freed blocks still under way
+ * @id: TAKE: out: the checkpoint's id; DURABLE: in: that id
+ * @elems: RELEASE: address of __u64 addresses[@count]
+ * @count: RELEASE: how many, at most GRID_MISSING_VECTOR_MAX
+ * @elem_size: RELEASE: 8
+ */
+struct grid_missing_checkpoint {
+	__u32 size;
+	__u32 flags;
+	__u32 op;
+	__u32 pending;
+	__u64 id;
+	__u64 elems;
+	__u32 count;
+	__u32 elem_size;
+};
+
+/** enum grid_missing_sync_jump_op - what GRID_MISSING_SYNC_JUMP does */
+enum grid_missing_sync_jump_op {
+	GRID_MISSING_SYNC_JUMP_COMMENCE = 1, /* set the tables aside */
+	GRID_MISSING_SYNC_JUMP_COMPLETE = 2, /* cancel those listed, resume */
+};
+
+/**
+ * struct grid_missing_sync_jump - GRID_MISSING_SYNC_JUMP
+ * @size: sizeof(struct grid_missing_sync_jump)
+ * @flags: 0
+ * @op: enum grid_missing_sync_jump_op
+ * @count: COMPLETE: number of tables to cancel
+ * @elems: COMPLETE: address of __u64 index_addresses[@count]
+ * @elem_size: 8
+ * @reserved: 0
+ */
+struct grid_missing_sync_jump {
+	__u32 size;
+	__u32 flags;
+	__u32 op;
+	__u32 count;
+	__u64 elems;
+	__u32 elem_size;
+	__u32 reserved;
+};
+
+/**
+ * struct grid_missing_simple - argument of calls that need nothing more
+ * @size: sizeof(struct grid_missing_simple)
+ * @flags: 0
+ * @value: out: RECLAIM: slots of done or cancelled tables that were freed
+ */
+struct grid_missing_simple {
+	__u32 size;
+	__u32 flags;
+	__u64 value;
+};
+
+/**
+ * struct grid_missing_status - GRID_MISSING_STATUS
+ * @size: sizeof(struct grid_missing_status)
+ * @flags: out: GRID_MISSING_STATUS_*
+ * @id: the tracker
+ * @waiting: faults in each state
+ * @writing: likewise
+ * @aborting: likewise
+ * @blocks_single: single faults, aborting ones too
+ * @blocks_table: faults of tables, aborting ones too
+ * @tables: tables in use, done and cancelled ones too
+ * @tables_free: tables done or cancelled, not yet reclaimed
+ * @blocks_max: capacity
+ * @tables_max: capacity
+ * @table_values_max: capacity
+ * @helpers: files that can repair and are attached
+ * @parked: bios that wait for a repair
+ * @oldest_waiting_ms: how long the oldest of them has waited
+ * @timeouts: parked bios that ended in a time-out
+ * @unavailable: faults that fail their readers at once
+ * @repaired: faults repaired since creation
+ * @unverified: of those, without a checksum of the fault's own
+ * @superseded: faults a full write made good
+ * @detected: faults found by read errors
+ * @lost_full: read errors that found the table full
+ * @verify_failed: blocks refused because their data was wrong
+ * @write_failed: repairs that the lower device failed
+ * @freed: faults dropped by checkpoints
+ * @cancelled: faults dropped by cancel
+ * @checkpoints: barriers completed
+ * @released: blocks released and not yet freed
+ * @discarding: blocks freed whose discard is not through
+ * @block_size: bytes a block, 0 when private
+ * @reserved: 0
+ * @blocks: number of blocks, 0 when private
+ */
+struct grid_missing_status {
+	__u32 size;
+	__u32 flags;
+	__u64 id;
+	__u64 waiting;
+	__u64 writing;
+	__u64 aborting;
+	__u64 blocks_single;
+	__u64 blocks_table;
+	__u32 tables;
+	__u32 tables_free;
+	__u32 blocks_max;
+	__u32 tables_max;
+	__u32 table_values_max;
+	__u32 helpers;
+	__u64 parked;
+	__u64 oldest_waiting_ms;
+	__u64 timeouts;
+	__u64 unavailable;
+	__u64 repaired;
+	__u64 unverified;
+	__u64 superseded;
+	__u64 detected;
+	__u64 lost_full;
+	__u64 verify_failed;
+	__u64 write_failed;
+	__u64 freed;
+	__u64 cancelled;
+	__u64 checkpoints;
+	__u64 released;
+	__u64 discarding;
+	__u32 block_size;
+	__u32 reserved;
+	__u64 blocks;
+};
+
+#define GRID_MISSING_STATUS_CHECKPOINT (1U << 0) /* a checkpoint is open */
+#define GRID_MISSING_STATUS_SYNC_JUMP (1U << 1) /* a sync jump is open */
+#define GRID_MISSING_STATUS_SUSPENDED (1U << 2) /* the device is suspended */
+#define GRID_MISSING_STATUS_HELD (1U << 3) /* waits for GRID_MISSING_READY */
+#define GRID_MISSING_STATUS_PRIVATE (1U << 4) /* a private tracker */
+
+/**
+ * struct grid_missing_event - what read() returns, whole records only
+ * @size: bytes of this record; step by it
+ * @reason: enum grid_missing_reason
+ * @sequence: counts every event of the tracker, from 1; a gap was lost
+ * @time_ns: CLOCK_BOOTTIME
+ * @address: the block
+ * @who: process id of the caller, 0 for the kernel itself
+ * @state: enum grid_missing_state after it
+ * @lost: not 0: so many events were lost here, the rest of the record is zero
+ */
+struct grid_missing_event {
+	__u32 size;
+	__u32 reason;
+	__u64 sequence;
+	__u64 time_ns;
+	__u64 address;
+	__u32 who;
+	__u32 state;
+	__u64 lost;
+};
+
+/*
+ * The commands.  The argument's size is its first field, so the number alone
+ * names the command.
+ *
+ * ============== ========================= ======= =========================
+ * QUERY          grid_missing_query        read    features
+ * LIST_TRACKERS  vector of ..._tracker     read    all of them, by cursor
+ * ATTACH         grid_missing_attach       read    to a dm device's tracker
+ * CREATE         grid_missing_create       write   a private one
+ * ENQUEUE        vector of ..._block       write   blocks and tables
+ * BATCH          vector of ..._fault       write   what to repair next
+ * REPAIR         vector of ..._repair      write   dm: verify, write, complete
+ * COMMENCE       vector of ..._block       write   private: to writing
+ * COMPLETE       vector of ..._repair      write   private: gone, or failed
+ * MARK_UNAVAILABLE vector of ..._block       write   no source has it
+ * RETRY          vector of ..._block       write   try again; count 0: all
+ * CANCEL         vector of ..._block       write   forget faults
+ * CHECKPOINT     grid_missing_checkpoint   write   release, take, durable
+ * SYNC_JUMP      grid_missing_sync_jump    write   to a newer checkpoint
+ * RECLAIM        grid_missing_simple       write   slots of ended tables
+ * LIST_FAULTS    vector of ..._fault       read    by cursor
+ * LIST_TABLES    vector of ..._table       read    by cursor
+ * STATUS         grid_missing_status       read    counters
+ * READY          grid_missing_simple       write   end of start:held
+ * ============== ========================= ======= =========================
+ */
+#define GRID_MISSING_IOC 0xBD
+
+#define GRID_MISSING_QUERY _IO(GRID_MISSING_IOC, 0x00)
+#define GRID_MISSING_LIST_TRACKERS _IO(GRID_MISSING_IOC, 0x01)
+#define GRID_MISSING_ATTACH _IO(GRID_MISSING_IOC, 0x02)
+#define GRID_MISSING_CREATE _IO(GRID_MISSING_IOC, 0x03)
+#define GRID_MISSING_ENQUEUE _IO(GRID_MISSING_IOC, 0x04)
+#define GRID_MISSING_BATCH _IO(GRID_MISSING_IOC, 0x05)
+#define GRID_MISSING_REPAIR _IO(GRID_MISSING_IOC, 0x06)
+#define GRID_MISSING_COMMENCE _IO(GRID_MISSING_IOC, 0x07)
+#define GRID_MISSING_COMPLETE _IO(GRID_MISSING_IOC, 0x08)
+#define GRID_MISSING_MARK_UNAVAILABLE _IO(GRID_MISSING_IOC, 0x09)
+#define GRID_MISSING_RETRY _IO(GRID_MISSING_IOC, 0x0a)
+#define GRID_MISSING_CANCEL _IO(GRID_MISSING_IOC, 0x0b)
+#define GRID_MISSING_CHECKPOINT _IO(GRID_MISSING_IOC, 0x0c)
+#define GRID_MISSING_SYNC_JUMP _IO(GRID_MISSING_IOC, 0x0d)
+#define GRID_MISSING_RECLAIM _IO(GRID_MISSING_IOC, 0x0e)
+#define GRID_MISSING_LIST_FAULTS _IO(GRID_MISSING_IOC, 0x0f)
+#define GRID_MISSING_LIST_TABLES _IO(GRID_MISSING_IOC, 0x10)
+#define GRID_MISSING_STATUS _IO(GRID_MISSING_IOC, 0x11)
+#define GRID_MISSING_READY _IO(GRID_MISSING_IOC, 0x12)
+
+#endif /* _UAPI_LINUX_GRID_MISSING_H */
