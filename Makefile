@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds, installs and tests grid-missing. `make help` lists the targets.
+#
+# Modules are built by the kernel's own build system against KDIR; their
+# object lists are in Kbuild. Tests build in copies of the tree in the cache
+# (tools/testing/vm/build), never here, and need no kernel headers installed.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+PREFIX ?= /usr/local
+DESTDIR ?=
+INSTALL_MOD_DIR ?= updates
+# For check-vm: a case's name (or several) and the kernel.
+CASE ?=
+KERNEL ?= all
+
+vm := tools/testing/vm
+testing := tools/testing
+depmod_base = $(if $(DESTDIR),-b $(DESTDIR))
+release = $(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
+
+.PHONY: all modules tools install uninstall modules_install tools_install
+.PHONY: check check-build check-kunit check-user check-vm kunit lint demo
+.PHONY: setup clean help kdir
+
+all: modules tools
+
+kdir:
+	@if [ ! -e "$(KDIR)/Makefile" ]; then \
+		echo "make: no kernel headers in $(KDIR)."; \
+		echo "make: Install them (Debian: apt install linux-headers-$$(uname -r))," \
+		     "or name others: make KDIR=/path/to/headers."; \
+		echo "make: The tools alone: make tools. The tests bring their own" \
+		     "headers: make check."; \
+		exit 1; \
+	fi >&2
+
+modules: kdir
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+tools:
+	$(MAKE) -C tools
+
+install: modules_install tools_install
+
+modules_install: modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=$(INSTALL_MOD_DIR) \
+		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
+	@if [ -z "$(DESTDIR)" ]; then depmod $(release); fi
+
+tools_install: tools
+	$(MAKE) -C tools install PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
+
+# The modules of every build that could be meant by KDIR, and the tools.
+uninstall: kdir
+	$(MAKE) -C tools uninstall PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
+	dir=$(DESTDIR)/lib/modules/$(release)/$(INSTALL_MOD_DIR); \
+	rm -f $$dir/grid_missing.ko* $$dir/dm-grid.ko* $$dir/kunit/*_kunit.ko*; \
+	rmdir --ignore-fail-on-non-empty -p $$dir/kunit 2>/dev/null || :
+	@if [ -z "$(DESTDIR)" ]; then depmod $(release); fi
+
+# ---- tests ----
+
+setup:
+	@$(testing)/setup all
+
+check:
+	@$(testing)/check
+
+lint: setup
+	@$(testing)/lint
+
+kunit: setup
+	@$(vm)/run --kernel debug --kunit
+
+check-user: setup
+	@$(testing)/check user
+
+check-vm: setup
+	@$(vm)/run --kernel $(KERNEL) $(if $(CASE),$(CASE:%=--case %),--all)
+
+demo: setup
+	@$(testing)/demo/run
+
+clean:
+	@if [ -e "$(KDIR)/Makefile" ]; then \
+		$(MAKE) -C $(KDIR) M=$(CURDIR) clean; \
+	else \
+		find kmod kunit . -maxdepth 1 \( -name '*.o' -o -name '*.ko' -o \
+			-name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' -o \
+			-name modules.order -o -name Module.symvers \) -delete; \
+	fi
+	@if [ -f tools/Makefile ]; then $(MAKE) -C tools clean; fi
+
+help:
+	@echo 'Build:'
+	@echo '  all              modules and tools (default)'
+	@echo '  modules          grid_missing.ko and dm-grid.ko, for KDIR'
+	@echo '  tools            gridctl and gridrepaird'
+	@echo '  install          both; uninstall removes them'
+	@echo '  clean            remove what make left in this tree'
+	@echo
+	@echo 'Test (root; installs Debian packages, caches in GRID_CACHE):'
+	@echo '  check            everything below; last line "N passed, N failed"'
+	@echo '  lint             warnings, sparse, style'
+	@echo '  kunit            KUnit suites in the debug kernel'
+	@echo '  check-user       userspace tests'
+	@echo '  check-vm         cases in virtual machines'
+	@echo '  demo             the whole system at work, in a virtual machine'
+	@echo
+	@echo 'Variables:'
+	@echo '  KDIR             kernel headers [$(KDIR)]'
+	@echo '  DESTDIR, PREFIX  where install puts things [$(PREFIX)]'
+	@echo '  CASE, KERNEL     for check-vm: case names, 6.1|6.12|debug|all'
+	@echo '  GRID_CACHE       [/var/cache/grid-missing]'

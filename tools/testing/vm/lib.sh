@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What cases use. A case is a bash script that runs with -eEu and pipefail
+# after this file: a command that fails, fails the case and is named with its
+# line. What a case takes is put on a stack (defer) and given back in reverse
+# order when it ends, however it ends; what is left then fails the case.
+#
+# Functions that make something return its name in REPLY.
+
+set -eEuo pipefail
+shopt -s inherit_errexit
+
+grid_deferred=()
+
+log() { echo "# $*"; }
+
+fail()
+{
+	trap - ERR
+	echo "$*" > /run/grid/reason
+	echo "FAIL: $*"
+	exit 1
+}
+
+# The case doesn't apply here; say why.
+skip()
+{
+	echo "$*" > /run/grid/reason
+	exit 4
+}
+
+on_error()
+{
+	local status=$?
+	[ -s /run/grid/reason ] ||
+		echo "${BASH_SOURCE[1]##*/}:$1: status $status: $2" > /run/grid/reason
+	echo "FAIL: ${BASH_SOURCE[1]##*/}:$1: status $status: $2"
+}
+
+# defer COMMAND ARGS...: run it when the case ends.
+defer() { grid_deferred+=("$(printf '%q ' "$@")"); }
+
+cleanup()
+{
+	local status=$? i
+	trap - ERR EXIT
+	set +e
+	for ((i = ${#grid_deferred[@]} - 1; i >= 0; i--)); do
+		if ! eval "${grid_deferred[i]}"; then
+			echo "cleanup failed: ${grid_deferred[i]}"
+			if [ $status = 0 ]; then
+				echo "cleanup failed: ${grid_deferred[i]}" > /run/grid/reason
+				status=1
+			fi
+		fi
+	done
+	exit $status
+}
+
+trap 'on_error $LINENO "$BASH_COMMAND"' ERR
+trap cleanup EXIT
+trap 'exit 143' TERM
+
+# assert_eq GOT WANTED [WHAT]
+assert_eq()
+{
+	[ "$1" = "$2" ] || fail "${3:-values differ}: got '$1', wanted '$2'"
+}
+
+assert_ne()
+{
+	[ "$1" != "$2" ] || fail "${3:-values are equal}: '$1'"
+}
+
+# assert_match GOT REGEX [WHAT]
+assert_match()
+{
+	[[ $1 =~ $2 ]] || fail "${3:-no match}: got '$1', wanted /$2/"
+}
+
+# must_fail COMMAND...: its failure is what we want; REPLY is what it printed.
+must_fail()
+{
+	local status=0
+	REPLY=$("$@" 2>&1) || status=$?
+	[ $status != 0 ] || fail "succeeded, but must not: $*: $REPLY"
+	return 0
+}
+
+# wait_until SECONDS COMMAND...: until it succeeds, but no longer.
+wait_until()
+{
+	local end=$((SECONDS + $1)) limit=$1
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || fail "not so within $limit s: $*"
+		sleep 0.05
+	done
+}
+
+# The kernel's log since the case began.
+case_dmesg()
+{
+	dmesg -r | awk '/grid-vm: start /{ text = "" } { text = text $0 "\n" }
+			END { printf "%s", text }'
+}
+
+# ---- modules ----
+
+# Load the project's modules; both, or those named. The guest unloads them
+# after the case, which must work.
+load_modules()
+{
+	local m
+	for m in "${@:-grid_missing dm-grid}"; do
+		# shellcheck disable=SC2086
+		for m in $m; do
+			[ ! -d "/sys/module/${m//-/_}" ] || continue
+			insmod "$GRID_MODULES/$m.ko" || fail "can't load $m.ko"
+		done
+	done
+}
+
+unload_modules()
+{
+	local m
+	for m in dm_grid grid_missing; do
+		[ ! -d /sys/module/$m ] || rmmod $m
+	done
+}
+
+# have_module NAME: the kernel has it, as a module or built in.
+have_module() { modprobe -nq "$1"; }
+
+need_module()
+{
+	local m
+	for m; do
+		have_module "$m" || skip "this kernel has no $m"
+		modprobe "$m"
+	done
+}
+
+# ---- disks ----
+
+# ram_disk MIB: a loop device on a sparse file in memory. Discards punch holes.
+ram_disk()
+{
+	local file
+	modprobe loop
+	file=$(mktemp /tmp/disk.XXXXXX)
+	truncate -s "$1M" "$file"
+	loop_disk "$file"
+	rm "$file"
+}
+
+# loop_disk FILE [LOSETUP-OPTION...]: a loop device on a file.
+loop_disk()
+{
+	local file=$1
+	shift
+	modprobe loop
+	REPLY=$(losetup -f --show "$@" "$file")
+	defer losetup -d "$REPLY"
+}
+
+# null_disk NAME MIB [ATTRIBUTE=VALUE...]: a null_blk with its data in memory;
+# attributes are null_blk's (blocksize, discard, cache_size, queue_mode...).
+null_disk()
+{
+	local dir=/sys/kernel/config/nullb/$1 name=$1 a
+	[ -d /sys/kernel/config/nullb ] || modprobe null_blk nr_devices=0
+	mkdir "$dir"
+	defer rmdir "$dir"
+	echo "$2" > "$dir/size"
+	shift 2
+	for a in memory_backed=1 blocksize=512 "$@"; do
+		echo "${a#*=}" > "$dir/${a%%=*}"
+	done
+	echo 1 > "$dir/power"
+	# Newer kernels name the disk after the directory.
+	REPLY=/dev/$name
+	[ -b "$REPLY" ] || REPLY=/dev/nullb$(cat "$dir/index")
+	[ -b "$REPLY" ] || fail "null_blk made no $REPLY"
+}
+
+sectors() { blockdev --getsz "$1"; }
+
+# ---- device mapper (no udev in the guest) ----
+
+# dm_create NAME TABLE [DMSETUP-OPTION...]: removed at the end of the case.
+dm_create()
+{
+	local name=$1 table=$2
+	shift 2
+	dmsetup create "$name" --noudevsync "$@" --table "$table"
+	defer dm_remove "$name"
+	REPLY=/dev/mapper/$name
+	[ -e "$REPLY" ] || dmsetup mknodes "$name"
+}
+
+# Gone already is fine; no longer than 60 s.
+dm_remove()
+{
+	dmsetup info "$1" > /dev/null 2>&1 || return 0
+	timeout -k 5 60 dmsetup remove --retry "$1"
+}
+
+# dm_get NAME KEY: the value of KEY= in the target's status.
+dm_get()
+{
+	dmsetup status "$1" | tr ' ' '\n' | sed -n "s/^$2=//p"
+}
+
+# mount_at DEVICE DIRECTORY [OPTIONS]: unmounted at the end.
+mount_at()
+{
+	mkdir -p "$2"
+	mount ${3:+-o "$3"} "$1" "$2"
+	defer umount "$2"
+}
+
+drop_caches()
+{
+	sync
+	echo 3 > /proc/sys/vm/drop_caches
+}
