@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/grid_missing: one function for each ioctl.
+ *
+ * Every vector call comes down to vector_call(), which cuts what it gets into
+ * slices that the kernel takes and goes on where the kernel stopped early (a
+ * signal, a full slice of data).  The kernel's rule is that a call answers 0
+ * when anything was done and says how much; the errno is seen only by the call
+ * that did nothing, so going on is what finds the cause.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "gridmissing.h"
+
+int gm_open(struct gm_dev *dev, int flags)
+{
+	memset(dev, 0, sizeof(*dev));
+	dev->fd = open(GRID_MISSING_DEVICE, flags | O_CLOEXEC);
+	return dev->fd < 0 ? -errno : 0;
+}
+
+void gm_close(struct gm_dev *dev)
+{
+	if (dev->fd >= 0)
+		close(dev->fd);
+	dev->fd = -1;
+	dev->id = 0;
+}
+
+static int call(const struct gm_dev *dev, unsigned long request, void *arg)
+{
+	return ioctl(dev->fd, request, arg) < 0 ? -errno : 0;
+}
+
+/* ------------------------------------------------------------------- names */
+
+/* "MAJOR:MINOR", decimal or 0x…; -EINVAL when it isn't that. */
+static int parse_number(const char *name, unsigned int *major,
+			unsigned int *minor)
+{
+	const char *colon = strchr(name, ':');
+	uint64_t ma, mi;
+	char text[32];
+
+	if (!colon || (size_t)(colon - name) >= sizeof(text))
+		return -EINVAL;
+	memcpy(text, name, (size_t)(colon - name));
+	text[colon - name] = 0;
+	if (gm_parse_u64(text, &ma) || gm_parse_u64(colon + 1, &mi) ||
+	    ma > 0xfff || mi > 0xfffff)
+		return -EINVAL;
+	*major = (unsigned int)ma;
+	*minor = (unsigned int)mi;
+	return 0;
+}
+
+/* The first line of a small file, without its newline. */
+static int read_line(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, size - 1);
+	if (n < 0)
+		err = -errno;
+	else
+		text[n] = 0;
+	close(fd);
+	if (!err)
+		text[strcspn(text, "\n")] = 0;
+	return err;
+}
+
+int gm_dm_name(unsigned int major, unsigned int minor, char *name, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/dm/name", major,
+		 minor);
+	return read_line(path, name, size) ? -ENODEV : 0;
+}
+
+/* A dm name, by sysfs: that needs no privilege and no dm ioctl. */
+static int find_dm(const char *name, unsigned int *major, unsigned int *minor)
+{
+	char path[sizeof("/sys/block//dm/name") + NAME_MAX], text[256];
+	struct dirent *entry;
+	int err = -ENODEV;
+	DIR *dir;
+
+	dir = opendir("/sys/block");
+	if (!dir)
+		return -ENODEV;
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "dm-", 3))
+			continue;
+		snprintf(path, sizeof(path), "/sys/block/%s/dm/name",
+			 entry->d_name);
+		if (read_line(path, text, sizeof(text)) || strcmp(text, name))
+			continue;
+		snprintf(path, sizeof(path), "/sys/block/%s/dev",
+			 entry->d_name);
+		err = read_line(path, text, sizeof(text));
+		if (!err)
+			err = parse_number(text, major, minor);
+		break;
+	}
+	closedir(dir);
+	return err;
+}
+
+int gm_resolve(const char *name, unsigned int *major, unsigned int *minor)
+{
+	struct stat st;
+
+	if (!*name)
+		return -ENODEV;
+	if (strchr(name, '/')) {
+		if (stat(name, &st))
+			return errno == ENOENT ? -ENODEV : -errno;
+		if (!S_ISBLK(st.st_mode))
+			return -ENOTBLK;
+		*major = major(st.st_rdev);
+		*minor = minor(st.st_rdev);
+		return 0;
+	}
+	if (!find_dm(name, major, minor))
+		return 0;
+	return parse_number(name, major, minor) ? -ENODEV : 0;
+}
+
+int gm_attach(struct gm_dev *dev, const char *name, uint32_t min_age_ms)
+{
+	struct grid_missing_attach a = {
+		.size = sizeof(a),
+		.min_age_ms = min_age_ms,
+	};
+	uint64_t id;
+	int err;
+
+	if (!strncmp(name, "id:", 3)) {
+		if (gm_parse_u64(name + 3, &id) || !id)
+			return -EINVAL;
+		a.id = id;
+	} else {
+		err = gm_resolve(name, &a.major, &a.minor);
+		if (err)
+			return err;
+	}
+	err = call(dev, GRID_MISSING_ATTACH, &a);
+	if (err)
+		return err;
+	dev->id = a.id;
+	dev->major = a.major;
+	dev->minor = a.minor;
+	dev->block_size = a.block_size;
+	dev->blocks = a.blocks;
+	memcpy(dev->checksum, a.checksum, sizeof(a.checksum));
+	dev->checksum[sizeof(a.checksum)] = 0;
+	return 0;
+}
+
+int gm_create(struct gm_dev *dev, struct grid_missing_create *create)
+{
+	int err;
+
+	create->size = sizeof(*create);
+	err = call(dev, GRID_MISSING_CREATE, create);
+	if (!err)
+		dev->id = create->id;
+	return err;
+}
+
+int gm_query(struct gm_dev *dev, struct grid_missing_query *query)
+{
+	memset(query, 0, sizeof(*query));
+	query->size = sizeof(*query);
+	return call(dev, GRID_MISSING_QUERY, query);
+}
+
+int gm_status(struct gm_dev *dev, struct grid_missing_status *status)
+{
+	memset(status, 0, sizeof(*status));
+	status->size = sizeof(*status);
+	return call(dev, GRID_MISSING_STATUS, status);
+}
+
+/* ----------------------------------------------------------------- vectors */
+
+static int vector_call(struct gm_dev *dev, unsigned long request, void *elems,
+		       size_t elem_size, size_t count, uint32_t flags,
+		       size_t *done)
+{
+	struct grid_missing_vector v;
+	size_t n, at = 0;
+	int err = 0;
+
+	while (at < count) {
+		n = count - at;
+		if (n > GRID_MISSING_VECTOR_MAX)
+			n = GRID_MISSING_VECTOR_MAX;
+		memset(&v, 0, sizeof(v));
+		v.size = sizeof(v);
+		v.flags = flags;
+		v.elem_size = (uint32_t)elem_size;
+		v.count = (uint32_t)n;
+		v.elems = (uintptr_t)((char *)elems + at * elem_size);
+		err = call(dev, request, &v);
+		if (err)
+			break;
+		if (!v.done || v.done > n) {
+			err = -EIO; /* a kernel that breaks its own rule */
+			break;
+		}
+		at += v.done;
+	}
+	if (done)
+		*done = at;
+	return err;
+}
+
+/* A call on no elements that means all of them. */
+static int call_on_all(struct gm_dev *dev, unsigned long request,
+		       uint32_t flags)
+{
+	struct grid_missing_vector v = {
+		.size = sizeof(v),
+		.flags = flags,
+		.elem_size = sizeof(struct grid_missing_block),
+	};
+
+	return call(dev, request, &v);
+}
+
+int gm_enqueue(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
+	       size_t *done)
+{
+	return vector_call(dev, GRID_MISSING_ENQUEUE, v, sizeof(*v), count, 0,
+			   done);
+}
+
+int gm_commence(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
+		size_t *done)
+{
+	return vector_call(dev, GRID_MISSING_COMMENCE, v, sizeof(*v), count, 0,
+			   done);
+}
+
+int gm_unavailable(struct gm_dev *dev, struct grid_missing_block *v,
+		   size_t count, size_t *done)
+{
+	return vector_call(dev, GRID_MISSING_MARK_UNAVAILABLE, v, sizeof(*v),
+			   count, 0, done);
+}
+
+int gm_retry(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
+	     size_t *done)
+{
+	return vector_call(dev, GRID_MISSING_RETRY, v, sizeof(*v), count, 0,
+			   done);
+}
+
+int gm_retry_all(struct gm_dev *dev)
+{
+	return call_on_all(dev, GRID_MISSING_RETRY, 0);
+}
+
+int gm_cancel(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
+	      uint32_t flags, size_t *done)
+{
+	return vector_call(dev, GRID_MISSING_CANCEL, v, sizeof(*v), count,
+			   flags, done);
+}
+
+int gm_cancel_all(struct gm_dev *dev, uint32_t flags)
+{
+	return call_on_all(dev, GRID_MISSING_CANCEL,
+			   flags | GRID_MISSING_CANCEL_ALL);
+}
+
+int gm_repair(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
+	      size_t *done)
+{
+	return vector_call(dev, GRID_MISSING_REPAIR, v, sizeof(*v), count, 0,
+			   done);
+}
+
+int gm_complete(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
+		size_t *done)
+{
+	return vector_call(dev, GRID_MISSING_COMPLETE, v, sizeof(*v), count, 0,
+			   done);
+}
+
+int gm_batch(struct gm_dev *dev, struct grid_missing_fault *faults,
+	     uint32_t max, uint32_t min_age_ms)
+{
+	struct grid_missing_vector v = {
+		.size = sizeof(v),
+		.elem_size = sizeof(*faults),
+		.count = max < GRID_MISSING_VECTOR_MAX ?
+				 max :
+				 GRID_MISSING_VECTOR_MAX,
+		.elems = (uintptr_t)faults,
+	};
+	int err;
+
+	if (min_age_ms != GM_KEEP_AGE) {
+		v.flags = GRID_MISSING_BATCH_MIN_AGE;
+		v.arg = min_age_ms;
+	}
+	err = call(dev, GRID_MISSING_BATCH, &v);
+	return err ? err : (int)v.done;
+}
+
+/* ---------------------------------------------------------------- listings */
+
+static int list_call(struct gm_dev *dev, unsigned long request, void *elems,
+		     size_t elem_size, uint32_t max, uint64_t *cursor)
+{
+	struct grid_missing_vector v = {
+		.size = sizeof(v),
+		.elem_size = (uint32_t)elem_size,
+		.count = max < GRID_MISSING_VECTOR_MAX ?
+				 max :
+				 GRID_MISSING_VECTOR_MAX,
+		.cursor = *cursor,
+		.elems = (uintptr_t)elems,
+	};
+	int err;
+
+	if (*cursor == GM_CURSOR_END)
+		return 0;
+	err = call(dev, request, &v);
+	if (err)
+		return err;
+	*cursor = v.cursor;
+	return (int)v.done;
+}
+
+int gm_list_faults(struct gm_dev *dev, uint64_t *cursor,
+		   struct grid_missing_fault *v, uint32_t max)
+{
+	return list_call(dev, GRID_MISSING_LIST_FAULTS, v, sizeof(*v), max,
+			 cursor);
+}
+
+int gm_list_tables(struct gm_dev *dev, uint64_t *cursor,
+		   struct grid_missing_table *v, uint32_t max)
+{
+	return list_call(dev, GRID_MISSING_LIST_TABLES, v, sizeof(*v), max,
+			 cursor);
+}
+
+int gm_list_trackers(struct gm_dev *dev, uint64_t *cursor,
+		     struct grid_missing_tracker *v, uint32_t max)
+{
+	return list_call(dev, GRID_MISSING_LIST_TRACKERS, v, sizeof(*v), max,
+			 cursor);
+}
+
+/* ------------------------------------------------- checkpoints, sync jumps */
+
+int gm_checkpoint_release(struct gm_dev *dev, const uint64_t *addresses,
+			  uint32_t count)
+{
+	struct grid_missing_checkpoint c = {
+		.size = sizeof(c),
+		.op = GRID_MISSING_CHECKPOINT_RELEASE,
+		.elems = (uintptr_t)addresses,
+		.count = count,
+		.elem_size = sizeof(*addresses),
+	};
+
+	return call(dev, GRID_MISSING_CHECKPOINT, &c);
+}
+
+int gm_checkpoint_take(struct gm_dev *dev, uint64_t *id)
+{
+	struct grid_missing_checkpoint c = {
+		.size = sizeof(c),
+		.op = GRID_MISSING_CHECKPOINT_TAKE,
+	};
+	int err = call(dev, GRID_MISSING_CHECKPOINT, &c);
+
+	if (!err)
+		*id = c.id;
+	return err;
+}
+
+int gm_checkpoint_durable(struct gm_dev *dev, uint64_t id)
+{
+	struct grid_missing_checkpoint c = {
+		.size = sizeof(c),
+		.op = GRID_MISSING_CHECKPOINT_DURABLE,
+		.id = id,
+	};
+
+	return call(dev, GRID_MISSING_CHECKPOINT, &c);
+}
+
+int gm_checkpoint_complete(struct gm_dev *dev, uint32_t *pending)
+{
+	struct grid_missing_checkpoint c = {
+		.size = sizeof(c),
+		.op = GRID_MISSING_CHECKPOINT_COMPLETE,
+	};
+	int err = call(dev, GRID_MISSING_CHECKPOINT, &c);
+
+	if (!err)
+		*pending = c.pending;
+	return err;
+}
+
+int gm_sync_jump_commence(struct gm_dev *dev)
+{
+	struct grid_missing_sync_jump j = {
+		.size = sizeof(j),
+		.op = GRID_MISSING_SYNC_JUMP_COMMENCE,
+		.elem_size = sizeof(uint64_t),
+	};
+
+	return call(dev, GRID_MISSING_SYNC_JUMP, &j);
+}
+
+int gm_sync_jump_complete(struct gm_dev *dev, const uint64_t *cancel,
+			  uint32_t count)
+{
+	struct grid_missing_sync_jump j = {
+		.size = sizeof(j),
+		.op = GRID_MISSING_SYNC_JUMP_COMPLETE,
+		.count = count,
+		.elems = (uintptr_t)cancel,
+		.elem_size = sizeof(*cancel),
+	};
+
+	return call(dev, GRID_MISSING_SYNC_JUMP, &j);
+}
+
+int gm_reclaim(struct gm_dev *dev, uint64_t *slots)
+{
+	struct grid_missing_simple s = { .size = sizeof(s) };
+	int err = call(dev, GRID_MISSING_RECLAIM, &s);
+
+	if (!err && slots)
+		*slots = s.value;
+	return err;
+}
+
+int gm_ready(struct gm_dev *dev)
+{
+	struct grid_missing_simple s = { .size = sizeof(s) };
+
+	return call(dev, GRID_MISSING_READY, &s);
+}

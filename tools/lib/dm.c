@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Device-mapper devices of target "grid", through libdevmapper.
+ *
+ * Each function is one dm task (creation is three: create, load, resume, so
+ * that a wrong table leaves nothing behind).  libdevmapper reports errors by a
+ * log function and an errno; only the errno is used here.
+ */
+#include <errno.h>
+#include <libdevmapper.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gridmissing.h"
+
+static int task_errno(struct dm_task *task)
+{
+	int err = dm_task_get_errno(task);
+
+	return err ? -err : -EIO;
+}
+
+/* Run @task and, where udev has a part in it, wait until it has done that. */
+static int run(struct dm_task *task, bool udev)
+{
+	uint32_t cookie = 0;
+	int err = 0;
+
+	if (udev && !dm_task_set_cookie(task, &cookie, 0))
+		return -ENOMEM;
+	if (!dm_task_run(task))
+		err = task_errno(task);
+	if (udev)
+		dm_udev_wait(cookie);
+	return err;
+}
+
+static struct dm_task *task_for(int type, const char *name)
+{
+	struct dm_task *task = dm_task_create(type);
+
+	if (task && !dm_task_set_name(task, name)) {
+		dm_task_destroy(task);
+		return NULL;
+	}
+	return task;
+}
+
+/* A task that needs nothing but a name. */
+static int simple(int type, const char *name, bool udev)
+{
+	struct dm_task *task = task_for(type, name);
+	int err;
+
+	if (!task)
+		return -ENOMEM;
+	err = run(task, udev);
+	dm_task_destroy(task);
+	return err;
+}
+
+static int load(const struct gm_dm_create *c)
+{
+	struct dm_task *task = task_for(DM_DEVICE_RELOAD, c->name);
+	int err;
+
+	if (!task)
+		return -ENOMEM;
+	if (!dm_task_add_target(task, 0, c->sectors, "grid", c->params) ||
+	    (c->read_only && !dm_task_set_ro(task)))
+		err = -ENOMEM;
+	else
+		err = run(task, false);
+	dm_task_destroy(task);
+	return err;
+}
+
+int gm_dm_create(const struct gm_dm_create *c)
+{
+	struct dm_task *task;
+	int err;
+
+	if (!*c->name || strlen(c->name) > 127 || strchr(c->name, '/'))
+		return -EINVAL;
+	task = task_for(DM_DEVICE_CREATE, c->name);
+	if (!task)
+		return -ENOMEM;
+	if (c->uuid && !dm_task_set_uuid(task, c->uuid))
+		err = -EINVAL;
+	else
+		err = run(task, false);
+	dm_task_destroy(task);
+	if (err)
+		return err == -EBUSY ? -EEXIST : err;
+	err = load(c);
+	if (!err)
+		err = simple(DM_DEVICE_RESUME, c->name, true);
+	if (err)
+		simple(DM_DEVICE_REMOVE, c->name, true);
+	return err;
+}
+
+int gm_dm_remove(const char *name, bool deferred)
+{
+	struct dm_task *task = task_for(DM_DEVICE_REMOVE, name);
+	int err;
+
+	if (!task)
+		return -ENOMEM;
+	if (deferred && !dm_task_deferred_remove(task))
+		err = -ENOMEM;
+	else
+		err = run(task, true);
+	dm_task_destroy(task);
+	return err;
+}
+
+int gm_dm_suspend(const char *name)
+{
+	return simple(DM_DEVICE_SUSPEND, name, false);
+}
+
+int gm_dm_resume(const char *name)
+{
+	return simple(DM_DEVICE_RESUME, name, true);
+}
+
+int gm_dm_message(const char *name, const char *message, char **reply)
+{
+	struct dm_task *task = task_for(DM_DEVICE_TARGET_MSG, name);
+	const char *text;
+	int err;
+
+	if (reply)
+		*reply = NULL;
+	if (!task)
+		return -ENOMEM;
+	if (!dm_task_set_sector(task, 0) ||
+	    !dm_task_set_message(task, message))
+		err = -ENOMEM;
+	else
+		err = run(task, false);
+	if (!err && reply) {
+		text = dm_task_get_message_response(task);
+		if (text) {
+			*reply = strdup(text);
+			if (!*reply)
+				err = -ENOMEM;
+		}
+	}
+	dm_task_destroy(task);
+	return err;
+}
+
+int gm_dm_info(const char *name, bool table, char **type, char **params)
+{
+	struct dm_task *task;
+	char *target = NULL, *text = NULL;
+	uint64_t start, length;
+	int err;
+
+	task = task_for(table ? DM_DEVICE_TABLE : DM_DEVICE_STATUS, name);
+	if (!task)
+		return -ENOMEM;
+	*type = NULL;
+	*params = NULL;
+	if (!dm_task_no_flush(task))
+		err = -ENOMEM;
+	else
+		err = run(task, false);
+	if (!err) {
+		dm_get_next_target(task, NULL, &start, &length, &target, &text);
+		*type = strdup(target ? target : "");
+		*params = strdup(text ? text : "");
+		if (!*type || !*params) {
+			free(*type);
+			free(*params);
+			err = -ENOMEM;
+		}
+	}
+	dm_task_destroy(task);
+	return err;
+}

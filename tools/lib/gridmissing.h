@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * libgridmissing: the userspace side of /dev/grid_missing.
+ *
+ * One thin function for each ioctl, which fills in sizes and goes on where a
+ * call was cut short; and the few helpers that a tool around it needs: device
+ * names, numbers, checksums, hashes, the format of table indexes, manifests,
+ * and device-mapper tables of target "grid".
+ *
+ * Conventions:
+ *  - Functions return 0 (or a count) or a negative errno, as documented in
+ *    <linux/grid_missing.h>.  gm_reason() makes a sentence of it.
+ *  - There is no global state.  A struct gm_dev may be used by several threads
+ *    at once, each call by itself; everything else belongs to one thread.
+ *  - Nothing is printed, no signal handled, no environment read.
+ *  - Structures passed in vectors are the kernel's own, so that a caller may
+ *    know everything the kernel says.
+ */
+#ifndef GRIDMISSING_H
+#define GRIDMISSING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <linux/grid_missing.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GM_VERSION "0.1"
+
+#define GM_BLOCK_SIZE_MIN 4096U
+#define GM_BLOCK_SIZE_MAX 1048576U
+
+/* ------------------------------------------------------------------ errors */
+
+/*
+ * A sentence for an errno (its sign doesn't matter), in the words of
+ * <linux/grid_missing.h> where that defines it.  Never NULL, never freed.
+ */
+const char *gm_reason(int err);
+
+/* Names of the enums, as printed by the tools; "?" for an unknown value. */
+const char *gm_state_name(unsigned int state);
+const char *gm_cause_name(unsigned int cause);
+const char *gm_why_name(unsigned int reason);
+const char *gm_table_state_name(unsigned int state);
+
+/* ----------------------------------------------------------------- numbers */
+
+/* Decimal or 0x…; the whole string.  -EINVAL, -ERANGE. */
+int gm_parse_u64(const char *s, uint64_t *value);
+/* A number and K, M, G, T (powers of 1024; "KiB" and "k" too). */
+int gm_parse_size(const char *s, uint64_t *bytes);
+/* A time: a number and ms, s, m or h; a bare number counts as @unit ms. */
+int gm_parse_ms(const char *s, unsigned int unit, uint64_t *ms);
+/*
+ * A checksum: up to 64 bytes in hexadecimal.  Its first 16 bytes count, a
+ * shorter one is padded with zeroes: what the kernel does with a hash.
+ */
+int gm_parse_checksum(const char *s, struct grid_missing_checksum *sum);
+
+#define GM_CHECKSUM_TEXT 33
+/* 32 hexadecimal digits and a NUL; returns @text. */
+char *gm_format_checksum(const struct grid_missing_checksum *sum,
+			 char text[GM_CHECKSUM_TEXT]);
+bool gm_checksum_equal(const struct grid_missing_checksum *a,
+		       const struct grid_missing_checksum *b);
+/* A size people read ("64 KiB", "1.5 GiB"); returns @text. */
+char *gm_format_size(uint64_t bytes, char *text, size_t size);
+
+/* ------------------------------------------------------------------ device */
+
+/**
+ * struct gm_dev - an open /dev/grid_missing, attached to a tracker or not
+ * @fd: for poll() and read(); see <linux/grid_missing.h>
+ * @id: the tracker's, 0 while it is attached to nothing
+ * @major: of the dm device, 0 for a private tracker
+ * @minor: likewise
+ * @block_size: bytes a block, 0 for a private tracker
+ * @blocks: how many
+ * @checksum: the device's hash, empty when it has none
+ */
+struct gm_dev {
+	int fd;
+	uint64_t id;
+	unsigned int major, minor;
+	uint32_t block_size;
+	uint64_t blocks;
+	char checksum[65];
+};
+
+/*
+ * Open the device node; attached to nothing.  @flags: O_RDONLY or O_RDWR and
+ * O_NONBLOCK; O_CLOEXEC is added.  -ENOENT and -ENXIO: the module isn't there.
+ */
+int gm_open(struct gm_dev *dev, int flags);
+void gm_close(struct gm_dev *dev);
+
+/*
+ * The device number of what the user called @name: a dm name, a path of a
+ * block device, or MAJOR:MINOR.  -ENODEV, -ENOTBLK, -EINVAL.
+ */
+int gm_resolve(const char *name, unsigned int *major, unsigned int *minor);
+
+/* Attach to @name as in gm_resolve(), or "id:N". */
+int gm_attach(struct gm_dev *dev, const char *name, uint32_t min_age_ms);
+/* A private tracker, which lives as long as the file. */
+int gm_create(struct gm_dev *dev, struct grid_missing_create *create);
+
+int gm_query(struct gm_dev *dev, struct grid_missing_query *query);
+int gm_status(struct gm_dev *dev, struct grid_missing_status *status);
+
+/*
+ * Calls on vectors.  They take any @count, in slices that the kernel accepts,
+ * and go on where it stopped early.  *@done (may be NULL) is how many were
+ * handled; each of these has its own result.  0: all were handled.  Else the
+ * errno that stopped it, with those from *@done on untouched.
+ */
+int gm_enqueue(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
+	       size_t *done);
+int gm_commence(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
+		size_t *done);
+int gm_unavailable(struct gm_dev *dev, struct grid_missing_block *v,
+		   size_t count, size_t *done);
+int gm_retry(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
+	     size_t *done);
+int gm_retry_all(struct gm_dev *dev);
+int gm_cancel(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
+	      uint32_t flags, size_t *done);
+int gm_cancel_all(struct gm_dev *dev, uint32_t flags);
+int gm_repair(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
+	      size_t *done);
+int gm_complete(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
+		size_t *done);
+
+/*
+ * Up to @max faults to repair next; returns how many, at most 4096.
+ * @min_age_ms becomes the file's minimum age unless it is GM_KEEP_AGE.
+ */
+#define GM_KEEP_AGE UINT32_MAX
+int gm_batch(struct gm_dev *dev, struct grid_missing_fault *v, uint32_t max,
+	     uint32_t min_age_ms);
+
+/*
+ * Listings.  *@cursor is 0 to begin with and GM_CURSOR_END at the end; returns
+ * how many were filled in, which may be 0 before the end.
+ */
+#define GM_CURSOR_END UINT64_MAX
+int gm_list_faults(struct gm_dev *dev, uint64_t *cursor,
+		   struct grid_missing_fault *v, uint32_t max);
+int gm_list_tables(struct gm_dev *dev, uint64_t *cursor,
+		   struct grid_missing_table *v, uint32_t max);
+int gm_list_trackers(struct gm_dev *dev, uint64_t *cursor,
+		     struct grid_missing_tracker *v, uint32_t max);
+
+/* Checkpoints and sync jumps; see enum grid_missing_checkpoint_op. */
+int gm_checkpoint_release(struct gm_dev *dev, const uint64_t *addresses,
+			  uint32_t count);
+int gm_checkpoint_take(struct gm_dev *dev, uint64_t *id);
+int gm_checkpoint_durable(struct gm_dev *dev, uint64_t id);
+int gm_checkpoint_complete(struct gm_dev *dev, uint32_t *pending);
+int gm_sync_jump_commence(struct gm_dev *dev);
+int gm_sync_jump_complete(struct gm_dev *dev, const uint64_t *cancel,
+			  uint32_t count);
+/* Returns the slots of ended tables that are free now, through *@slots. */
+int gm_reclaim(struct gm_dev *dev, uint64_t *slots);
+int gm_ready(struct gm_dev *dev);
+
+/* ------------------------------------------------------------------ hashes */
+
+/**
+ * struct gm_hash - one hash of the kernel's crypto API, through AF_ALG
+ *
+ * Where the kernel has no AF_ALG, "sha256" works all the same, by code of the
+ * library's own.
+ */
+struct gm_hash {
+	int bound, op;
+	bool own;
+};
+
+/* -ENOENT: no such algorithm; -EAFNOSUPPORT: no AF_ALG here. */
+int gm_hash_open(struct gm_hash *hash, const char *name);
+/* As gm_hash_open(), but without the library's own code. */
+int gm_hash_open_kernel(struct gm_hash *hash, const char *name);
+int gm_hash(struct gm_hash *hash, const void *data, size_t len,
+	    struct grid_missing_checksum *sum);
+void gm_hash_close(struct gm_hash *hash);
+
+/* ------------------------------------------------------------ table indexes */
+
+/**
+ * DOC: Format of a table's index block
+ *
+ * All numbers are little endian.
+ *
+ *	offset	size	field
+ *	0	8	"GRIDINDX"
+ *	8	4	version, 1
+ *	12	4	number of values, at least 1
+ *	16	24 each	values: address (8 bytes), checksum (16 bytes)
+ *
+ * The values must fit in the block and lie on the device; none may be the
+ * index itself.  What follows the last value is not looked at.
+ */
+#define GM_INDEX_MAGIC "GRIDINDX"
+#define GM_INDEX_VERSION 1U
+#define GM_INDEX_HEADER 16U
+#define GM_INDEX_ENTRY 24U
+
+/* Most values that fit in an index block of @block_size bytes. */
+uint32_t gm_index_capacity(uint32_t block_size);
+/*
+ * Write an index into @block, zero after the last value.  -E2BIG, -EINVAL
+ * (no value).
+ */
+int gm_index_encode(void *block, uint32_t block_size,
+		    const struct grid_missing_value *values, uint32_t count);
+/*
+ * Read one.  @blocks is the number of blocks of the device, @self the index
+ * block's own address.  Returns the number of values, in @values (room for
+ * @room; NULL to check only).  -EBADMSG: not an index, *@why (may be NULL)
+ * says what is wrong with it; -E2BIG: more than @room.
+ */
+int gm_index_decode(const void *block, uint32_t block_size, uint64_t blocks,
+		    uint64_t self, struct grid_missing_value *values,
+		    uint32_t room, const char **why);
+
+/* --------------------------------------------------------------- manifests */
+
+/**
+ * DOC: Format of a manifest
+ *
+ * Text, one block a line: ADDRESS CHECKSUM [table].  A checksum is hexadecimal,
+ * or "-" when nobody knows it; "table" says that the block is a table's index.
+ * Empty lines and what follows a '#' don't count.  A line "#! block_size N" or
+ * "#! checksum NAME" tells how it was made; gm_manifest_next() checks these
+ * against what the caller expects.
+ */
+struct gm_manifest {
+	FILE *file;
+	const char *name;
+	char *line;
+	size_t line_size;
+	unsigned long number;
+	uint32_t block_size;
+	char checksum[64];
+	char error[256];
+};
+
+/* @path "-" is standard input.  0 or a negative errno. */
+int gm_manifest_open(struct gm_manifest *m, const char *path);
+/*
+ * The next block: 1 and *@block is filled in (result 0), 0 at the end, or
+ * -EINVAL with a sentence in @m->error that names file and line.
+ */
+int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block);
+void gm_manifest_close(struct gm_manifest *m);
+
+/* ----------------------------------------------------------- device-mapper */
+
+/**
+ * struct gm_dm_create - a device of target "grid" to be created
+ * @name: of the dm device
+ * @uuid: or NULL
+ * @sectors: length
+ * @params: what follows "grid" in the table line
+ * @read_only: no writes, for replicas that are only read
+ */
+struct gm_dm_create {
+	const char *name;
+	const char *uuid;
+	uint64_t sectors;
+	const char *params;
+	bool read_only;
+};
+
+/*
+ * libdevmapper behind functions that return a negative errno.  It prints to
+ * stderr unless the program has called dm_log_with_errno_init().
+ */
+int gm_dm_create(const struct gm_dm_create *create);
+/* @deferred: when the last user closes it. */
+int gm_dm_remove(const char *name, bool deferred);
+/* *@reply (may be NULL) is allocated, or NULL when there is none. */
+int gm_dm_message(const char *name, const char *message, char **reply);
+/*
+ * Target type and parameters of the first target, allocated, of the status or
+ * the table line.
+ */
+int gm_dm_info(const char *name, bool table, char **type, char **params);
+int gm_dm_suspend(const char *name);
+int gm_dm_resume(const char *name);
+/* The dm name of MAJOR:MINOR.  -ENODEV when it is none. */
+int gm_dm_name(unsigned int major, unsigned int minor, char *name, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* GRIDMISSING_H */
