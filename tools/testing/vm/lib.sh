@@ -113,12 +113,10 @@ case_dmesg()
 load_modules()
 {
 	local m
-	for m in "${@:-grid_missing dm-grid}"; do
-		# shellcheck disable=SC2086
-		for m in $m; do
-			[ ! -d "/sys/module/${m//-/_}" ] || continue
-			insmod "$GRID_MODULES/$m.ko" || fail "can't load $m.ko"
-		done
+	[ $# != 0 ] || set -- grid_missing dm-grid
+	for m; do
+		[ ! -d "/sys/module/${m//-/_}" ] || continue
+		insmod "$GRID_MODULES/$m.ko" || fail "can't load $m.ko"
 	done
 }
 
