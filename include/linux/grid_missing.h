@@ -54,6 +54,8 @@ struct grid_missing_geometry {
  * @values_count: how many
  * @result: out: 0 or a negative errno; preset to 0; items whose result is set
  *	already are to be left alone
+ * @commenced: the target's own: its fault is writing
+ * @unverified: the target's own: as grid_missing_commence() said
  */
 struct grid_missing_item {
 	u64 address;
@@ -64,6 +66,8 @@ struct grid_missing_item {
 	const struct grid_missing_value *values;
 	u32 values_count;
 	int result;
+	bool commenced;
+	bool unverified;
 };
 
 /**

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Bios issued anew: what was held back at its completion (D2, D6).
+ *
+ * A write that succeeded below but finds one of its blocks missing is not
+ * acknowledged: the repair, which brings what the block was before, would undo
+ * it.  It waits like a parked bio and is then written once more.  A read that
+ * failed waits until detection has decided.
+ *
+ * A completed clone is never submitted again: block core has changed it on
+ * its way (sector, remap flag, cgroup, the iterator).  A fresh bio from our own
+ * pool borrows its pages; its iterator is what we saved in map().  When the
+ * fresh one ends, the clone is ended.
+ */
+#include "grid.h"
+
+static void grid_again_end(struct bio *bio)
+{
+	struct grid_io *io = container_of(bio, struct grid_bio, bio)->io;
+	struct grid *g = io->table->grid;
+	blk_status_t status = bio->bi_status;
+
+	bio_put(bio);
+	if (grid_is_write(io)) {
+		if (!status && grid_write_ended(g, io))
+			return;
+		grid_epoch_leave(g, io);
+	} else if (status && grid_detect(g, io->table, io, status)) {
+		return;
+	}
+	grid_end(io, status);
+}
+
+/**
+ * grid_again - issue @io anew; its clone ends when that has ended
+ * @g: the grid
+ * @io: of kind GRID_IO_HELD, nothing in its way; a write is counted in
+ *
+ * Context: process; waits for a bio of the pool at most, that is, for the
+ * lower device.
+ */
+void grid_again(struct grid *g, struct grid_io *io)
+{
+	struct bio *clone = io->bio;
+	struct bio *bio;
+
+	/* Nothing of how it was asked for the first time holds for this one. */
+	bio = bio_alloc_bioset(io->table->dev->bdev, 0,
+			       clone->bi_opf & ~(REQ_POLLED | REQ_NOWAIT |
+						 REQ_RAHEAD |
+						 REQ_FAILFAST_MASK),
+			       GFP_NOIO, &g->bios);
+	container_of(bio, struct grid_bio, bio)->io = io;
+	bio->bi_io_vec = clone->bi_io_vec;
+	bio_set_flag(bio, BIO_CLONED);
+	bio->bi_ioprio = clone->bi_ioprio;
+	bio->bi_iter = io->iter;
+	bio->bi_iter.bi_sector =
+		grid_lower_sector(io->table, io->iter.bi_sector);
+	bio->bi_end_io = grid_again_end;
+	submit_bio_noacct(bio);
+}
+
+/**
+ * grid_write_ended - a write succeeded below: what of its missing blocks?
+ * @g: the grid
+ * @io: the write, still counted in as in flight
+ *
+ * A waiting block that it covers is superseded.  Any other missing block
+ * makes it held: counted out, and given to the worker, which parks it.
+ *
+ * Context: any.
+ * Return: true when it is held; @io must not be touched any more then.
+ */
+bool grid_write_ended(struct grid *g, struct grid_io *io)
+{
+	u64 last = grid_last(g, io);
+	bool hold = false;
+	unsigned long flags;
+	u64 b;
+
+	if (likely(!grid_any(g->missing, grid_first(g, io), last)))
+		return false;
+
+	grid_missing_lock(g->gm, &flags);
+	for (b = find_next_bit(g->missing, last + 1, grid_first(g, io));
+	     b <= last; b = find_next_bit(g->missing, last + 1, b + 1)) {
+		u8 state = __grid_missing_find(g->gm, b, NULL);
+
+		/* Closed by detection, which has not decided yet: no matter. */
+		if (state == GRID_MISSING_STATE_GONE)
+			continue;
+		if (state == GRID_MISSING_STATE_WAITING &&
+		    grid_covers(g, io, b) &&
+		    !__grid_missing_supersede(g->gm, b))
+			continue;
+		hold = true;
+	}
+	if (hold) {
+		grid_epoch_leave(g, io);
+		io->kind = GRID_IO_HELD;
+		io->status = BLK_STS_OK;
+		__grid_queue(g, io);
+	}
+	grid_missing_unlock(g->gm, flags);
+	return hold;
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Detection: a read error of the lower device becomes faults (D6).
+ *
+ * A read that failed is held back.  A worker closes its blocks to later bios,
+ * waits for the writes that were mapped before, and reads block by block: only
+ * those that fail now are bad.  Without the closing, a write that just healed a
+ * block could come between the failed read and the fault, and the repair would
+ * undo it:
+ *
+ *   CPU A (detection)               CPU B (application)
+ *   the read fails
+ *                                   whole-block write heals the block
+ *                                   acknowledged
+ *   fault enqueued
+ *   repair: the old content is back
+ *
+ * Then the read is tried anew: it parks on what is missing, or is issued
+ * again.
+ */
+#include <linux/blkdev.h>
+#include <linux/vmalloc.h>
+
+#include "grid.h"
+
+/* The medium itself says that it can't give the block. */
+static bool grid_is_medium(blk_status_t status)
+{
+	return status == BLK_STS_MEDIUM || status == BLK_STS_PROTECTION;
+}
+
+static bool grid_is_alive(struct grid_table *t)
+{
+	struct block_device *bdev = t->dev->bdev;
+
+	return !blk_queue_dying(bdev_get_queue(bdev)) &&
+	       !test_bit(GD_DEAD, &bdev->bd_disk->state);
+}
+
+/* Does @status speak of a bad block? The lock is held, or a guess will do. */
+static bool grid_is_fault(struct grid *g, struct grid_table *t,
+			  blk_status_t status)
+{
+	if (grid_is_medium(status))
+		return true;
+	return status == BLK_STS_IOERR && grid_is_alive(t) &&
+	       READ_ONCE(g->by_error_count) < GRID_DETECTED_MAX;
+}
+
+/**
+ * grid_detect - a read failed: hold it back if its error may mean bad blocks
+ * @g: the grid
+ * @t: the table that mapped it
+ * @io: the read
+ * @error: what the lower device said
+ *
+ * Context: any.
+ * Return: true when it is held; @io must not be touched any more then.
+ */
+bool grid_detect(struct grid *g, struct grid_table *t, struct grid_io *io,
+		 blk_status_t error)
+{
+	unsigned long flags;
+	bool held = false;
+
+	grid_missing_lock(g->gm, &flags);
+	if (t->opt.detect && io->tries < GRID_READ_TRIES &&
+	    grid_is_fault(g, t, error)) {
+		io->kind = GRID_IO_HELD;
+		io->error = error;
+		io->tries++;
+		list_add_tail(&io->node, &g->failed);
+		queue_work(g->wq, &g->detect_work);
+		held = true;
+	} else {
+		g->passed_up++;
+	}
+	grid_missing_unlock(g->gm, flags);
+	return held;
+}
+
+/* From now on every bio that comes to these blocks parks. */
+static void grid_close(struct grid *g, u64 begin, u64 end)
+{
+	unsigned long flags;
+	u64 b;
+
+	grid_missing_lock(g->gm, &flags);
+	g->closed_begin = begin;
+	g->closed_end = end;
+	for (b = begin; b < end; b++)
+		set_bit(b, g->missing);
+	grid_missing_unlock(g->gm, flags);
+}
+
+static void grid_open(struct grid *g)
+{
+	unsigned long flags;
+	u64 b, begin, end;
+
+	grid_missing_lock(g->gm, &flags);
+	begin = g->closed_begin;
+	end = g->closed_end;
+	g->closed_begin = 0;
+	g->closed_end = 0;
+	for (b = begin; b < end; b++)
+		if (__grid_missing_find(g->gm, b, NULL) ==
+		    GRID_MISSING_STATE_GONE)
+			clear_bit(b, g->missing);
+	__grid_wake_range(g, begin, end);
+	grid_missing_unlock(g->gm, flags);
+}
+
+/*
+ * Block @b is closed and no write to it is in flight: read it, and enqueue it
+ * if that fails.  Returns 0, or what the read that met it is to end with.
+ */
+static blk_status_t grid_decide(struct grid *g, struct grid_table *t, u64 b)
+{
+	blk_status_t status;
+	unsigned long flags;
+	int r;
+
+	grid_missing_lock(g->gm, &flags);
+	r = __grid_missing_find(g->gm, b, NULL);
+	grid_missing_unlock(g->gm, flags);
+	if (r != GRID_MISSING_STATE_GONE)
+		return BLK_STS_OK;
+
+	status = grid_read_block(t, b, g->detect_buf);
+	if (!status)
+		return BLK_STS_OK;
+
+	grid_missing_lock(g->gm, &flags);
+	if (!grid_is_fault(g, t, status) || __grid_is_freed(g, b)) {
+		g->passed_up++;
+		goto out;
+	}
+	r = __grid_missing_detected(g->gm, b);
+	if (!r) {
+		g->detected++;
+		set_bit(b, g->by_error);
+		g->by_error_count++;
+	}
+	if (r >= 0)
+		status = BLK_STS_OK;
+	else if (r == -ENOSPC)
+		g->lost_full++;
+	else
+		g->passed_up++;
+out:
+	grid_missing_unlock(g->gm, flags);
+	if (r == -ENOSPC)
+		DMWARN_LIMIT("%u:%u: block %llu is bad, but blocks_max:%u faults are open; its read fails",
+			     g->major, g->minor, b,
+			     grid_missing_limits(g->gm)->blocks_max);
+	return status;
+}
+
+static void grid_detect_worker(struct work_struct *work)
+{
+	struct grid *g = container_of(work, struct grid, detect_work);
+	struct grid_io *io;
+	unsigned long flags;
+	blk_status_t status;
+	u64 b, last;
+
+	for (;;) {
+		grid_missing_lock(g->gm, &flags);
+		io = list_first_entry_or_null(&g->failed, struct grid_io,
+					      node);
+		if (io)
+			list_del(&io->node);
+		grid_missing_unlock(g->gm, flags);
+		if (!io)
+			break;
+
+		last = grid_last(g, io);
+		status = BLK_STS_OK;
+		grid_close(g, grid_first(g, io), last + 1);
+		grid_drain(g);
+		for (b = grid_first(g, io); b <= last; b++) {
+			blk_status_t s = grid_decide(g, io->table, b);
+
+			if (s)
+				status = s;
+			cond_resched();
+		}
+		grid_open(g);
+
+		grid_missing_lock(g->gm, &flags);
+		io->status = status;
+		__grid_queue(g, io);
+		grid_missing_unlock(g->gm, flags);
+	}
+}
+
+int grid_detect_init(struct grid *g)
+{
+	INIT_LIST_HEAD(&g->failed);
+	INIT_WORK(&g->detect_work, grid_detect_worker);
+	g->detect_buf = vmalloc(g->geo.block_size);
+	return g->detect_buf ? 0 : -ENOMEM;
+}

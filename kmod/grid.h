@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * dm-grid: what the target's files share.
+ *
+ * The target lies over one lower device and keeps its users away from blocks
+ * that are missing.  A bio that touches no missing and no released block is
+ * remapped at once: one look at a bitmap, no lock, no split, no allocation
+ * (D7).  Any other is cut to one block, and waits ("parks") until the block's
+ * fault is gone.  Where what lives:
+ *
+ *   target.c   table line, map, end_io, status, messages, suspend and resume
+ *   park.c     parked bios: where they wait, how they wake, how they time out
+ *   again.c    bios issued anew: what was held back at its completion
+ *   epoch.c    writes in flight, and the wait until earlier ones have ended
+ *   repair.c   verify, write, flush, complete (the ioctl's data path)
+ *   detect.c   read errors become faults
+ *   release.c  staged discards, checkpoint barriers, discards in background
+ *   bits.c     bitmaps whose walk costs its members
+ *   lower.c    synchronous and batched I/O of whole blocks to the lower device
+ *
+ * struct grid is the device: tracker, bitmaps, parked bios; it survives a
+ * table reload.  struct grid_table is one table line: options and lower
+ * device; the live one is grid->live (D9).
+ *
+ * Locks, outermost first:
+ *   grid_list_lock   (mutex) the list of grids, lookup by a constructor
+ *   the bind lock of grid_missing.ko, held around grid_missing_ops calls
+ *   grid->drain_lock (mutex) one wait for writes in flight at a time
+ *   the tracker's lock (spinlock, irqs off; "the lock" in comments): faults,
+ *     and everything in struct grid that says so
+ */
+#ifndef _DM_GRID_H
+#define _DM_GRID_H
+
+#include <linux/bio.h>
+#include <linux/completion.h>
+#include <linux/crypto.h>
+#include <linux/device-mapper.h>
+#include <linux/hashtable.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/refcount.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <crypto/hash.h>
+
+#include <linux/grid_missing.h>
+
+#include "bits.h"
+
+#define DM_MSG_PREFIX "grid"
+
+#define GRID_BLOCK_SIZE_MIN 4096U
+#define GRID_BLOCK_SIZE_MAX (1024U * 1024U)
+#define GRID_PARK_TIMEOUT_MS 60000U
+#define GRID_PARK_TIMEOUT_MS_MAX 3600000U
+#define GRID_NO_HELPER_MS 5000U
+#define GRID_BLOCKS_MAX 65536U
+#define GRID_TABLES_MAX 8U
+#define GRID_TABLE_VALUES_MAX 16384U
+/* Most faults found by generic I/O errors that may be open (D6). */
+#define GRID_DETECTED_MAX 1024U
+/* What waits for the kernel alone gets at least this long. */
+#define GRID_KERNEL_WAIT_MS 10000U
+/* After presuspend (with flush) nothing parks longer than this (D3). */
+#define GRID_SUSPEND_WAIT_MS 10000U
+/* A read that fails with a medium error is tried anew so often. */
+#define GRID_READ_TRIES 3
+#define GRID_PARK_HASH_BITS 8
+#define GRID_POOL_SIZE 64
+
+/* Where bios park that wait for `ready` (start:held), not for a block. */
+#define GRID_NO_BLOCK U64_MAX
+
+struct grid_table;
+
+/** struct grid_options - the key:value arguments; all but the maxima and start can be changed by message */
+struct grid_options {
+	unsigned int park_timeout_ms;
+	unsigned int no_helper_ms;
+	bool on_missing_error;
+	bool explicit_checkpoint;
+	bool start_held;
+	bool detect;
+	char checksum[CRYPTO_MAX_ALG_NAME];
+	struct grid_missing_limits limits;
+};
+
+/** enum grid_io_kind - what is to be done with a bio of ours when it wakes */
+enum grid_io_kind {
+	GRID_IO_PLAIN, /* mapped and gone down; nothing special */
+	GRID_IO_PARKED, /* never went down: the clone itself is submitted */
+	GRID_IO_HELD, /* came back from below: issue a fresh bio, then end it */
+	GRID_IO_DONE, /* ended by us: end_io lets it pass */
+	GRID_IO_REQUEUE, /* ended by us: end_io asks dm to requeue it */
+};
+
+#define GRID_NO_EPOCH 2
+
+/**
+ * struct grid_io - per-bio data
+ * @bio: the clone dm gave us
+ * @table: the table that mapped it
+ * @iter: the clone's iterator as mapped, bi_sector relative to the target
+ * @hash: in grid->parked_hash, by @block (the lock)
+ * @node: in grid->waiting or ->kernel_waiting, by @since; or ->woken or
+ *	->failed (the lock)
+ * @block: what it is parked on, or GRID_NO_BLOCK
+ * @since: jiffies when it parked first
+ * @kind: enum grid_io_kind
+ * @epoch: which epoch counts it as a write in flight, or GRID_NO_EPOCH
+ * @tries: how often it was issued anew after a read error
+ * @status: what to end it with instead of trying again; 0: try again
+ * @error: a read error that detection decides about
+ * @kernel_wait: parked on what the kernel alone ends, not userspace
+ * @waited: @since is set
+ * @warned: the half-time warning was given
+ */
+struct grid_io {
+	struct bio *bio;
+	struct grid_table *table;
+	struct bvec_iter iter;
+	struct hlist_node hash;
+	struct list_head node;
+	u64 block;
+	unsigned long since;
+	u8 kind;
+	u8 epoch;
+	u8 tries;
+	blk_status_t status;
+	blk_status_t error;
+	bool kernel_wait;
+	bool waited;
+	bool warned;
+};
+
+/** struct grid_epoch - writes that went in and came out, by epoch parity */
+struct grid_epoch {
+	unsigned long in[2];
+	unsigned long out[2];
+};
+
+/**
+ * struct grid_bio - what our own bios carry in front
+ * @io: a bio issued anew: for whom
+ * @item: a repair: which
+ * @batch: a repair: with which others
+ * @bio: must be last
+ */
+struct grid_bio {
+	struct grid_io *io;
+	struct grid_missing_item *item;
+	struct grid_batch *batch;
+	struct bio bio;
+};
+
+/** struct grid - one mapped device; shared by its tables */
+struct grid {
+	struct list_head list; /* grid_list_lock */
+	unsigned int refs; /* grid_list_lock: number of tables */
+	unsigned int major, minor;
+	struct grid_missing *gm;
+	struct grid_missing_geometry geo;
+	unsigned int block_shift; /* log2 of the sectors a block */
+	unsigned int block_sectors;
+	struct workqueue_struct *wq_io; /* wakes, time-outs: waits for nobody */
+	struct workqueue_struct *wq; /* barrier, discards, detection, events */
+	struct bio_set bios;
+	struct crypto_shash *hash; /* NULL: checksum:none */
+
+	/* Read without a lock on every bio; changed under the lock. */
+	unsigned long *missing; /* faults, and what detection has closed */
+	unsigned long *marked; /* released, or its discard not through */
+	bool held; /* start:held, until `ready` */
+
+	/* The lock guards the rest, but for what says otherwise. */
+	struct grid_table *live;
+	u64 faults, aborting; /* as reported by change() */
+	unsigned long *by_error; /* faults found by read errors */
+	u64 by_error_count;
+
+	/* park.c */
+	DECLARE_HASHTABLE(parked_hash, GRID_PARK_HASH_BITS);
+	struct list_head waiting; /* parked for userspace, by since */
+	struct list_head kernel_waiting; /* parked for the kernel, by since */
+	struct list_head woken;
+	u64 parked;
+	u64 timeouts;
+	bool suspending; /* presuspend to resume */
+	bool noflush; /* ... and dm says noflush: requeue */
+	unsigned long suspend_at;
+	u32 helpers;
+	unsigned long helpers_gone_at;
+	struct work_struct wake_work; /* on wq_io */
+	struct delayed_work tick_work; /* on wq_io */
+
+	/* epoch.c; counters by CPU, the rest under drain_lock */
+	struct grid_epoch __percpu *epochs;
+	unsigned int epoch; /* 0 or 1: which one counts what is mapped now */
+	bool draining;
+	struct mutex drain_lock;
+	wait_queue_head_t drain_wait;
+
+	/* detect.c */
+	struct list_head failed; /* reads that wait for it */
+	u64 closed_begin, closed_end; /* blocks closed while it decides */
+	u64 detected, lost_full, passed_up;
+	void *detect_buf; /* one block; of the work item alone */
+	struct work_struct detect_work;
+
+	/* release.c */
+	struct grid_bits open; /* released since the last checkpoint was taken */
+	struct grid_bits taken; /* ... before it; freed when it is durable */
+	struct grid_bits freed; /* to be discarded */
+	u64 discard_begin, discard_end; /* blocks whose discard is under way */
+	struct bio_list flushes; /* of the barrier that runs */
+	struct bio_list flushes_waiting; /* behind it; all become the next one */
+	struct bio_list discards_held; /* came after those */
+	bool barrier_running; /* taken is being made durable */
+	bool barrier_freeing; /* ... and commence was called */
+	bool checkpoint_taken; /* explicit: taken, not yet durable */
+	u64 checkpoint_id; /* last one taken */
+	u64 durable_id; /* last one that became durable */
+	u64 checkpoints;
+	wait_queue_head_t barrier_wait; /* checkpoint steps */
+	struct work_struct barrier_work;
+	struct work_struct discard_work;
+
+	bool stopped; /* postsuspend to resume: no background work */
+	struct work_struct event_work; /* clean or missing: a dm event */
+	struct work_struct cancel_work; /* `cancel all` of a message */
+};
+
+/** struct grid_table - one table line of a grid; constant but for @opt's tunables */
+struct grid_table {
+	struct dm_target *ti;
+	struct grid *grid;
+	struct dm_dev *dev;
+	sector_t start; /* on the lower device */
+	struct grid_options opt;
+};
+
+static inline u64 grid_first(const struct grid *g, const struct grid_io *io)
+{
+	return io->iter.bi_sector >> g->block_shift;
+}
+
+static inline u64 grid_last(const struct grid *g, const struct grid_io *io)
+{
+	return (io->iter.bi_sector + (io->iter.bi_size >> SECTOR_SHIFT) - 1) >>
+	       g->block_shift;
+}
+
+/* Where @sector of the target lies on the lower device. */
+static inline sector_t grid_lower_sector(const struct grid_table *t,
+					 sector_t sector)
+{
+	return t->start + sector;
+}
+
+static inline bool grid_is_write(const struct grid_io *io)
+{
+	return op_is_write(bio_op(io->bio));
+}
+
+/* Does @io cover all of block @b? */
+static inline bool grid_covers(const struct grid *g, const struct grid_io *io,
+			       u64 b)
+{
+	sector_t begin = b << g->block_shift;
+
+	return io->iter.bi_sector <= begin &&
+	       io->iter.bi_sector + (io->iter.bi_size >> SECTOR_SHIFT) >=
+		       begin + g->block_sectors;
+}
+
+static inline bool grid_any(const unsigned long *map, u64 first, u64 last)
+{
+	if (first == last)
+		return test_bit(first, map);
+	return find_next_bit(map, last + 1, first) <= last;
+}
+
+/* target.c */
+void grid_end(struct grid_io *io, blk_status_t status);
+void grid_requeue(struct grid_io *io);
+
+/* park.c */
+
+/** enum grid_verdict - what is to become of a bio */
+enum grid_verdict {
+	GRID_GO, /* nothing in its way */
+	GRID_PARK, /* it is to wait for a block */
+	GRID_FAIL, /* it is to end now, with a status */
+	GRID_REQUEUE, /* dm is to have it back */
+};
+
+enum grid_verdict __grid_check(struct grid *g, struct grid_io *io, u64 *stop,
+			       bool *kernel_wait, blk_status_t *status);
+void __grid_park(struct grid *g, struct grid_io *io, u64 b, bool kernel_wait);
+void __grid_wake(struct grid *g, u64 b, bool freed);
+void __grid_wake_range(struct grid *g, u64 begin, u64 end);
+void __grid_queue(struct grid *g, struct grid_io *io);
+void __grid_requeue_all(struct grid *g);
+void __grid_rearm(struct grid *g);
+u64 __grid_oldest_ms(struct grid *g);
+void grid_park_init(struct grid *g);
+
+/* again.c */
+void grid_again(struct grid *g, struct grid_io *io);
+bool grid_write_ended(struct grid *g, struct grid_io *io);
+
+/* epoch.c */
+int grid_epoch_init(struct grid *g);
+void grid_epoch_exit(struct grid *g);
+void grid_epoch_enter(struct grid *g, struct grid_io *io);
+void grid_epoch_leave(struct grid *g, struct grid_io *io);
+void grid_drain(struct grid *g);
+
+/* lower.c */
+blk_status_t grid_read_block(struct grid_table *t, u64 b, void *buf);
+void grid_write_items(struct grid_table *t, struct grid_missing_item *items,
+		      u32 n);
+
+/* repair.c */
+int grid_hash_init(struct grid *g, const char *name, char **error);
+int grid_repair(void *priv, struct grid_missing_item *items, u32 n);
+
+/* detect.c */
+int grid_detect_init(struct grid *g);
+bool grid_detect(struct grid *g, struct grid_table *t, struct grid_io *io,
+		 blk_status_t error);
+
+/* release.c */
+int grid_release_init(struct grid *g);
+void grid_release_exit(struct grid *g);
+int grid_map_flush(struct grid_table *t, struct bio *bio);
+int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io);
+bool __grid_unrelease(struct grid *g, u64 b);
+bool __grid_is_freed(struct grid *g, u64 b);
+int grid_take(void *priv, u64 *id);
+int grid_durable(void *priv, u64 id);
+int grid_durable_start(struct grid *g, u64 id);
+
+#endif /* _DM_GRID_H */

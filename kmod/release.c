@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Staged discards, checkpoint barriers, discards in the background (D5, T9).
+ *
+ * A discard only says that its blocks are released: they stay readable and
+ * repairable until the next checkpoint is durable.  A released block is in at
+ * most one of
+ *
+ *   open    released since the last checkpoint was taken
+ *   taken   released before it; freed when that one is durable
+ *   freed   to be discarded below, by a worker
+ *   [discard_begin, discard_end)   whose discard is under way
+ *
+ * and then has its bit in grid->marked, so that a write to it comes here and
+ * takes it out again; only from the last it can't: it parks.
+ *
+ * The barrier (a flush, or `durable`): flush the lower device, let the tracker
+ * drop what is taken, wait until no write to such a block is under way, end
+ * the flush.  While one runs, flushes that come wait, and all of them become
+ * one barrier; discards that come after the first of them wait too, or they
+ * would be freed by a flush they followed.
+ *
+ * If the lower device can't flush, or the tracker can't commence (a sync jump
+ * is open), what was taken goes back to open: later is always safe.
+ */
+#include <linux/blkdev.h>
+#include <linux/delay.h>
+
+#include "grid.h"
+
+/* Entries handled before the lock is given away. */
+#define GRID_SLICE 1024
+/* Blocks in one discard below. */
+#define GRID_DISCARD_BLOCKS 1024
+
+/**
+ * __grid_unrelease - a write comes to a marked block
+ * @g: the grid
+ * @b: the block
+ *
+ * Context: the lock is held.
+ * Return: false when its discard is under way: the write has to wait.
+ */
+bool __grid_unrelease(struct grid *g, u64 b)
+{
+	if (b >= g->discard_begin && b < g->discard_end)
+		return false;
+	grid_bits_clear(&g->open, b);
+	grid_bits_clear(&g->taken, b);
+	grid_bits_clear(&g->freed, b);
+	clear_bit(b, g->marked);
+	return true;
+}
+
+/** __grid_is_freed - freed, and its discard not through; the lock is held */
+bool __grid_is_freed(struct grid *g, u64 b)
+{
+	return (b >= g->discard_begin && b < g->discard_end) ||
+	       grid_bits_test(&g->freed, b) ||
+	       (g->barrier_freeing && grid_bits_test(&g->taken, b));
+}
+
+/* The members of @from join @to.  Gives the lock away between slices. */
+static void grid_move(struct grid *g, struct grid_bits *from,
+		      struct grid_bits *to)
+{
+	unsigned long flags;
+	unsigned int i;
+	u64 b = 0;
+
+	do {
+		grid_missing_lock(g->gm, &flags);
+		if (!to->count) {
+			grid_bits_swap(from, to);
+			b = U64_MAX;
+		}
+		for (i = 0; b != U64_MAX && i < GRID_SLICE; i++) {
+			b = grid_bits_next(from, b);
+			if (b == U64_MAX)
+				break;
+			grid_bits_clear(from, b);
+			grid_bits_set(to, b);
+		}
+		grid_missing_unlock(g->gm, flags);
+		cond_resched();
+	} while (b != U64_MAX);
+}
+
+/* Stage the whole blocks of a discard; gives the lock away between slices. */
+static void grid_stage(struct grid *g, sector_t begin, sector_t end)
+{
+	u64 b = round_up(begin, g->block_sectors) >> g->block_shift;
+	u64 e = end >> g->block_shift;
+	unsigned long flags;
+	unsigned int i;
+
+	while (b < e) {
+		grid_missing_lock(g->gm, &flags);
+		for (i = 0; b < e && i < GRID_SLICE; i++, b++) {
+			if (test_and_set_bit(b, g->marked))
+				continue;
+			grid_bits_set(&g->open, b);
+		}
+		grid_missing_unlock(g->gm, flags);
+		cond_resched();
+	}
+}
+
+static void grid_discard_end(struct grid *g, struct grid_io *io)
+{
+	grid_stage(g, io->iter.bi_sector,
+		   io->iter.bi_sector + (io->iter.bi_size >> SECTOR_SHIFT));
+	grid_end(io, BLK_STS_OK);
+}
+
+/**
+ * grid_map_discard - acknowledge a discard, or hold it behind a barrier
+ * @t: the table
+ * @bio: the discard
+ * @io: its per-bio data, @iter set
+ */
+int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io)
+{
+	struct grid *g = t->grid;
+	unsigned long flags;
+	bool hold;
+
+	grid_missing_lock(g->gm, &flags);
+	hold = !bio_list_empty(&g->flushes_waiting);
+	if (hold)
+		bio_list_add(&g->discards_held, bio);
+	grid_missing_unlock(g->gm, flags);
+	if (!hold)
+		grid_discard_end(g, io);
+	return DM_MAPIO_SUBMITTED;
+}
+
+/* What waits becomes the running barrier; the lock is held. */
+static void __grid_barrier_start(struct grid *g)
+{
+	g->barrier_running = true;
+	g->barrier_freeing = false;
+	bio_list_merge(&g->flushes, &g->flushes_waiting);
+	bio_list_init(&g->flushes_waiting);
+	/* In checkpoint:explicit what is taken was taken before. */
+	if (!g->checkpoint_taken)
+		grid_bits_swap(&g->open, &g->taken);
+	queue_work(g->wq, &g->barrier_work);
+}
+
+/**
+ * grid_map_flush - a flush is the barrier (checkpoint:flush)
+ * @t: the table
+ * @bio: the flush, without data
+ *
+ * With nothing released and no barrier running it simply goes down.
+ */
+int grid_map_flush(struct grid_table *t, struct bio *bio)
+{
+	struct grid *g = t->grid;
+	unsigned long flags;
+	bool plain;
+
+	if (t->opt.explicit_checkpoint)
+		goto remap;
+	grid_missing_lock(g->gm, &flags);
+	plain = !g->barrier_running && !g->open.count &&
+		bio_list_empty(&g->flushes_waiting);
+	if (!plain) {
+		bio->bi_opf &= ~REQ_POLLED;
+		bio_list_add(&g->flushes_waiting, bio);
+		if (!g->barrier_running)
+			__grid_barrier_start(g);
+	}
+	grid_missing_unlock(g->gm, flags);
+	if (!plain)
+		return DM_MAPIO_SUBMITTED;
+remap:
+	bio_set_dev(bio, t->dev->bdev);
+	return DM_MAPIO_REMAPPED;
+}
+
+/** struct grid_taken_set - what is taken, as the tracker wants it */
+struct grid_taken_set {
+	struct grid_missing_set set;
+	struct grid_bits *bits;
+};
+
+static bool grid_set_test(const struct grid_missing_set *set, u64 b)
+{
+	return grid_bits_test(
+		container_of(set, struct grid_taken_set, set)->bits, b);
+}
+
+static u64 grid_set_next(const struct grid_missing_set *set, u64 from,
+			 bool *found)
+{
+	u64 b = grid_bits_next(
+		container_of(set, struct grid_taken_set, set)->bits, from);
+
+	*found = b != U64_MAX;
+	return b;
+}
+
+/*
+ * The tracker drops what is taken.  EBUSY passes while another sweep runs (a
+ * cancel); it stays while a sync jump is open, and for that no flush waits.
+ */
+static int grid_commence(struct grid *g)
+{
+	struct grid_taken_set taken = {
+		.set = { .test = grid_set_test, .next = grid_set_next },
+		.bits = &g->taken,
+	};
+	unsigned long flags;
+	unsigned int i;
+	int r = -EBUSY;
+
+	for (i = 0; r == -EBUSY && i < 100; i++) {
+		if (i)
+			msleep(20);
+		grid_missing_lock(g->gm, &flags);
+		/* From here on an enqueue of these is refused (D2). */
+		g->barrier_freeing = true;
+		taken.set.count = g->taken.count;
+		grid_missing_unlock(g->gm, flags);
+		r = grid_missing_checkpoint_commence(g->gm, &taken.set);
+		if (r) {
+			grid_missing_lock(g->gm, &flags);
+			g->barrier_freeing = false;
+			grid_missing_unlock(g->gm, flags);
+		}
+	}
+	return r;
+}
+
+/*
+ * Until no write to a freed block is under way.  These are writes of repairs,
+ * so the lower device ends them.  A cancel may have closed the checkpoint in
+ * our place: nothing is aborting then, and nothing to complete.
+ */
+static void grid_wait_aborting(struct grid *g)
+{
+	do {
+		while (!wait_event_timeout(g->barrier_wait,
+					   !READ_ONCE(g->aborting), HZ))
+			;
+	} while (!grid_missing_checkpoint_complete(g->gm) &&
+		 READ_ONCE(g->aborting));
+}
+
+static void grid_barrier_worker(struct work_struct *work)
+{
+	struct grid *g = container_of(work, struct grid, barrier_work);
+	struct grid_table *t = READ_ONCE(g->live);
+	struct bio_list flushes, discards;
+	blk_status_t status = BLK_STS_OK;
+	unsigned long flags;
+	struct bio *bio;
+	int r;
+
+	r = blkdev_issue_flush(t->dev->bdev);
+	if (r) {
+		status = errno_to_blk_status(r);
+		DMERR_LIMIT("%u:%u: %pg can't flush (%d): nothing is freed",
+			    g->major, g->minor, t->dev->bdev, r);
+	} else {
+		r = grid_commence(g);
+		if (r)
+			DMWARN_LIMIT("%u:%u: checkpoint put off (%d): what is released stays so until the next one",
+				     g->major, g->minor, r);
+	}
+	if (!r) {
+		grid_wait_aborting(g);
+		grid_move(g, &g->taken, &g->freed);
+	} else if (!t->opt.explicit_checkpoint) {
+		grid_move(g, &g->taken, &g->open);
+	}
+
+	bio_list_init(&discards);
+	grid_missing_lock(g->gm, &flags);
+	flushes = g->flushes;
+	bio_list_init(&g->flushes);
+	g->barrier_running = false;
+	g->barrier_freeing = false;
+	if (!r) {
+		g->checkpoints++;
+		g->checkpoint_taken = false;
+		g->durable_id = g->checkpoint_id;
+	}
+	if (!bio_list_empty(&g->flushes_waiting)) {
+		__grid_barrier_start(g);
+		bio_list_merge(&discards, &g->discards_held);
+		bio_list_init(&g->discards_held);
+	}
+	if (!g->stopped)
+		queue_work(g->wq, &g->discard_work);
+	grid_missing_unlock(g->gm, flags);
+
+	wake_up_all(&g->barrier_wait);
+	while ((bio = bio_list_pop(&flushes)))
+		grid_end(dm_per_bio_data(bio, sizeof(struct grid_io)), status);
+	while ((bio = bio_list_pop(&discards)))
+		grid_discard_end(g, dm_per_bio_data(bio,
+						    sizeof(struct grid_io)));
+}
+
+/**
+ * grid_take - close the open generation (checkpoint:explicit)
+ * @priv: the grid
+ * @id: out: the checkpoint
+ *
+ * Context: never sleeps.
+ * Return: 0; -EOPNOTSUPP in checkpoint:flush; -EBUSY while the one taken
+ * before is not durable.
+ */
+int grid_take(void *priv, u64 *id)
+{
+	struct grid *g = priv;
+	unsigned long flags;
+	int r = 0;
+
+	grid_missing_lock(g->gm, &flags);
+	if (!g->live)
+		r = -EAGAIN;
+	else if (!g->live->opt.explicit_checkpoint)
+		r = -EOPNOTSUPP;
+	else if (g->checkpoint_taken || g->barrier_running)
+		r = -EBUSY;
+	if (!r) {
+		grid_bits_swap(&g->open, &g->taken);
+		g->checkpoint_taken = true;
+		*id = ++g->checkpoint_id;
+	}
+	grid_missing_unlock(g->gm, flags);
+	return r;
+}
+
+/**
+ * grid_durable_start - start the barrier for checkpoint @id
+ * @g: the grid
+ * @id: as grid_take() gave it
+ *
+ * Context: never sleeps (D3: a message starts things).
+ * Return: 0, also when it runs or ran already; -ENOENT; -EOPNOTSUPP; -EAGAIN
+ * while suspended.
+ */
+int grid_durable_start(struct grid *g, u64 id)
+{
+	unsigned long flags;
+	int r = 0;
+
+	grid_missing_lock(g->gm, &flags);
+	if (!g->live || g->stopped)
+		r = -EAGAIN;
+	else if (!g->live->opt.explicit_checkpoint)
+		r = -EOPNOTSUPP;
+	else if (!id || id > g->checkpoint_id || id < g->durable_id)
+		r = -ENOENT;
+	else if (id != g->durable_id && !g->barrier_running)
+		__grid_barrier_start(g);
+	grid_missing_unlock(g->gm, flags);
+	return r;
+}
+
+/**
+ * grid_durable - the barrier for checkpoint @id, waited for
+ * @priv: the grid
+ * @id: as grid_take() gave it
+ *
+ * Context: process, interruptible; the barrier itself goes on.
+ * Return: as grid_durable_start(); -EINTR; -EIO when it could not be made
+ * durable: it is still taken, try again.
+ */
+int grid_durable(void *priv, u64 id)
+{
+	struct grid *g = priv;
+	int r = grid_durable_start(g, id);
+
+	if (r)
+		return r;
+	r = wait_event_interruptible(g->barrier_wait,
+				     !READ_ONCE(g->barrier_running));
+	if (r)
+		return -EINTR;
+	return READ_ONCE(g->durable_id) >= id ? 0 : -EIO;
+}
+
+/*
+ * The next run of freed blocks, as far as one discard may reach; from now on
+ * its writes park.  False when there is none.
+ */
+static bool grid_next_discard(struct grid *g)
+{
+	unsigned long flags;
+	u64 b = U64_MAX, e;
+
+	grid_missing_lock(g->gm, &flags);
+	if (!g->stopped)
+		b = grid_bits_next(&g->freed, 0);
+	if (b != U64_MAX) {
+		for (e = b; e - b < GRID_DISCARD_BLOCKS &&
+			    grid_bits_clear(&g->freed, e);
+		     e++)
+			;
+		g->discard_begin = b;
+		g->discard_end = e;
+	}
+	grid_missing_unlock(g->gm, flags);
+	return b != U64_MAX;
+}
+
+static void grid_discard_worker(struct work_struct *work)
+{
+	struct grid *g = container_of(work, struct grid, discard_work);
+	struct grid_table *t = READ_ONCE(g->live);
+	struct block_device *bdev = t->dev->bdev;
+	unsigned long flags;
+	u64 b, e, n;
+	int r;
+
+	while (grid_next_discard(g)) {
+		b = g->discard_begin;
+		r = 0;
+		if (bdev_max_discard_sectors(bdev))
+			r = blkdev_issue_discard(
+				bdev,
+				grid_lower_sector(t, b << g->block_shift),
+				(g->discard_end - b) << g->block_shift,
+				GFP_NOIO);
+		if (r && r != -EOPNOTSUPP)
+			DMWARN_LIMIT("%u:%u: %pg: discard of block %llu failed (%d)",
+				     g->major, g->minor, bdev, b, r);
+		grid_missing_lock(g->gm, &flags);
+		e = g->discard_end;
+		g->discard_begin = 0;
+		g->discard_end = 0;
+		for (n = b; n < e; n++)
+			clear_bit(n, g->marked);
+		__grid_wake_range(g, b, e);
+		grid_missing_unlock(g->gm, flags);
+		cond_resched();
+	}
+}
+
+int grid_release_init(struct grid *g)
+{
+	bio_list_init(&g->flushes);
+	bio_list_init(&g->flushes_waiting);
+	bio_list_init(&g->discards_held);
+	init_waitqueue_head(&g->barrier_wait);
+	INIT_WORK(&g->barrier_work, grid_barrier_worker);
+	INIT_WORK(&g->discard_work, grid_discard_worker);
+	if (grid_bits_init(&g->open, g->geo.blocks) ||
+	    grid_bits_init(&g->taken, g->geo.blocks) ||
+	    grid_bits_init(&g->freed, g->geo.blocks)) {
+		grid_release_exit(g);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void grid_release_exit(struct grid *g)
+{
+	grid_bits_exit(&g->open);
+	grid_bits_exit(&g->taken);
+	grid_bits_exit(&g->freed);
+}

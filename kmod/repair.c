@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Repair: the only way by which data comes back (U2, D2, D4).
+ *
+ * verify (no byte that fails its checksum goes further), commence (later
+ * writes park), drain (earlier writes have ended), write, flush once,
+ * complete (readers wake).  The vector is in kernel memory: what was verified
+ * is what is written.
+ *
+ * Every end of a write lets its fault go on: gone, waiting again, or gone
+ * because it was aborting.  Nothing here depends on userspace.
+ */
+#include "grid.h"
+
+/**
+ * grid_hash_init - find the hash of checksum:NAME
+ * @g: the grid; geo.checksum is set
+ * @name: of an unkeyed hash, or "none"
+ * @error: out: a sentence
+ *
+ * Return: 0, -EINVAL, or why the hash can't be had.
+ */
+int grid_hash_init(struct grid *g, const char *name, char **error)
+{
+	struct crypto_shash *hash;
+
+	if (!strcmp(name, "none"))
+		return 0;
+	hash = crypto_alloc_shash(name, 0, 0);
+	if (IS_ERR(hash)) {
+		*error = "checksum: the kernel has no such hash";
+		return PTR_ERR(hash);
+	}
+	if (crypto_shash_get_flags(hash) & CRYPTO_TFM_NEED_KEY) {
+		*error = "checksum: this hash needs a key";
+		crypto_free_shash(hash);
+		return -EINVAL;
+	}
+	g->hash = hash;
+	return 0;
+}
+
+/* 0; -EBADMSG; -EINVAL: nothing to compare with. */
+static int grid_verify(struct grid *g, const struct grid_missing_item *item)
+{
+	SHASH_DESC_ON_STACK(desc, g->hash);
+	u8 digest[HASH_MAX_DIGESTSIZE];
+	struct grid_missing_checksum sum = {};
+	int r;
+
+	if (!g->hash)
+		return 0;
+	if (!item->has_sum)
+		return -EINVAL;
+	desc->tfm = g->hash;
+	r = crypto_shash_digest(desc, item->data, g->geo.block_size, digest);
+	shash_desc_zero(desc);
+	if (r)
+		return r;
+	memcpy(sum.bytes, digest,
+	       min_t(size_t, sizeof(sum.bytes),
+		     crypto_shash_digestsize(g->hash)));
+	return memcmp(&sum, &item->sum, sizeof(sum)) ? -EBADMSG : 0;
+}
+
+/* The write of @item has ended, as its result says. */
+static void grid_repair_end(struct grid *g, struct grid_missing_item *item)
+{
+	int r;
+
+	if (item->result) {
+		r = grid_missing_failed(g->gm, item, false);
+		if (r == -ECANCELED)
+			item->result = r;
+		return;
+	}
+	item->result = grid_missing_complete(g->gm, item, item->unverified);
+	/* A list that can't be taken: the index stays missing. */
+	if (item->result && item->result != -ECANCELED)
+		grid_missing_failed(g->gm, item, true);
+}
+
+/**
+ * grid_repair - the operation behind GRID_MISSING_REPAIR
+ * @priv: the grid
+ * @items: blocks in kernel memory; those whose result is set are left alone
+ * @n: how many
+ *
+ * Context: process, under the bind lock: no suspend ends meanwhile, so the
+ * live table stays.  Bounded by the lower device.
+ * Return: 0; each item has its own result.
+ */
+int grid_repair(void *priv, struct grid_missing_item *items, u32 n)
+{
+	struct grid *g = priv;
+	struct grid_table *t = READ_ONCE(g->live);
+	bool any = false;
+	u32 i;
+
+	if (!t)
+		return -EAGAIN;
+	for (i = 0; i < n; i++) {
+		struct grid_missing_item *item = &items[i];
+
+		item->commenced = false;
+		if (item->result)
+			continue;
+		if (item->address >= g->geo.blocks) {
+			item->result = -ERANGE;
+			continue;
+		}
+		item->result = grid_verify(g, item);
+		if (item->result == -EBADMSG)
+			grid_missing_verify_failed(g->gm, item->address);
+		if (item->result)
+			continue;
+		item->result =
+			grid_missing_commence(g->gm, item, &item->unverified);
+		item->commenced = !item->result;
+		any |= item->commenced;
+		cond_resched();
+	}
+	if (!any)
+		return 0;
+	grid_drain(g);
+	grid_write_items(t, items, n);
+	for (i = 0; i < n; i++)
+		if (items[i].commenced)
+			grid_repair_end(g, &items[i]);
+	return 0;
+}

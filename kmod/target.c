@@ -1,0 +1,1051 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The device-mapper target `grid`: table line, the path of a bio, status,
+ * messages, suspend and resume.  grid.h tells where the rest lives, and the
+ * lock order.
+ *
+ *   <start> <len> grid <device> <offset> <block_sectors> [<#args> key:value ...]
+ *
+ * A struct grid is found by the number of the mapped device, so a second table
+ * for the same device finds the tracker of the first (D9).  While both exist,
+ * grid->live is the one that I/O goes through; preresume switches it.
+ *
+ * Neither prepare_ioctl nor DAX, PASSES_INTEGRITY or PASSES_CRYPTO: they would
+ * go round map() (D1).
+ */
+#include <linux/blkdev.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/vmalloc.h>
+
+#include "grid.h"
+#include "compat.h"
+
+static LIST_HEAD(grid_list);
+static DEFINE_MUTEX(grid_list_lock);
+
+/*
+ * The path of a bio
+ */
+
+/**
+ * grid_end - end @io with @status; it came to us before, or never went down
+ * @io: on no list, not counted in as a write in flight
+ * @status: for its submitter
+ *
+ * Context: any, the lock not held.
+ */
+void grid_end(struct grid_io *io, blk_status_t status)
+{
+	io->kind = GRID_IO_DONE;
+	io->bio->bi_status = status;
+	bio_endio(io->bio);
+}
+
+/** grid_requeue - likewise, but dm is to map it again after the suspend */
+void grid_requeue(struct grid_io *io)
+{
+	io->kind = GRID_IO_REQUEUE;
+	bio_endio(io->bio);
+}
+
+static void grid_remap(struct grid_table *t, struct bio *bio,
+		       const struct grid_io *io)
+{
+	bio_set_dev(bio, t->dev->bdev);
+	bio->bi_iter.bi_sector = grid_lower_sector(t, io->iter.bi_sector);
+}
+
+/* Cut @bio, which nobody has submitted yet, to end before @sector. */
+static void grid_cut(struct bio *bio, struct grid_io *io, sector_t sector)
+{
+	unsigned int sectors = sector - io->iter.bi_sector;
+
+	if (sectors < io->iter.bi_size >> SECTOR_SHIFT) {
+		dm_accept_partial_bio(bio, sectors);
+		io->iter.bi_size = sectors << SECTOR_SHIFT;
+	}
+}
+
+/*
+ * Something is in the way, or was when we looked without the lock.  What comes
+ * before it goes down; dm brings the rest anew.  Reads and writes of the block
+ * itself are cut to it, and park alone.
+ */
+static int grid_map_slow(struct grid_table *t, struct bio *bio,
+			 struct grid_io *io)
+{
+	struct grid *g = t->grid;
+	blk_status_t status = BLK_STS_OK;
+	enum grid_verdict v;
+	unsigned long flags;
+	bool kernel_wait;
+	u64 stop;
+
+	io->tries = 0;
+	io->waited = false;
+	io->warned = false;
+	io->status = BLK_STS_OK;
+
+	grid_missing_lock(g->gm, &flags);
+	v = __grid_check(g, io, &stop, &kernel_wait, &status);
+	if (v != GRID_GO && stop != GRID_NO_BLOCK) {
+		if (stop > grid_first(g, io)) {
+			grid_cut(bio, io, stop << g->block_shift);
+			v = GRID_GO;
+		} else {
+			grid_cut(bio, io, (stop + 1) << g->block_shift);
+		}
+	}
+	if (v != GRID_GO)
+		grid_epoch_leave(g, io);
+	if (v == GRID_PARK) {
+		io->kind = GRID_IO_PARKED;
+		__grid_park(g, io, stop, kernel_wait);
+	}
+	grid_missing_unlock(g->gm, flags);
+
+	switch (v) {
+	case GRID_PARK:
+		return DM_MAPIO_SUBMITTED;
+	case GRID_REQUEUE:
+		return DM_MAPIO_REQUEUE;
+	case GRID_FAIL:
+		grid_end(io, status);
+		return DM_MAPIO_SUBMITTED;
+	default:
+		grid_remap(t, bio, io);
+		return DM_MAPIO_REMAPPED;
+	}
+}
+
+static int grid_map(struct dm_target *ti, struct bio *bio)
+{
+	struct grid_table *t = ti->private;
+	struct grid *g = t->grid;
+	struct grid_io *io = dm_per_bio_data(bio, sizeof(*io));
+	u64 first, last;
+	bool slow;
+
+	io->bio = bio;
+	io->table = t;
+	io->kind = GRID_IO_PLAIN;
+	io->epoch = GRID_NO_EPOCH;
+	io->iter = bio->bi_iter;
+	io->iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
+
+	if (unlikely(!bio->bi_iter.bi_size)) {
+		if (bio->bi_opf & REQ_PREFLUSH)
+			return grid_map_flush(t, bio);
+		grid_remap(t, bio, io);
+		return DM_MAPIO_REMAPPED;
+	}
+	first = grid_first(g, io);
+	last = grid_last(g, io);
+	switch (bio_op(bio)) {
+	case REQ_OP_READ:
+		slow = grid_any(g->missing, first, last);
+		break;
+	case REQ_OP_WRITE:
+		/* The read side is explained in epoch.c. */
+		rcu_read_lock();
+		grid_epoch_enter(g, io);
+		slow = grid_any(g->missing, first, last) ||
+		       grid_any(g->marked, first, last);
+		rcu_read_unlock();
+		break;
+	case REQ_OP_DISCARD:
+		return grid_map_discard(t, bio, io);
+	default:
+		return DM_MAPIO_KILL;
+	}
+	if (unlikely(slow || READ_ONCE(g->held)))
+		return grid_map_slow(t, bio, io);
+	grid_remap(t, bio, io);
+	return DM_MAPIO_REMAPPED;
+}
+
+static int grid_end_io(struct dm_target *ti, struct bio *bio,
+		       blk_status_t *error)
+{
+	struct grid_table *t = ti->private;
+	struct grid *g = t->grid;
+	struct grid_io *io = dm_per_bio_data(bio, sizeof(*io));
+
+	switch (io->kind) {
+	case GRID_IO_DONE:
+		return DM_ENDIO_DONE;
+	case GRID_IO_REQUEUE:
+		return DM_ENDIO_REQUEUE;
+	}
+	if (io->epoch != GRID_NO_EPOCH) {
+		if (!*error && grid_write_ended(g, io))
+			return DM_ENDIO_INCOMPLETE;
+		grid_epoch_leave(g, io);
+	} else if (unlikely(*error) && bio_op(bio) == REQ_OP_READ) {
+		io->tries = 0;
+		io->waited = false;
+		io->warned = false;
+		if (grid_detect(g, t, io, *error))
+			return DM_ENDIO_INCOMPLETE;
+	}
+	return DM_ENDIO_DONE;
+}
+
+/*
+ * What the tracker asks of us
+ */
+
+/*
+ * A fault changed.  The lock is held.  The bit in grid->missing is set before
+ * the enqueue returns, which is what D1 needs, and cleared only when the fault
+ * is gone and detection has not closed the block.
+ */
+static void grid_change(void *priv, u64 b, u8 from, u8 to, u8 why)
+{
+	struct grid *g = priv;
+	bool closed = b >= g->closed_begin && b < g->closed_end;
+
+	if (b >= g->geo.blocks)
+		return;
+	if (from != to) {
+		g->aborting += to == GRID_MISSING_STATE_ABORTING;
+		g->aborting -= from == GRID_MISSING_STATE_ABORTING;
+		if (from == GRID_MISSING_STATE_ABORTING && !g->aborting)
+			wake_up_all(&g->barrier_wait);
+	}
+
+	if (from == GRID_MISSING_STATE_GONE) {
+		set_bit(b, g->missing);
+		if (!g->faults++)
+			queue_work(g->wq, &g->event_work);
+	} else if (to == GRID_MISSING_STATE_GONE) {
+		if (!closed)
+			clear_bit(b, g->missing);
+		if (!--g->faults)
+			queue_work(g->wq, &g->event_work);
+		if (__test_and_clear_bit(b, g->by_error))
+			g->by_error_count--;
+		__grid_wake(g, b, why == GRID_MISSING_WHY_FREED);
+	} else if (to == GRID_MISSING_STATE_WAITING &&
+		   (from != to || why == GRID_MISSING_WHY_UNAVAILABLE ||
+		    why == GRID_MISSING_WHY_TIMED_OUT)) {
+		__grid_wake(g, b, false);
+	}
+}
+
+static void grid_helpers(void *priv, u32 n)
+{
+	struct grid *g = priv;
+	unsigned long flags;
+
+	grid_missing_lock(g->gm, &flags);
+	if (g->helpers && !n)
+		g->helpers_gone_at = jiffies;
+	g->helpers = n;
+	__grid_rearm(g);
+	grid_missing_unlock(g->gm, flags);
+}
+
+static int grid_ready(void *priv)
+{
+	struct grid *g = priv;
+	unsigned long flags;
+	int r = 0;
+
+	grid_missing_lock(g->gm, &flags);
+	if (g->held) {
+		WRITE_ONCE(g->held, false);
+		__grid_wake(g, GRID_NO_BLOCK, false);
+	} else {
+		r = -EINVAL;
+	}
+	grid_missing_unlock(g->gm, flags);
+	return r;
+}
+
+/* May block @b be enqueued? The lock is held. */
+static int grid_enqueue_ok(void *priv, u64 b)
+{
+	struct grid *g = priv;
+
+	if (b >= g->geo.blocks)
+		return -ERANGE;
+	return __grid_is_freed(g, b) ? -EBUSY : 0;
+}
+
+static void grid_get_status(void *priv, struct grid_missing_status *st)
+{
+	struct grid *g = priv;
+	unsigned long flags;
+
+	grid_missing_lock(g->gm, &flags);
+	st->parked = g->parked;
+	st->oldest_waiting_ms = __grid_oldest_ms(g);
+	st->timeouts = g->timeouts;
+	st->detected = g->detected;
+	st->lost_full = g->lost_full;
+	st->checkpoints = g->checkpoints;
+	st->released = g->open.count + g->taken.count;
+	st->discarding = g->freed.count + g->discard_end - g->discard_begin;
+	if (g->suspending)
+		st->flags |= GRID_MISSING_STATUS_SUSPENDED;
+	if (g->held)
+		st->flags |= GRID_MISSING_STATUS_HELD;
+	grid_missing_unlock(g->gm, flags);
+}
+
+static const struct grid_missing_ops grid_ops = {
+	.change = grid_change,
+	.helpers = grid_helpers,
+	.repair = grid_repair,
+	.take = grid_take,
+	.durable = grid_durable,
+	.ready = grid_ready,
+	.enqueue_ok = grid_enqueue_ok,
+	.status = grid_get_status,
+};
+
+static void grid_event_worker(struct work_struct *work)
+{
+	struct grid *g = container_of(work, struct grid, event_work);
+	struct grid_table *t = READ_ONCE(g->live);
+
+	if (t)
+		dm_table_event(t->ti->table);
+}
+
+static void grid_cancel_worker(struct work_struct *work)
+{
+	struct grid *g = container_of(work, struct grid, cancel_work);
+	int r = grid_missing_cancel_all(g->gm);
+
+	if (r)
+		DMWARN("%u:%u: cancel all: %d: earlier writes are still under way, try again",
+		       g->major, g->minor, r);
+}
+
+/*
+ * Construction
+ */
+
+static void grid_free(struct grid *g)
+{
+	if (g->wq_io) {
+		cancel_delayed_work_sync(&g->tick_work);
+		destroy_workqueue(g->wq_io);
+	}
+	if (g->wq)
+		destroy_workqueue(g->wq);
+	if (g->gm)
+		grid_missing_put(g->gm);
+	if (g->hash)
+		crypto_free_shash(g->hash);
+	vfree(g->detect_buf);
+	grid_release_exit(g);
+	if (g->epochs)
+		grid_epoch_exit(g);
+	bioset_exit(&g->bios);
+	vfree(g->by_error);
+	vfree(g->marked);
+	vfree(g->missing);
+	kfree(g);
+}
+
+static u64 grid_map_bytes(u64 blocks)
+{
+	return BITS_TO_LONGS(blocks) * sizeof(long);
+}
+
+/* Refuse what no memory can hold before taking any (D9). */
+static int grid_check_memory(const struct grid_missing_geometry *geo,
+			     const struct grid_missing_limits *limits,
+			     char **error)
+{
+	u64 have = (u64)totalram_pages() << PAGE_SHIFT;
+	u64 bytes = grid_missing_bytes(limits);
+
+	if (bytes <= have && geo->blocks / 8 * 6 <= have - bytes)
+		return 0;
+	DMERR("the tracker would need %llu MiB for faults and %llu MiB for %llu blocks; the machine has %llu MiB",
+	      bytes >> 20, (geo->blocks / 8 * 6) >> 20, geo->blocks,
+	      have >> 20);
+	*error = "more faults or blocks than memory can hold";
+	return -ENOMEM;
+}
+
+static struct grid *grid_new(const struct grid_options *opt,
+			     const struct grid_missing_geometry *geo,
+			     unsigned int major, unsigned int minor,
+			     const char *name, char **error)
+{
+	struct grid *g;
+	int r;
+
+	r = grid_check_memory(geo, &opt->limits, error);
+	if (r)
+		return ERR_PTR(r);
+	*error = "out of memory";
+	g = kzalloc(sizeof(*g), GFP_KERNEL);
+	if (!g)
+		return ERR_PTR(-ENOMEM);
+	g->major = major;
+	g->minor = minor;
+	g->geo = *geo;
+	g->block_sectors = geo->block_size >> SECTOR_SHIFT;
+	g->block_shift = ilog2(g->block_sectors);
+	g->held = opt->start_held;
+	grid_park_init(g);
+	INIT_WORK(&g->event_work, grid_event_worker);
+	INIT_WORK(&g->cancel_work, grid_cancel_worker);
+	r = -ENOMEM;
+	g->missing = vzalloc(grid_map_bytes(geo->blocks));
+	g->marked = vzalloc(grid_map_bytes(geo->blocks));
+	g->by_error = vzalloc(grid_map_bytes(geo->blocks));
+	if (!g->missing || !g->marked || !g->by_error)
+		goto err_free;
+	r = bioset_init(&g->bios, GRID_POOL_SIZE, offsetof(struct grid_bio, bio),
+			BIOSET_NEED_BVECS);
+	if (!r)
+		r = grid_epoch_init(g);
+	if (!r)
+		r = grid_release_init(g);
+	if (!r)
+		r = grid_detect_init(g);
+	if (r)
+		goto err_free;
+	r = -ENOMEM;
+	g->wq_io = alloc_workqueue("grid_io_%u_%u",
+				   WQ_MEM_RECLAIM | WQ_HIGHPRI, 0, major,
+				   minor);
+	g->wq = alloc_workqueue("grid_%u_%u", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
+				major, minor);
+	if (!g->wq_io || !g->wq)
+		goto err_free;
+	r = grid_hash_init(g, opt->checksum, error);
+	if (r)
+		goto err_free;
+	g->gm = grid_missing_create(major, minor, name, &opt->limits, geo);
+	if (IS_ERR(g->gm)) {
+		r = PTR_ERR(g->gm);
+		g->gm = NULL;
+		*error = "can't create the tracker";
+		goto err_free;
+	}
+	return g;
+
+err_free:
+	grid_free(g);
+	return ERR_PTR(r);
+}
+
+/* May a table with these options go on with the tracker of @g (D9)? */
+static int grid_check_reload(struct grid *g, const struct grid_options *opt,
+			     const struct grid_missing_geometry *geo,
+			     char **error)
+{
+	const struct grid_missing_limits *l = grid_missing_limits(g->gm);
+
+	if (geo->block_size == g->geo.block_size &&
+	    geo->blocks == g->geo.blocks &&
+	    !strcmp(geo->checksum, g->geo.checksum) &&
+	    opt->limits.blocks_max == l->blocks_max &&
+	    opt->limits.tables_max == l->tables_max &&
+	    opt->limits.table_values_max == l->table_values_max)
+		return 0;
+	*error = "length, block size, checksum and maxima can't change while the device exists";
+	return -EBUSY;
+}
+
+static struct grid *grid_get(struct dm_target *ti, struct grid_table *t,
+			     const struct grid_missing_geometry *geo)
+{
+	struct mapped_device *md = dm_table_get_md(ti->table);
+	dev_t devt = disk_devt(dm_disk(md));
+	char name[DM_NAME_LEN] = "";
+	struct grid *g;
+	int r;
+
+	/* Only for people to read; a rename later does not reach it. */
+	dm_copy_name_and_uuid(md, name, NULL);
+	mutex_lock(&grid_list_lock);
+	list_for_each_entry(g, &grid_list, list)
+		if (g->major == MAJOR(devt) && g->minor == MINOR(devt)) {
+			r = grid_check_reload(g, &t->opt, geo, &ti->error);
+			if (r)
+				g = ERR_PTR(r);
+			goto out;
+		}
+	g = grid_new(&t->opt, geo, MAJOR(devt), MINOR(devt), name, &ti->error);
+	if (!IS_ERR(g))
+		list_add_tail(&g->list, &grid_list);
+out:
+	if (!IS_ERR(g))
+		g->refs++;
+	mutex_unlock(&grid_list_lock);
+	return g;
+}
+
+static void grid_put(struct grid *g, struct grid_table *t)
+{
+	unsigned long flags;
+	bool last;
+
+	grid_missing_lock(g->gm, &flags);
+	if (g->live == t)
+		g->live = NULL;
+	grid_missing_unlock(g->gm, flags);
+
+	mutex_lock(&grid_list_lock);
+	last = !--g->refs;
+	if (last)
+		list_del(&g->list);
+	mutex_unlock(&grid_list_lock);
+	/* No event of ours may look at the table when it is gone. */
+	flush_work(&g->event_work);
+	if (last) {
+		grid_missing_unbind(g->gm, g);
+		grid_missing_remove(g->gm);
+		cancel_work_sync(&g->event_work);
+		cancel_work_sync(&g->cancel_work);
+		grid_free(g);
+	}
+}
+
+/* One number in the range of an option. */
+static int grid_number(const char *s, unsigned int min, unsigned int max,
+		       unsigned int *out)
+{
+	unsigned int n;
+
+	if (kstrtouint(s, 10, &n) || n < min || n > max)
+		return -EINVAL;
+	*out = n;
+	return 0;
+}
+
+/* Options that a message may change; -ENOENT for any other key. */
+static int grid_tunable(struct grid_options *opt, const char *key,
+			const char *value)
+{
+	unsigned int n;
+	int r;
+
+	if (!strcmp(key, "on_missing")) {
+		if (strcmp(value, "park") && strcmp(value, "error"))
+			return -EINVAL;
+		opt->on_missing_error = !strcmp(value, "error");
+		return 0;
+	}
+	if (!strcmp(key, "detect")) {
+		if (strcmp(value, "on") && strcmp(value, "off"))
+			return -EINVAL;
+		opt->detect = !strcmp(value, "on");
+		return 0;
+	}
+	if (!strcmp(key, "park_timeout_ms")) {
+		r = grid_number(value, 0, GRID_PARK_TIMEOUT_MS_MAX, &n);
+		if (!r)
+			opt->park_timeout_ms = n;
+		return r;
+	}
+	if (!strcmp(key, "no_helper_ms")) {
+		r = grid_number(value, 0, GRID_PARK_TIMEOUT_MS_MAX, &n);
+		if (!r)
+			opt->no_helper_ms = n;
+		return r;
+	}
+	return -ENOENT;
+}
+
+static int grid_option(struct grid_options *opt, const char *key,
+		       const char *value)
+{
+	int r = grid_tunable(opt, key, value);
+
+	if (r != -ENOENT)
+		return r;
+	if (!strcmp(key, "checkpoint")) {
+		if (strcmp(value, "flush") && strcmp(value, "explicit"))
+			return -EINVAL;
+		opt->explicit_checkpoint = !strcmp(value, "explicit");
+		return 0;
+	}
+	if (!strcmp(key, "start")) {
+		if (strcmp(value, "clean") && strcmp(value, "held"))
+			return -EINVAL;
+		opt->start_held = !strcmp(value, "held");
+		return 0;
+	}
+	if (!strcmp(key, "checksum")) {
+		if (!*value || strscpy(opt->checksum, value,
+				       sizeof_field(struct grid_missing_geometry,
+						    checksum)) < 0)
+			return -EINVAL;
+		return 0;
+	}
+	if (!strcmp(key, "blocks_max"))
+		return grid_number(value, 1, U32_MAX, &opt->limits.blocks_max);
+	if (!strcmp(key, "tables_max"))
+		return grid_number(value, 0, U32_MAX, &opt->limits.tables_max);
+	if (!strcmp(key, "table_values_max"))
+		return grid_number(value, 1, U32_MAX,
+				   &opt->limits.table_values_max);
+	return -ENOENT;
+}
+
+/* Splits "key:value" in place and hands it on; says what is wrong. */
+static int grid_parse_option(struct grid_options *opt, char *arg, char **error,
+			     int (*set)(struct grid_options *opt,
+					const char *key, const char *value))
+{
+	char *value = strchr(arg, ':');
+	int r;
+
+	if (!value) {
+		*error = "an option is key:value";
+		DMERR("option \"%s\" is not key:value", arg);
+		return -EINVAL;
+	}
+	*value++ = '\0';
+	r = set(opt, arg, value);
+	if (r == -ENOENT) {
+		*error = "unknown option";
+		DMERR("unknown option \"%s\"", arg);
+		return -EINVAL;
+	}
+	if (r) {
+		*error = "bad value of an option";
+		DMERR("option %s: bad value \"%s\"", arg, value);
+	}
+	return r;
+}
+
+static int grid_parse(struct dm_target *ti, struct grid_table *t,
+		      unsigned int argc, char **argv,
+		      unsigned int *block_sectors)
+{
+	static const struct dm_arg args[] = {
+		{ 0, 64, "number of options out of range" },
+	};
+	struct dm_arg_set as = { .argc = argc, .argv = argv };
+	struct grid_options *opt = &t->opt;
+	unsigned long long start;
+	unsigned int n;
+	char dummy;
+	int r;
+
+	opt->park_timeout_ms = GRID_PARK_TIMEOUT_MS;
+	opt->no_helper_ms = GRID_NO_HELPER_MS;
+	opt->detect = true;
+	strscpy(opt->checksum, "none", sizeof(opt->checksum));
+	opt->limits.blocks_max = GRID_BLOCKS_MAX;
+	opt->limits.tables_max = GRID_TABLES_MAX;
+	opt->limits.table_values_max = GRID_TABLE_VALUES_MAX;
+
+	if (argc < 3) {
+		ti->error =
+			"wants <device> <offset> <block_sectors> [<#args> key:value ...]";
+		return -EINVAL;
+	}
+	dm_consume_args(&as, 1);
+	if (sscanf(dm_shift_arg(&as), "%llu%c", &start, &dummy) != 1 ||
+	    start != (sector_t)start) {
+		ti->error = "bad offset on the lower device";
+		return -EINVAL;
+	}
+	t->start = start;
+	if (grid_number(dm_shift_arg(&as), GRID_BLOCK_SIZE_MIN >> SECTOR_SHIFT,
+			GRID_BLOCK_SIZE_MAX >> SECTOR_SHIFT, block_sectors) ||
+	    !is_power_of_2(*block_sectors)) {
+		ti->error =
+			"block_sectors must be a power of two from 8 (4 KiB) to 2048 (1 MiB)";
+		return -EINVAL;
+	}
+	if (ti->len & (*block_sectors - 1)) {
+		ti->error = "the length must be a multiple of block_sectors";
+		return -EINVAL;
+	}
+	if (!as.argc)
+		return 0;
+	r = dm_read_arg_group(args, &as, &n, &ti->error);
+	if (r)
+		return r;
+	while (n--) {
+		r = grid_parse_option(opt, (char *)dm_shift_arg(&as),
+				      &ti->error, grid_option);
+		if (r)
+			return r;
+	}
+	if (as.argc) {
+		ti->error = "more options than the number before them says";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+{
+	struct grid_missing_geometry geo = {};
+	unsigned int block_sectors;
+	struct grid_table *t;
+	sector_t size;
+	int r;
+
+	t = kzalloc(sizeof(*t), GFP_KERNEL);
+	if (!t) {
+		ti->error = "out of memory";
+		return -ENOMEM;
+	}
+	t->ti = ti;
+	r = grid_parse(ti, t, argc, argv, &block_sectors);
+	if (r)
+		goto err_free;
+	r = dm_get_device(ti, argv[0], dm_table_get_mode(ti->table), &t->dev);
+	if (r) {
+		DMERR("can't open the lower device \"%s\" (%d)", argv[0], r);
+		ti->error = "can't open the lower device";
+		goto err_free;
+	}
+	r = -EINVAL;
+	if (bdev_is_zoned(t->dev->bdev)) {
+		ti->error = "zoned devices are not supported";
+		goto err_device;
+	}
+	size = bdev_nr_sectors(t->dev->bdev);
+	if (t->start > size || ti->len > size - t->start) {
+		DMERR("%s has %llu sectors, fewer than offset %llu + length %llu",
+		      argv[0], (u64)size, (u64)t->start, (u64)ti->len);
+		ti->error = "the lower device is too small";
+		goto err_device;
+	}
+	if (block_sectors << SECTOR_SHIFT < bdev_logical_block_size(t->dev->bdev)) {
+		ti->error = "the block is smaller than a sector of the lower device";
+		goto err_device;
+	}
+
+	geo.blocks = ti->len >> ilog2(block_sectors);
+	geo.block_size = block_sectors << SECTOR_SHIFT;
+	if (strcmp(t->opt.checksum, "none"))
+		strscpy(geo.checksum, t->opt.checksum, sizeof(geo.checksum));
+	t->grid = grid_get(ti, t, &geo);
+	if (IS_ERR(t->grid)) {
+		r = PTR_ERR(t->grid);
+		goto err_device;
+	}
+
+	ti->private = t;
+	ti->per_io_data_size = sizeof(struct grid_io);
+	ti->num_flush_bios = 1;
+	ti->flush_supported = true;
+	ti->num_discard_bios = 1;
+	ti->discards_supported = true;
+	return 0;
+
+err_device:
+	dm_put_device(ti, t->dev);
+err_free:
+	kfree(t);
+	return r;
+}
+
+static void grid_dtr(struct dm_target *ti)
+{
+	struct grid_table *t = ti->private;
+
+	grid_put(t->grid, t);
+	dm_put_device(ti, t->dev);
+	kfree(t);
+}
+
+/*
+ * Suspend and resume (D3)
+ *
+ * Presuspend comes before dm stops new I/O.  Under noflush, what is parked or
+ * would park from then on goes back to dm; otherwise parking and repairing go
+ * on, every deadline capped.  When postsuspend comes, dm has seen all its bios
+ * end; what it does not know of, repairs, discards, barriers, is drained there.
+ */
+
+static void grid_presuspend(struct dm_target *ti)
+{
+	struct grid_table *t = ti->private;
+	struct grid *g = t->grid;
+	unsigned long flags;
+
+	grid_missing_lock(g->gm, &flags);
+	g->suspending = true;
+	g->suspend_at = jiffies;
+	g->noflush = dm_noflush_suspending(ti);
+	if (g->noflush)
+		__grid_requeue_all(g);
+	else
+		__grid_rearm(g);
+	grid_missing_unlock(g->gm, flags);
+}
+
+static void grid_presuspend_undo(struct dm_target *ti)
+{
+	struct grid_table *t = ti->private;
+	struct grid *g = t->grid;
+	unsigned long flags;
+
+	grid_missing_lock(g->gm, &flags);
+	g->suspending = false;
+	g->noflush = false;
+	__grid_rearm(g);
+	grid_missing_unlock(g->gm, flags);
+}
+
+static void grid_postsuspend(struct dm_target *ti)
+{
+	struct grid_table *t = ti->private;
+	struct grid *g = t->grid;
+	unsigned long flags;
+
+	grid_missing_suspend(g->gm, true);
+	grid_missing_lock(g->gm, &flags);
+	g->stopped = true;
+	grid_missing_unlock(g->gm, flags);
+	flush_work(&g->cancel_work);
+	flush_work(&g->barrier_work);
+	flush_work(&g->discard_work);
+	flush_work(&g->detect_work);
+	cancel_delayed_work_sync(&g->tick_work);
+	flush_work(&g->wake_work);
+}
+
+static int grid_preresume(struct dm_target *ti)
+{
+	struct grid_table *t = ti->private;
+	struct grid *g = t->grid;
+	unsigned long flags;
+
+	grid_missing_lock(g->gm, &flags);
+	g->live = t;
+	grid_missing_unlock(g->gm, flags);
+	grid_missing_bind(g->gm, &grid_ops, g);
+	grid_helpers(g, grid_missing_helpers(g->gm));
+	return 0;
+}
+
+static void grid_resume(struct dm_target *ti)
+{
+	struct grid_table *t = ti->private;
+	struct grid *g = t->grid;
+	unsigned long flags;
+
+	grid_missing_lock(g->gm, &flags);
+	g->suspending = false;
+	g->noflush = false;
+	g->stopped = false;
+	queue_work(g->wq, &g->discard_work);
+	grid_missing_unlock(g->gm, flags);
+	grid_missing_suspend(g->gm, false);
+}
+
+/*
+ * Status, table, messages
+ *
+ * status: one line of key=value, only ever appended to (D8).
+ */
+
+static void grid_emit_status(struct grid *g, char *result, unsigned int maxlen)
+{
+	struct grid_missing_status st = {};
+	unsigned int sz = 0;
+
+	grid_missing_get_status(g->gm, &st);
+	grid_get_status(g, &st);
+	DMEMIT("id=%llu block_size=%u blocks=%llu", st.id, g->geo.block_size,
+	       g->geo.blocks);
+	DMEMIT(" waiting=%llu writing=%llu aborting=%llu", st.waiting,
+	       st.writing, st.aborting);
+	DMEMIT(" single=%llu/%u table=%llu tables=%u/%u tables_free=%u",
+	       st.blocks_single, st.blocks_max, st.blocks_table, st.tables,
+	       st.tables_max, st.tables_free);
+	DMEMIT(" parked=%llu oldest_waiting_ms=%llu timeouts=%llu", st.parked,
+	       st.oldest_waiting_ms, st.timeouts);
+	DMEMIT(" helpers=%u unavailable=%llu repaired=%llu unverified=%llu",
+	       st.helpers, st.unavailable, st.repaired, st.unverified);
+	DMEMIT(" superseded=%llu detected=%llu lost_full=%llu", st.superseded,
+	       st.detected, st.lost_full);
+	DMEMIT(" verify_failed=%llu write_failed=%llu freed=%llu cancelled=%llu",
+	       st.verify_failed, st.write_failed, st.freed, st.cancelled);
+	DMEMIT(" checkpoints=%llu released=%llu discarding=%llu",
+	       st.checkpoints, st.released, st.discarding);
+	DMEMIT(" held=%u suspended=%u passed_up=%llu", g->held, g->suspending,
+	       g->passed_up);
+}
+
+static void grid_emit_table(const struct grid_table *t, char *result,
+			    unsigned int maxlen)
+{
+	const struct grid_options *o = &t->opt;
+	unsigned int sz = 0;
+
+	DMEMIT("%s %llu %u 10", t->dev->name, (u64)t->start,
+	       t->grid->block_sectors);
+	DMEMIT(" on_missing:%s park_timeout_ms:%u checksum:%s",
+	       o->on_missing_error ? "error" : "park", o->park_timeout_ms,
+	       o->checksum);
+	DMEMIT(" checkpoint:%s no_helper_ms:%u start:%s detect:%s",
+	       o->explicit_checkpoint ? "explicit" : "flush", o->no_helper_ms,
+	       o->start_held ? "held" : "clean", o->detect ? "on" : "off");
+	DMEMIT(" blocks_max:%u tables_max:%u table_values_max:%u",
+	       o->limits.blocks_max, o->limits.tables_max,
+	       o->limits.table_values_max);
+}
+
+static void grid_status(struct dm_target *ti, status_type_t type,
+			unsigned int status_flags, char *result,
+			unsigned int maxlen)
+{
+	struct grid_table *t = ti->private;
+	unsigned int sz = 0;
+
+	switch (type) {
+	case STATUSTYPE_INFO:
+		grid_emit_status(t->grid, result, maxlen);
+		break;
+	case STATUSTYPE_TABLE:
+		grid_emit_table(t, result, maxlen);
+		break;
+	case STATUSTYPE_IMA:
+		DMEMIT_TARGET_NAME_VERSION(ti->type);
+		DMEMIT(",block_sectors=%u;", t->grid->block_sectors);
+		break;
+	}
+}
+
+static int grid_parse_sum(const char *hex, struct grid_missing_checksum *sum)
+{
+	if (strlen(hex) != 2 * sizeof(sum->bytes) ||
+	    hex2bin(sum->bytes, hex, sizeof(sum->bytes)))
+		return -EINVAL;
+	return 0;
+}
+
+/*
+ *   enqueue ADDRESS [CHECKSUM]      cancel ADDRESS|all     ready
+ *   checkpoint take                 checkpoint durable ID  set KEY:VALUE
+ *
+ * None of them waits: a message holds dm's SRCU (D3).
+ */
+static int grid_message(struct dm_target *ti, unsigned int argc, char **argv,
+			char *result, unsigned int maxlen)
+{
+	struct grid_table *t = ti->private;
+	struct grid *g = t->grid;
+	struct grid_missing_checksum sum;
+	unsigned long flags;
+	unsigned int sz = 0;
+	char *error = "";
+	u64 n;
+	int r;
+
+	if (argc == 1 && !strcasecmp(argv[0], "ready"))
+		return grid_ready(g);
+
+	if (argc == 2 && !strcasecmp(argv[0], "set")) {
+		struct grid_options opt = t->opt;
+
+		r = grid_parse_option(&opt, argv[1], &error, grid_tunable);
+		if (r)
+			return r;
+		grid_missing_lock(g->gm, &flags);
+		t->opt = opt;
+		__grid_rearm(g);
+		grid_missing_unlock(g->gm, flags);
+		return 0;
+	}
+
+	if (argc == 2 && !strcasecmp(argv[0], "checkpoint") &&
+	    !strcasecmp(argv[1], "take")) {
+		r = grid_take(g, &n);
+		if (r)
+			return r;
+		DMEMIT("%llu", n);
+		return 1;
+	}
+	if (argc == 3 && !strcasecmp(argv[0], "checkpoint") &&
+	    !strcasecmp(argv[1], "durable") && !kstrtoull(argv[2], 0, &n))
+		return grid_durable_start(g, n);
+
+	if (argc == 2 && !strcasecmp(argv[0], "cancel") &&
+	    !strcasecmp(argv[1], "all")) {
+		if (g->stopped)
+			return -EAGAIN;
+		queue_work(g->wq, &g->cancel_work);
+		return 0;
+	}
+	if (argc == 2 && !strcasecmp(argv[0], "cancel") &&
+	    !kstrtoull(argv[1], 0, &n))
+		return grid_missing_cancel(g->gm, n);
+
+	if ((argc == 2 || argc == 3) && !strcasecmp(argv[0], "enqueue") &&
+	    !kstrtoull(argv[1], 0, &n) &&
+	    (argc == 2 || !grid_parse_sum(argv[2], &sum))) {
+		r = grid_missing_enqueue(g->gm, n, argc == 3 ? &sum : NULL);
+		return min(r, 0);
+	}
+
+	DMWARN("%u:%u: message \"%s\": unknown, or its arguments are not of its form",
+	       g->major, g->minor, argv[0]);
+	return -EINVAL;
+}
+
+static int grid_iterate_devices(struct dm_target *ti,
+				iterate_devices_callout_fn fn, void *data)
+{
+	struct grid_table *t = ti->private;
+
+	return fn(ti, t->dev, t->start, ti->len, data);
+}
+
+static void grid_io_hints(struct dm_target *ti, struct queue_limits *limits)
+{
+	struct grid_table *t = ti->private;
+	unsigned int sectors = t->grid->block_sectors;
+
+	grid_set_max_discard(limits, round_down(UINT_MAX >> SECTOR_SHIFT,
+						sectors));
+	limits->discard_granularity = sectors << SECTOR_SHIFT;
+	limits->discard_alignment = 0;
+}
+
+static struct target_type grid_target = {
+	.name = "grid",
+	.version = { 1, 0, 0 },
+	.features = DM_TARGET_SINGLETON | DM_TARGET_NOWAIT,
+	.module = THIS_MODULE,
+	.ctr = grid_ctr,
+	.dtr = grid_dtr,
+	.map = grid_map,
+	.end_io = grid_end_io,
+	.presuspend = grid_presuspend,
+	.presuspend_undo = grid_presuspend_undo,
+	.postsuspend = grid_postsuspend,
+	.preresume = grid_preresume,
+	.resume = grid_resume,
+	.status = grid_status,
+	.message = grid_message,
+	.iterate_devices = grid_iterate_devices,
+	.io_hints = grid_io_hints,
+};
+
+static int __init dm_grid_init(void)
+{
+	return dm_register_target(&grid_target);
+}
+
+static void __exit dm_grid_exit(void)
+{
+	dm_unregister_target(&grid_target);
+}
+
+module_init(dm_grid_init);
+module_exit(dm_grid_exit);
+
+MODULE_DESCRIPTION(DM_NAME " target that keeps missing blocks away from readers until they are repaired");
+MODULE_LICENSE("GPL");
