@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the verbs of gridctl share: errors, options, operands, attaching, JSON.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl.h"
+
+/* ------------------------------------------------------------------ errors */
+
+__attribute__((format(printf, 4, 0))) static int
+say(const struct ctl *ctl, int code, int err, const char *format, va_list args)
+{
+	struct json_object *o;
+	char text[1024];
+	size_t len;
+
+	vsnprintf(text, sizeof(text), format, args);
+	len = strlen(text);
+	if (err)
+		snprintf(text + len, sizeof(text) - len, ": %s",
+			 gm_reason(err));
+	if (!ctl->json) {
+		fprintf(stderr, "gridctl: %s: %s\n", ctl->verb->name, text);
+		return code;
+	}
+	o = ctl_object();
+	ctl_put_string(o, code ? "error" : "note", text);
+	ctl_put_string(o, "command", ctl->verb->name);
+	if (err)
+		ctl_put_string(o, "errno", strerrorname_np(abs(err)));
+	if (code)
+		ctl_put_u64(o, "exit", (uint64_t)code);
+	fprintf(stderr, "%s\n",
+		json_object_to_json_string_ext(
+			o, JSON_C_TO_STRING_PLAIN |
+				   JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+	return code;
+}
+
+int ctl_fail(const struct ctl *ctl, int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(ctl, code, 0, format, args);
+	va_end(args);
+	return code;
+}
+
+int ctl_error(const struct ctl *ctl, int err, const char *format, ...)
+{
+	int code = abs(err) == ENODEV ? CTL_NO_DEVICE : CTL_FAILED;
+	va_list args;
+
+	va_start(args, format);
+	say(ctl, code, err, format, args);
+	va_end(args);
+	return code;
+}
+
+void ctl_note(const struct ctl *ctl, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(ctl, 0, 0, format, args);
+	va_end(args);
+}
+
+/* ----------------------------------------------------------------- options */
+
+const char *ctl_option(const struct ctl *ctl, const char *name)
+{
+	int i;
+
+	for (i = 0; ctl->verb->options[i].name; i++)
+		if (!strcmp(ctl->verb->options[i].name, name))
+			return ctl->values[i];
+	return NULL;
+}
+
+static bool number(const struct ctl *ctl, const char *name, const char *what,
+		   int err)
+{
+	if (!err)
+		return true;
+	ctl_fail(ctl, CTL_USAGE, "--%s=%s: %s%s", name, ctl_option(ctl, name),
+		 what, err == -ERANGE ? " (too large)" : "");
+	return false;
+}
+
+bool ctl_u64(const struct ctl *ctl, const char *name, uint64_t *value)
+{
+	const char *s = ctl_option(ctl, name);
+
+	return !s || number(ctl, name, "not a number", gm_parse_u64(s, value));
+}
+
+bool ctl_size(const struct ctl *ctl, const char *name, uint64_t *value)
+{
+	const char *s = ctl_option(ctl, name);
+
+	return !s || number(ctl, name, "not a size (such as 64K)",
+			    gm_parse_size(s, value));
+}
+
+bool ctl_ms(const struct ctl *ctl, const char *name, unsigned int unit,
+	    uint64_t *value)
+{
+	const char *s = ctl_option(ctl, name);
+
+	return !s || number(ctl, name, "not a time (such as 500ms or 10s)",
+			    gm_parse_ms(s, unit, value));
+}
+
+/* ------------------------------------------------------------------ device */
+
+int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags)
+{
+	const char *name = ctl->argv[0];
+	unsigned int major, minor;
+	int err;
+
+	err = gm_open(dev, flags);
+	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
+		return ctl_fail(ctl, CTL_NO_DEVICE,
+				"%s is not there: load the module (modprobe grid_missing)",
+				GRID_MISSING_DEVICE);
+	if (err == -EACCES)
+		return ctl_fail(ctl, CTL_FAILED, "%s: permission denied",
+				GRID_MISSING_DEVICE);
+	if (err)
+		return ctl_error(ctl, err, "%s", GRID_MISSING_DEVICE);
+	err = gm_attach(dev, name, 0);
+	if (!err)
+		return CTL_GOOD;
+	gm_close(dev);
+	if (!strncmp(name, "id:", 3)) {
+		if (err == -EINVAL)
+			return ctl_fail(ctl, CTL_USAGE,
+					"\"%s\" is not a tracker's id", name);
+		return ctl_error(ctl, err, "%s", name);
+	}
+	if (gm_resolve(name, &major, &minor) == -ENODEV)
+		return ctl_fail(ctl, CTL_NO_DEVICE,
+				"%s: there is no such device (gridctl list shows those of target grid)",
+				name);
+	if (err == -ENODEV)
+		return ctl_fail(ctl, CTL_NO_DEVICE,
+				"%s (%u:%u) is not a device of target grid",
+				name, major, minor);
+	return ctl_error(ctl, err, "%s", name);
+}
+
+int ctl_dm_name(const struct ctl *ctl, char *name, size_t size)
+{
+	unsigned int major, minor;
+	int err = gm_resolve(ctl->argv[0], &major, &minor);
+
+	if (err == -ENODEV)
+		return ctl_fail(ctl, CTL_NO_DEVICE,
+				"%s: there is no such device", ctl->argv[0]);
+	if (err)
+		return ctl_error(ctl, err, "%s", ctl->argv[0]);
+	if (gm_dm_name(major, minor, name, size))
+		return ctl_fail(ctl, CTL_NO_DEVICE,
+				"%s (%u:%u) is not a device-mapper device",
+				ctl->argv[0], major, minor);
+	return CTL_GOOD;
+}
+
+/* ---------------------------------------------------------------- operands */
+
+int ctl_addresses(const struct ctl *ctl, int first, uint64_t **addresses,
+		  size_t *count)
+{
+	uint64_t *v = calloc((size_t)(ctl->argc - first) + 1, sizeof(*v));
+	int i, err;
+
+	if (!v)
+		return ctl_error(ctl, -ENOMEM, "%d addresses", ctl->argc);
+	for (i = first; i < ctl->argc; i++) {
+		err = gm_parse_u64(ctl->argv[i], &v[i - first]);
+		if (err) {
+			free(v);
+			return ctl_fail(ctl, CTL_USAGE,
+					"\"%s\" is not a block address%s",
+					ctl->argv[i],
+					err == -ERANGE ? " (too large)" : "");
+		}
+	}
+	*addresses = v;
+	*count = (size_t)(ctl->argc - first);
+	return CTL_GOOD;
+}
+
+static bool looks_like_checksum(const char *s)
+{
+	return strlen(s) == 32 && strspn(s, "0123456789abcdefABCDEF") == 32;
+}
+
+/* "A", "A:SUM" or "A-B" into *@block and *@last. */
+static bool parse_block(char *text, struct grid_missing_block *block,
+			uint64_t *last)
+{
+	char *colon = strchr(text, ':'), *dash = strchr(text, '-');
+	uint64_t address = 0;
+	bool good;
+
+	memset(block, 0, sizeof(*block));
+	block->flags = GRID_MISSING_F_NO_CHECKSUM;
+	if (colon)
+		*colon = 0;
+	else if (dash)
+		*dash = 0;
+	good = !gm_parse_u64(text, &address);
+	block->address = address;
+	*last = address;
+	if (good && colon) {
+		block->flags = 0;
+		good = !gm_parse_checksum(colon + 1, &block->checksum);
+	} else if (good && dash) {
+		good = !gm_parse_u64(dash + 1, last) && *last >= address &&
+		       *last - address < UINT32_MAX;
+	}
+	if (colon)
+		*colon = ':';
+	else if (dash)
+		*dash = '-';
+	return good;
+}
+
+int ctl_blocks(const struct ctl *ctl, int first, uint32_t flags,
+	       struct grid_missing_block **blocks, size_t *count)
+{
+	struct grid_missing_block *v = NULL, *more, block;
+	size_t n = 0, room = 0, add;
+	uint64_t last;
+	int i;
+
+	for (i = first; i < ctl->argc; i++) {
+		if (n && i > first && looks_like_checksum(ctl->argv[i]) &&
+		    v[n - 1].flags & GRID_MISSING_F_NO_CHECKSUM &&
+		    !strchr(ctl->argv[i - 1], '-')) {
+			gm_parse_checksum(ctl->argv[i], &v[n - 1].checksum);
+			v[n - 1].flags &= ~GRID_MISSING_F_NO_CHECKSUM;
+			continue;
+		}
+		if (!parse_block(ctl->argv[i], &block, &last)) {
+			free(v);
+			return ctl_fail(ctl, CTL_USAGE,
+					"\"%s\" is not a block (ADDRESS, ADDRESS:CHECKSUM or FIRST-LAST)",
+					ctl->argv[i]);
+		}
+		block.flags |= flags;
+		add = (size_t)(last - block.address) + 1;
+		if (n + add > room) {
+			room = 2 * room + add;
+			more = realloc(v, room * sizeof(*v));
+			if (!more) {
+				free(v);
+				return ctl_error(ctl, -ENOMEM, "%zu blocks",
+						 room);
+			}
+			v = more;
+		}
+		for (; add; add--, block.address++)
+			v[n++] = block;
+	}
+	*blocks = v;
+	*count = n;
+	return CTL_GOOD;
+}
+
+int ctl_all_faults(const struct ctl *ctl, struct gm_dev *dev,
+		   struct grid_missing_fault **faults, size_t *count)
+{
+	struct grid_missing_fault *v = NULL, *more;
+	size_t n = 0, room = 0;
+	uint64_t cursor = 0;
+	int got;
+
+	while (cursor != GM_CURSOR_END) {
+		if (room - n < GRID_MISSING_VECTOR_MAX) {
+			room = 2 * room + GRID_MISSING_VECTOR_MAX;
+			more = realloc(v, room * sizeof(*v));
+			if (!more) {
+				free(v);
+				return ctl_error(ctl, -ENOMEM, "%zu faults",
+						 room);
+			}
+			v = more;
+		}
+		got = gm_list_faults(dev, &cursor, v + n,
+				     GRID_MISSING_VECTOR_MAX);
+		if (got == -EINTR)
+			continue;
+		if (got < 0) {
+			free(v);
+			return ctl_error(ctl, got, "%s", ctl->argv[0]);
+		}
+		n += (size_t)got;
+	}
+	*faults = v;
+	*count = n;
+	return CTL_GOOD;
+}
+
+/* -------------------------------------------------------------------- JSON */
+
+struct json_object *ctl_object(void)
+{
+	struct json_object *o = json_object_new_object();
+
+	if (!o)
+		abort(); /* no memory for some bytes: nothing to be told */
+	ctl_put_u64(o, "schema_version", SCHEMA_VERSION);
+	return o;
+}
+
+void ctl_put_u64(struct json_object *o, const char *key, uint64_t value)
+{
+	json_object_object_add(o, key, json_object_new_uint64(value));
+}
+
+void ctl_put_string(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key,
+			       value ? json_object_new_string(value) : NULL);
+}
+
+void ctl_put_bool(struct json_object *o, const char *key, bool value)
+{
+	json_object_object_add(o, key, json_object_new_boolean(value));
+}
+
+void ctl_put_checksum(struct json_object *o, const char *key,
+		      const struct grid_missing_checksum *sum, uint32_t flags)
+{
+	char text[GM_CHECKSUM_TEXT];
+
+	ctl_put_string(o, key,
+		       flags & GRID_MISSING_F_NO_CHECKSUM ?
+			       NULL :
+			       gm_format_checksum(sum, text));
+}
+
+void ctl_print(struct json_object *o)
+{
+	puts(json_object_to_json_string_ext(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+double ctl_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}

@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * gridctl create, remove, list, set, version: the devices themselves.
+ *
+ * What is wrong with a table line the kernel says only in its log.  So what can
+ * be checked here is checked here, and for the rest /dev/kmsg is read from
+ * where it stood before the call.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "ctl.h"
+
+/* Bytes and number of a block device; CTL_GOOD or an exit code. */
+static int lower_device(const struct ctl *ctl, const char *path, uint64_t *size,
+			unsigned int *major, unsigned int *minor)
+{
+	struct stat st;
+	int fd, err = 0;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		err = errno;
+		return ctl_fail(ctl,
+				err == ENOENT ? CTL_NO_DEVICE : CTL_FAILED,
+				"%s: %s", path, strerrordesc_np(err));
+	}
+	if (fstat(fd, &st))
+		err = -errno;
+	else if (!S_ISBLK(st.st_mode))
+		err = -ENOTBLK;
+	else if (ioctl(fd, BLKGETSIZE64, size))
+		err = -errno;
+	close(fd);
+	if (err)
+		return ctl_error(ctl, err, "%s", path);
+	*major = major(st.st_rdev);
+	*minor = minor(st.st_rdev);
+	return CTL_GOOD;
+}
+
+/* Append "key:value" for option @name, if it was given. */
+static void add_word(const struct ctl *ctl, char *words, size_t size,
+		     unsigned int *count, const char *name, const char *key)
+{
+	const char *value = ctl_option(ctl, name);
+	size_t len = strlen(words);
+
+	if (!value)
+		return;
+	snprintf(words + len, size - len, " %s:%s", key, value);
+	++*count;
+}
+
+static bool add_number(const struct ctl *ctl, char *words, size_t size,
+		       unsigned int *count, const char *name, const char *key,
+		       bool time)
+{
+	size_t len = strlen(words);
+	uint64_t value;
+
+	if (!ctl_option(ctl, name))
+		return true;
+	if (!(time ? ctl_ms(ctl, name, 1, &value) : ctl_u64(ctl, name, &value)))
+		return false;
+	snprintf(words + len, size - len, " %s:%" PRIu64, key, value);
+	++*count;
+	return true;
+}
+
+static bool one_of(const struct ctl *ctl, const char *name, const char *a,
+		   const char *b)
+{
+	const char *value = ctl_option(ctl, name);
+
+	if (!value || !strcmp(value, a) || !strcmp(value, b))
+		return true;
+	ctl_fail(ctl, CTL_USAGE, "--%s=%s: must be %s or %s", name, value, a,
+		 b);
+	return false;
+}
+
+/* ------------------------------------------------------------- kernel's log */
+
+static int log_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+/* The last thing device-mapper said about a grid since log_open(), or "". */
+static void log_close(int fd, char *text, size_t size)
+{
+	char record[2048], *line, *hit;
+	ssize_t n;
+
+	*text = 0;
+	if (fd < 0)
+		return;
+	while ((n = read(fd, record, sizeof(record) - 1)) > 0 ||
+	       (n < 0 && errno == EPIPE)) {
+		if (n < 0)
+			continue;
+		record[n] = 0;
+		line = strchr(record, ';');
+		if (!line)
+			continue;
+		line++;
+		line[strcspn(line, "\n")] = 0;
+		hit = strstr(line, "device-mapper: ");
+		if (hit && strstr(hit, "grid"))
+			snprintf(text, size, "%s",
+				 hit + strlen("device-mapper: "));
+	}
+	close(fd);
+}
+
+/* ------------------------------------------------------------------ create */
+
+int verb_create(struct ctl *ctl)
+{
+	const char *name = ctl->argv[0], *path = ctl->argv[1];
+	uint64_t size = 0, block_size = 0, offset = 0, length = 0;
+	char words[1024] = "", params[1280], text[1024], human[32];
+	bool explicit_length = ctl_option(ctl, "length");
+	unsigned int major = 0, minor = 0, count = 0;
+	struct gm_dm_create create = { .name = name };
+	struct json_object *o;
+	int code, err, log;
+
+	if (!ctl_option(ctl, "block-size"))
+		return ctl_fail(ctl, CTL_USAGE,
+				"--block-size is required (4K to 1M)");
+	if (!ctl_size(ctl, "block-size", &block_size) ||
+	    !ctl_size(ctl, "offset", &offset) ||
+	    !ctl_size(ctl, "length", &length) ||
+	    !one_of(ctl, "on-missing", "park", "error") ||
+	    !one_of(ctl, "checkpoint", "flush", "explicit") ||
+	    !one_of(ctl, "start", "clean", "held") ||
+	    !one_of(ctl, "detect", "on", "off"))
+		return CTL_USAGE;
+	if (block_size < GM_BLOCK_SIZE_MIN || block_size > GM_BLOCK_SIZE_MAX ||
+	    block_size & (block_size - 1))
+		return ctl_fail(ctl, CTL_USAGE,
+				"--block-size=%s: must be a power of two from 4K to 1M",
+				ctl_option(ctl, "block-size"));
+	if (offset % 512)
+		return ctl_fail(ctl, CTL_USAGE,
+				"--offset=%s: must be a multiple of 512",
+				ctl_option(ctl, "offset"));
+	if (!*name || strlen(name) > 127 || strchr(name, '/'))
+		return ctl_fail(ctl, CTL_USAGE,
+				"\"%s\" cannot be the name of a dm device",
+				name);
+
+	add_word(ctl, words, sizeof(words), &count, "on-missing", "on_missing");
+	add_word(ctl, words, sizeof(words), &count, "checksum", "checksum");
+	add_word(ctl, words, sizeof(words), &count, "checkpoint", "checkpoint");
+	add_word(ctl, words, sizeof(words), &count, "start", "start");
+	add_word(ctl, words, sizeof(words), &count, "detect", "detect");
+	if (strpbrk(words + (*words ? 1 : 0), "\t\n\\") ||
+	    (ctl_option(ctl, "checksum") &&
+	     (strlen(ctl_option(ctl, "checksum")) > 63 ||
+	      strchr(ctl_option(ctl, "checksum"), ' '))))
+		return ctl_fail(ctl, CTL_USAGE,
+				"--checksum: not the name of a hash");
+	if (!add_number(ctl, words, sizeof(words), &count, "park-timeout",
+			"park_timeout_ms", true) ||
+	    !add_number(ctl, words, sizeof(words), &count, "no-helper",
+			"no_helper_ms", true) ||
+	    !add_number(ctl, words, sizeof(words), &count, "blocks-max",
+			"blocks_max", false) ||
+	    !add_number(ctl, words, sizeof(words), &count, "tables-max",
+			"tables_max", false) ||
+	    !add_number(ctl, words, sizeof(words), &count, "table-values-max",
+			"table_values_max", false))
+		return CTL_USAGE;
+
+	code = lower_device(ctl, path, &size, &major, &minor);
+	if (code)
+		return code;
+	if (offset >= size)
+		return ctl_fail(ctl, CTL_FAILED,
+				"%s: --offset=%" PRIu64
+				" lies beyond its end (%" PRIu64 " bytes)",
+				path, offset, size);
+	if (!explicit_length)
+		length = (size - offset) / block_size * block_size;
+	if (length % block_size)
+		return ctl_fail(ctl, CTL_USAGE,
+				"--length=%s is not a multiple of the block size",
+				ctl_option(ctl, "length"));
+	if (!length || length > size - offset)
+		return ctl_fail(ctl, CTL_FAILED,
+				"%s: %s: it has %" PRIu64 " bytes after the offset",
+				path,
+				explicit_length ? "too small for that length" :
+						  "too small for one block",
+				size - offset);
+
+	snprintf(params, sizeof(params), "%u:%u %" PRIu64 " %" PRIu64, major,
+		 minor, offset / 512, block_size / 512);
+	if (count) {
+		snprintf(text, sizeof(text), " %u%s", count, words);
+		strcat(params, text);
+	}
+	if (ctl_option(ctl, "print-table")) {
+		printf("0 %" PRIu64 " grid %s\n", length / 512, params);
+		return CTL_GOOD;
+	}
+
+	create.uuid = ctl_option(ctl, "uuid");
+	create.sectors = length / 512;
+	create.params = params;
+	create.read_only = ctl_option(ctl, "read-only");
+	log = log_open();
+	err = gm_dm_create(&create);
+	log_close(log, text, sizeof(text));
+	if (err == -EEXIST)
+		return ctl_fail(ctl, CTL_FAILED,
+				"%s: a dm device of this name (or uuid) exists already",
+				name);
+	if (err == -ENXIO && !*text)
+		return ctl_fail(ctl, CTL_NO_DEVICE,
+				"device-mapper is not there (modprobe dm_mod)");
+	if (err && *text)
+		return ctl_fail(ctl, CTL_FAILED, "%s on %s: %s (%s)", name,
+				path, text, strerrordesc_np(-err));
+	if (err)
+		return ctl_fail(ctl, CTL_FAILED,
+				"%s on %s: %s (is the module dm-grid loaded? dmesg may say more)",
+				name, path, strerrordesc_np(-err));
+	if (ctl->json) {
+		o = ctl_object();
+		ctl_put_string(o, "name", name);
+		ctl_put_u64(o, "block_size", block_size);
+		ctl_put_u64(o, "blocks", length / block_size);
+		ctl_put_bool(o, "volatile", true);
+		ctl_print(o);
+		return CTL_GOOD;
+	}
+	printf("%s: %" PRIu64 " blocks of %s on %s\n", name,
+	       length / block_size,
+	       gm_format_size(block_size, human, sizeof(human)), path);
+	ctl_note(ctl,
+		 "the set of missing blocks is volatile: a crash, a removal or a module upgrade\n"
+		 "forgets it, and blocks not repaired by then would read as good again.  After a\n"
+		 "crash start with --start=held and enqueue what is missing; over a planned stop\n"
+		 "use \"gridctl save\" and \"gridctl load\".");
+	return CTL_GOOD;
+}
+
+/* Is @name a device of target grid?  CTL_GOOD or an exit code. */
+static int must_be_grid(const struct ctl *ctl, const char *name)
+{
+	char *type, *params;
+	int err = gm_dm_info(name, true, &type, &params);
+	bool grid;
+
+	if (err)
+		return ctl_error(ctl, err == -ENXIO ? -ENODEV : err, "%s",
+				 name);
+	grid = !strcmp(type, "grid");
+	free(type);
+	free(params);
+	if (!grid)
+		return ctl_fail(ctl, CTL_NO_DEVICE,
+				"%s is not a device of target grid", name);
+	return CTL_GOOD;
+}
+
+int verb_remove(struct ctl *ctl)
+{
+	struct grid_missing_status s;
+	struct gm_dev dev;
+	uint64_t left = 0;
+	char name[128];
+	int code, err;
+
+	code = ctl_dm_name(ctl, name, sizeof(name));
+	if (!code)
+		code = must_be_grid(ctl, name);
+	if (code)
+		return code;
+	if (!ctl_option(ctl, "force") && !gm_open(&dev, O_RDONLY)) {
+		if (!gm_attach(&dev, name, 0) && !gm_status(&dev, &s))
+			left = s.waiting + s.writing + s.aborting;
+		gm_close(&dev);
+	}
+	if (left)
+		return ctl_fail(ctl, CTL_FAILED,
+				"%s: %" PRIu64
+				" blocks are missing, and would be forgotten: \"gridctl save\" keeps them, --force forgets them",
+				name, left);
+	err = gm_dm_remove(name, ctl_option(ctl, "deferred"));
+	if (err == -EBUSY)
+		return ctl_fail(ctl, CTL_FAILED,
+				"%s is in use (mounted, or open)", name);
+	if (err)
+		return ctl_fail(ctl, CTL_FAILED, "%s: %s", name,
+				strerrordesc_np(-err));
+	return CTL_GOOD;
+}
+
+/* -------------------------------------------------------------------- list */
+
+int verb_list(struct ctl *ctl)
+{
+	struct grid_missing_tracker v[64];
+	char human[32], device[32];
+	struct json_object *o;
+	uint64_t cursor = 0;
+	struct gm_dev dev;
+	int err, n, i;
+
+	err = gm_open(&dev, O_RDONLY);
+	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
+		return ctl_fail(ctl, CTL_NO_DEVICE,
+				"%s is not there: load the module (modprobe grid_missing)",
+				GRID_MISSING_DEVICE);
+	if (err)
+		return ctl_fail(ctl, CTL_FAILED, "%s: %s", GRID_MISSING_DEVICE,
+				strerrordesc_np(-err));
+	if (!ctl->json)
+		printf("%6s  %-8s  %-20s %10s %12s %12s\n", "ID", "DEVICE",
+		       "NAME", "BLOCK", "BLOCKS", "MISSING");
+	while (cursor != GM_CURSOR_END) {
+		n = gm_list_trackers(&dev, &cursor, v, 64);
+		if (n < 0) {
+			gm_close(&dev);
+			return ctl_error(ctl, n, "%s", GRID_MISSING_DEVICE);
+		}
+		for (i = 0; i < n; i++) {
+			v[i].name[sizeof(v[i].name) - 1] = 0;
+			snprintf(device, sizeof(device), "%u:%u", v[i].major,
+				 v[i].minor);
+			if (ctl->json) {
+				o = ctl_object();
+				ctl_put_u64(o, "id", v[i].id);
+				ctl_put_string(o, "name", v[i].name);
+				ctl_put_string(o, "device", device);
+				ctl_put_bool(o, "private", !v[i].block_size);
+				ctl_put_u64(o, "block_size", v[i].block_size);
+				ctl_put_u64(o, "blocks", v[i].blocks);
+				ctl_put_u64(o, "missing", v[i].faults);
+				ctl_print(o);
+				continue;
+			}
+			printf("%6" PRIu64 "  %-8s  %-20s %10s %12" PRIu64
+			       " %12" PRIu64 "\n",
+			       (uint64_t)v[i].id,
+			       v[i].block_size ? device : "private", v[i].name,
+			       gm_format_size(v[i].block_size, human,
+					      sizeof(human)),
+			       (uint64_t)v[i].blocks, (uint64_t)v[i].faults);
+		}
+	}
+	gm_close(&dev);
+	return CTL_GOOD;
+}
+
+int verb_set(struct ctl *ctl)
+{
+	char name[128], message[512], text[512], *equals;
+	int code, err, i, log;
+
+	code = ctl_dm_name(ctl, name, sizeof(name));
+	if (!code)
+		code = must_be_grid(ctl, name);
+	for (i = 1; !code && i < ctl->argc; i++) {
+		snprintf(message, sizeof(message), "set %s", ctl->argv[i]);
+		equals = strchr(message, '=');
+		if (equals && !strchr(message, ':'))
+			*equals = ':';
+		if (!strchr(message, ':') || strchr(message + 4, ' '))
+			return ctl_fail(ctl, CTL_USAGE,
+					"\"%s\" is not OPTION:VALUE",
+					ctl->argv[i]);
+		log = log_open();
+		err = gm_dm_message(name, message, NULL);
+		log_close(log, text, sizeof(text));
+		if (err)
+			code = ctl_fail(ctl, CTL_FAILED, "%s: \"%s\": %s",
+					name, ctl->argv[i],
+					*text ? text : strerrordesc_np(-err));
+	}
+	return code;
+}
+
+int verb_version(struct ctl *ctl)
+{
+	struct grid_missing_query q = { 0 };
+	struct json_object *o;
+	struct gm_dev dev;
+	bool module;
+
+	module = !gm_open(&dev, O_RDONLY);
+	if (module) {
+		if (gm_query(&dev, &q))
+			module = false;
+		gm_close(&dev);
+	}
+	if (ctl->json) {
+		o = ctl_object();
+		ctl_put_string(o, "version", GM_VERSION);
+		ctl_put_bool(o, "module", module);
+		if (module) {
+			ctl_put_u64(o, "features", q.features);
+			ctl_put_u64(o, "vector_max", q.vector_max);
+			ctl_put_u64(o, "slice_max", q.slice_max);
+		}
+		ctl_print(o);
+		return CTL_GOOD;
+	}
+	printf("gridctl %s\n", GM_VERSION);
+	if (!module) {
+		puts("module grid_missing: not loaded, or not permitted");
+		return CTL_GOOD;
+	}
+	printf("module grid_missing:%s%s%s, vectors of %u, slices of %u bytes\n",
+	       q.features & GRID_MISSING_FEATURE_PRIVATE ? " private trackers," :
+							   "",
+	       q.features & GRID_MISSING_FEATURE_SYNC_JUMP ? " sync jump," : "",
+	       q.features & GRID_MISSING_FEATURE_EVENTS ? " events" : "",
+	       q.vector_max, q.slice_max);
+	return CTL_GOOD;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * gridctl: what its parts share.
+ *
+ * A verb is one entry of verbs[] (main.c): its operands, options, help and
+ * function.  main() parses the options by that table, so a verb's function
+ * gets them ready in struct ctl and returns an exit code.  Everything that is
+ * told to the user goes through the functions here, so that --json and the
+ * "gridctl: VERB: …" of errors are one matter in one place.
+ */
+#ifndef CTL_H
+#define CTL_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gridmissing.h"
+
+#define SCHEMA_VERSION 1
+
+/* Exit codes, documented in gridctl(8). */
+enum ctl_exit {
+	CTL_GOOD = 0,
+	CTL_FAILED = 1,
+	CTL_USAGE = 2,
+	CTL_NO_DEVICE = 3,
+	CTL_TIMEOUT = 4,
+};
+
+/* A long option; @arg is NULL when it takes none. */
+struct ctl_option {
+	const char *name;
+	const char *arg;
+	const char *help;
+};
+
+#define CTL_OPTIONS_MAX 20
+
+struct ctl;
+
+struct ctl_verb {
+	const char *name;
+	const char *operands;
+	int min, max; /* operands; max -1: any number */
+	const char *summary;
+	const char *text; /* more help, or NULL */
+	struct ctl_option options[CTL_OPTIONS_MAX];
+	int (*run)(struct ctl *ctl);
+};
+
+struct ctl {
+	const struct ctl_verb *verb;
+	bool json;
+	int argc; /* operands */
+	char **argv;
+	const char *values[CTL_OPTIONS_MAX]; /* "" for an option without argument */
+};
+
+/* The value of an option that was given, else NULL. */
+const char *ctl_option(const struct ctl *ctl, const char *name);
+
+/* Say why on stderr ("gridctl: VERB: …"); returns @code, for return. */
+__attribute__((format(printf, 3, 4))) int ctl_fail(const struct ctl *ctl,
+						   int code,
+						   const char *format, ...);
+/* The same for an errno: "…: REASON"; ENODEV makes it CTL_NO_DEVICE. */
+__attribute__((format(printf, 3, 4))) int ctl_error(const struct ctl *ctl,
+						    int err, const char *format,
+						    ...);
+/* The same without a return value: a remark on stderr. */
+__attribute__((format(printf, 2, 3))) void ctl_note(const struct ctl *ctl,
+						    const char *format, ...);
+
+/*
+ * Options with numbers: false when it was wrong, which has been said.
+ * *@value is left alone when the option was not given.
+ */
+bool ctl_u64(const struct ctl *ctl, const char *name, uint64_t *value);
+bool ctl_size(const struct ctl *ctl, const char *name, uint64_t *value);
+bool ctl_ms(const struct ctl *ctl, const char *name, unsigned int unit,
+	    uint64_t *value);
+
+/* Open and attach to operand 0; CTL_GOOD or an exit code, which has been said. */
+int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags);
+/* The dm name of operand 0. */
+int ctl_dm_name(const struct ctl *ctl, char *name, size_t size);
+
+/* Addresses among the operands from @first on; allocated. */
+int ctl_addresses(const struct ctl *ctl, int first, uint64_t **addresses,
+		  size_t *count);
+/*
+ * The same as blocks, with checksums: ADDRESS, ADDRESS:CHECKSUM, ADDRESS
+ * CHECKSUM or FIRST-LAST.
+ */
+int ctl_blocks(const struct ctl *ctl, int first, uint32_t flags,
+	       struct grid_missing_block **blocks, size_t *count);
+
+/* Every fault of a device, allocated. */
+int ctl_all_faults(const struct ctl *ctl, struct gm_dev *dev,
+		   struct grid_missing_fault **faults, size_t *count);
+
+/* JSON: an object with schema_version; print it on one line and drop it. */
+struct json_object *ctl_object(void);
+void ctl_put_u64(struct json_object *o, const char *key, uint64_t value);
+void ctl_put_string(struct json_object *o, const char *key, const char *value);
+void ctl_put_bool(struct json_object *o, const char *key, bool value);
+void ctl_put_checksum(struct json_object *o, const char *key,
+		      const struct grid_missing_checksum *sum, uint32_t flags);
+void ctl_print(struct json_object *o);
+
+/* One fault as a line (or the heading, when @fault is NULL). */
+void ctl_print_fault(const struct ctl *ctl,
+		     const struct grid_missing_fault *fault);
+
+/* Seconds of CLOCK_MONOTONIC. */
+double ctl_now(void);
+
+int verb_create(struct ctl *ctl);
+int verb_remove(struct ctl *ctl);
+int verb_list(struct ctl *ctl);
+int verb_status(struct ctl *ctl);
+int verb_faults(struct ctl *ctl);
+int verb_tables(struct ctl *ctl);
+int verb_wait(struct ctl *ctl);
+int verb_monitor(struct ctl *ctl);
+int verb_check(struct ctl *ctl);
+int verb_enqueue(struct ctl *ctl);
+int verb_enqueue_table(struct ctl *ctl);
+int verb_batch(struct ctl *ctl);
+int verb_unavailable(struct ctl *ctl);
+int verb_retry(struct ctl *ctl);
+int verb_reclaim(struct ctl *ctl);
+int verb_cancel(struct ctl *ctl);
+int verb_checkpoint(struct ctl *ctl);
+int verb_sync_jump(struct ctl *ctl);
+int verb_ready(struct ctl *ctl);
+int verb_set(struct ctl *ctl);
+int verb_repair(struct ctl *ctl);
+int verb_save(struct ctl *ctl);
+int verb_load(struct ctl *ctl);
+int verb_manifest(struct ctl *ctl);
+int verb_version(struct ctl *ctl);
+
+#endif /* CTL_H */

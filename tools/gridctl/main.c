@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * gridctl: the command line of grid_missing.
+ *
+ * This file holds the table of verbs, which is also the help, and the parsing
+ * of the command line by that table.  The verbs themselves are in create.c,
+ * show.c, change.c, repair.c, save.c and manifest.c.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <libdevmapper.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+
+static const struct ctl_verb verbs[] = {
+	{ "create", "NAME DEVICE", 2, 2,
+	  "create a grid device on top of a block device",
+	  "The set of missing blocks is volatile: a crash, a removal or a module\n"
+	  "upgrade forgets it, and blocks that were not repaired would read as good\n"
+	  "again.  After a crash, create the device with --start=held, enqueue what\n"
+	  "your application's checksums or a manifest say is missing, then \"ready\".\n"
+	  "Over a planned stop, \"save\" and \"load\" carry it.\n",
+	  { { "block-size", "SIZE", "bytes a block, 4K to 1M, a power of two (required)" },
+	    { "offset", "SIZE", "where the grid begins on DEVICE (0)" },
+	    { "length", "SIZE", "its length (all that is left, in whole blocks)" },
+	    { "checksum", "NAME", "hash of the kernel's crypto API, or none (none)" },
+	    { "on-missing", "park|error", "what a read of a missing block does (park)" },
+	    { "park-timeout", "TIME", "how long it may wait (60s)" },
+	    { "no-helper", "TIME", "the same while no helper is there (5s)" },
+	    { "checkpoint", "flush|explicit", "what a checkpoint is (flush)" },
+	    { "start", "clean|held", "held: I/O waits for \"ready\" (clean)" },
+	    { "detect", "on|off", "whether read errors become faults (on)" },
+	    { "blocks-max", "N", "most single faults (65536)" },
+	    { "tables-max", "N", "most tables at a time (8)" },
+	    { "table-values-max", "N", "most values of a table (16384)" },
+	    { "read-only", NULL, "a device that cannot be written" },
+	    { "uuid", "UUID", "of the dm device" },
+	    { "print-table", NULL, "print the table line, create nothing" } },
+	  verb_create },
+	{ "remove", "NAME", 1, 1, "remove a grid device",
+	  "Missing blocks that were not repaired are forgotten with it: see \"save\".\n",
+	  { { "deferred", NULL, "when its last user closes it" },
+	    { "force", NULL, "though blocks are still missing" } },
+	  verb_remove },
+	{ "list", "", 0, 0, "list trackers", NULL, { { 0 } }, verb_list },
+	{ "status", "DEV", 1, 1, "counters of a device", NULL,
+	  { { "watch", "TIME", "again and again, this often" } }, verb_status },
+	{ "faults", "DEV", 1, 1, "list missing blocks", NULL,
+	  { { "state", "STATE", "only these: waiting, writing or aborting" },
+	    { "unavailable", NULL, "only those that no source has" },
+	    { "limit", "N", "at most so many" } },
+	  verb_faults },
+	{ "tables", "DEV", 1, 1, "list tables", NULL, { { 0 } }, verb_tables },
+	{ "enqueue", "DEV [BLOCK…]", 1, -1, "say that blocks are missing",
+	  "BLOCK is ADDRESS, ADDRESS:CHECKSUM, ADDRESS CHECKSUM, or FIRST-LAST (no\n"
+	  "checksum).  With \"-\" or --manifest, lines ADDRESS CHECKSUM [table].\n",
+	  { { "manifest", "FILE", "read them from there (\"-\": standard input)" },
+	    { "all", NULL, "every block of the device, without checksum" } },
+	  verb_enqueue },
+	{ "enqueue-table", "DEV BLOCK…", 2, -1,
+	  "say that tables are missing, by their index blocks",
+	  "BLOCK is ADDRESS, ADDRESS:CHECKSUM or ADDRESS CHECKSUM.\n",
+	  { { 0 } }, verb_enqueue_table },
+	{ "batch", "DEV", 1, 1, "what to repair next",
+	  "This hands out: what it prints goes to the end of the queue.\n",
+	  { { "max", "N", "at most so many (64)" },
+	    { "min-age", "TIME", "nothing handed out less than that ago (0)" } },
+	  verb_batch },
+	{ "repair", "DEV [ADDRESS [CHECKSUM]]", 1, -1, "put blocks back",
+	  "With one ADDRESS, its data comes from standard input or --data.  With\n"
+	  "--from, each ADDRESS (all that wait, when none is given) is read at its own\n"
+	  "place in SOURCE, a file or block device.\n",
+	  { { "data", "FILE", "the block's data" },
+	    { "from", "SOURCE", "a replica: a file or block device" },
+	    { "source-offset", "SIZE", "where the grid begins in SOURCE (0)" },
+	    { "trust", NULL, "with --from: also blocks whose checksum nobody knows" } },
+	  verb_repair },
+	{ "unavailable", "DEV ADDRESS…", 2, -1,
+	  "mark blocks that no source has: their readers fail at once",
+	  NULL, { { 0 } }, verb_unavailable },
+	{ "retry", "DEV [ADDRESS…]", 1, -1, "try blocks again that were marked unavailable",
+	  NULL, { { "all", NULL, "all of them" } }, verb_retry },
+	{ "reclaim", "DEV", 1, 1, "free the slots of ended tables", NULL, { { 0 } },
+	  verb_reclaim },
+	{ "cancel", "DEV [ADDRESS…]", 1, -1, "forget missing blocks",
+	  "Afterwards reads of them return what the lower device has.\n",
+	  { { "all", NULL, "all of them, and all tables" },
+	    { "nowait", NULL, "don't wait for writes under way" } },
+	  verb_cancel },
+	{ "checkpoint", "DEV [take | durable ID]", 1, 3, "take a checkpoint, make it durable",
+	  "Without more: both at once (with checkpoint:flush, a flush).\n",
+	  { { 0 } }, verb_checkpoint },
+	{ "sync-jump", "DEV commence | complete [ADDRESS…]", 2, -1,
+	  "the store jumps to a newer checkpoint",
+	  "complete: cancel the tables with these index addresses, resume the others.\n",
+	  { { 0 } }, verb_sync_jump },
+	{ "ready", "DEV", 1, 1, "end of --start=held: let I/O through", NULL, { { 0 } },
+	  verb_ready },
+	{ "save", "DEV FILE", 2, 2, "write the missing blocks of a suspended device to a file",
+	  "For a planned stop.  The device must be suspended, and stay so until it is\n"
+	  "removed: otherwise what changes afterwards is not in FILE.\n",
+	  { { "suspend", NULL, "suspend it first; it stays suspended" } }, verb_save },
+	{ "load", "DEV FILE", 2, 2, "enqueue what \"save\" wrote, before \"ready\"",
+	  "FILE is renamed to FILE.loaded, for it must not be used again after a crash.\n",
+	  { { "planned-reboot", NULL, "FILE is from before a reboot that was no crash" } },
+	  verb_load },
+	{ "set", "DEV OPTION:VALUE…", 2, -1, "change options of a device",
+	  "Options as in a table line, such as on_missing:error or park_timeout_ms:1000.\n",
+	  { { 0 } }, verb_set },
+	{ "wait", "DEV", 1, 1, "wait until something holds", NULL,
+	  { { "until", "clean|checkpoint", "nothing is missing; no checkpoint is open (clean)" },
+	    { "timeout", "TIME", "exit 4 after that (never)" },
+	    { "progress", NULL, "lines of progress though this is no terminal" } },
+	  verb_wait },
+	{ "monitor", "DEV", 1, 1, "follow events", NULL,
+	  { { "count", "N", "end after so many" },
+	    { "timeout", "TIME", "end after that" } },
+	  verb_monitor },
+	{ "check", "DEV", 1, 1, "for monitoring: one line, exit code 0, 1, 2 or 3",
+	  "Exit code 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, with performance data.\n",
+	  { { "warning", "TIME", "a reader that waits longer is a warning (5s)" },
+	    { "critical", "TIME", "a reader that waits longer is critical (30s)" } },
+	  verb_check },
+	{ "manifest", "FILE", 1, 1, "print ADDRESS CHECKSUM of each block of a device or image",
+	  NULL,
+	  { { "block-size", "SIZE", "bytes a block (required)" },
+	    { "checksum", "NAME", "hash of the kernel's crypto API (sha256)" },
+	    { "offset", "SIZE", "where the grid begins in FILE (0)" },
+	    { "blocks", "N", "how many (all)" },
+	    { "output", "FILE", "write it there, complete or not at all" } },
+	  verb_manifest },
+	{ "version", "", 0, 0, "versions of gridctl and of the kernel's module", NULL,
+	  { { 0 } }, verb_version },
+};
+
+#define VERBS (sizeof(verbs) / sizeof(*verbs))
+
+static void help(FILE *out)
+{
+	size_t i;
+
+	fputs("Usage: gridctl [--json] COMMAND [OPTION…] [OPERAND…]\n\n"
+	      "Control devices of target \"grid\": which blocks are missing, and their repair.\n\n"
+	      "Commands:\n",
+	      out);
+	for (i = 0; i < VERBS; i++)
+		fprintf(out, "  %-14s %s\n", verbs[i].name, verbs[i].summary);
+	fputs("\nDEV is a dm name, a path, MAJOR:MINOR, or id:N for a tracker's id.  Addresses\n"
+	      "and numbers are decimal or 0x…; sizes take K, M, G, T; times ms, s, m, h.\n\n"
+	      "  --json         machine-readable output (schema_version, JSON Lines)\n"
+	      "  --help         help; \"gridctl COMMAND --help\" tells more\n"
+	      "  --version      as \"gridctl version\"\n\n"
+	      "Exit codes: 0 good, 1 failed, 2 usage, 3 no such device or tracker,\n"
+	      "4 timed out (\"check\" has its own).\n",
+	      out);
+}
+
+static void verb_help(const struct ctl_verb *verb)
+{
+	const struct ctl_option *o;
+	char left[48];
+
+	printf("Usage: gridctl [--json] %s%s%s%s\n\n%c%s.\n", verb->name,
+	       verb->options[0].name ? " [OPTION…]" : "",
+	       *verb->operands ? " " : "", verb->operands,
+	       verb->summary[0] - 'a' + 'A', verb->summary + 1);
+	if (verb->text)
+		printf("%s", verb->text);
+	if (!verb->options[0].name)
+		return;
+	puts("\nOptions:");
+	for (o = verb->options; o->name; o++) {
+		snprintf(left, sizeof(left), "--%s%s%s", o->name,
+			 o->arg ? "=" : "", o->arg ? o->arg : "");
+		printf("  %-27s %s\n", left, o->help);
+	}
+}
+
+static const struct ctl_verb *find_verb(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < VERBS; i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+/* libdevmapper would print on its own; what went wrong is said by the verbs. */
+__attribute__((format(printf, 5, 6))) static void
+quiet(int level, const char *file, int line, int dm_errno, const char *format,
+      ...)
+{
+	(void)level;
+	(void)file;
+	(void)line;
+	(void)dm_errno;
+	(void)format;
+}
+
+enum { OPTION_HELP = 1000, OPTION_JSON };
+
+/* 0 to go on, else how to end: 1 usage error, 2 help was shown. */
+static int parse_options(struct ctl *ctl, int argc, char **argv)
+{
+	struct option longs[CTL_OPTIONS_MAX + 3] = { { 0 } };
+	const struct ctl_option *o;
+	int n = 0, c;
+
+	for (o = ctl->verb->options; o->name; o++, n++) {
+		longs[n].name = o->name;
+		longs[n].has_arg = o->arg ? required_argument : no_argument;
+		longs[n].val = n;
+	}
+	longs[n] = (struct option){ "help", no_argument, NULL, OPTION_HELP };
+	longs[n + 1] = (struct option){ "json", no_argument, NULL, OPTION_JSON };
+
+	optind = 0;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
+		if (c == OPTION_HELP || c == 'h') {
+			verb_help(ctl->verb);
+			return 2;
+		}
+		if (c == OPTION_JSON) {
+			ctl->json = true;
+		} else if (c == ':') {
+			ctl_fail(ctl, CTL_USAGE, "%s needs an argument",
+				 argv[optind - 1]);
+			return 1;
+		} else if (c == '?') {
+			ctl_fail(ctl, CTL_USAGE,
+				 "unknown option or argument \"%s\" (gridctl %s --help)",
+				 argv[optind - 1], ctl->verb->name);
+			return 1;
+		} else {
+			ctl->values[c] = optarg ? optarg : "";
+		}
+	}
+	ctl->argc = argc - optind;
+	ctl->argv = argv + optind;
+	if (ctl->argc < ctl->verb->min ||
+	    (ctl->verb->max >= 0 && ctl->argc > ctl->verb->max)) {
+		ctl_fail(ctl, CTL_USAGE, "usage: gridctl %s %s",
+			 ctl->verb->name, ctl->verb->operands);
+		return 1;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl ctl = { 0 };
+	int at = 1, code;
+
+	dm_log_with_errno_init(quiet);
+	for (; at < argc && argv[at][0] == '-'; at++) {
+		if (!strcmp(argv[at], "--json")) {
+			ctl.json = true;
+		} else if (!strcmp(argv[at], "--help") ||
+			   !strcmp(argv[at], "-h")) {
+			help(stdout);
+			return CTL_GOOD;
+		} else if (!strcmp(argv[at], "--version")) {
+			argv[at] = (char *)"version";
+			break;
+		} else {
+			fprintf(stderr,
+				"gridctl: unknown option \"%s\" (gridctl --help)\n",
+				argv[at]);
+			return CTL_USAGE;
+		}
+	}
+	if (at == argc) {
+		help(stderr);
+		return CTL_USAGE;
+	}
+	if (!strcmp(argv[at], "help")) {
+		ctl.verb = at + 1 < argc ? find_verb(argv[at + 1]) : NULL;
+		if (ctl.verb)
+			verb_help(ctl.verb);
+		else
+			help(stdout);
+		return CTL_GOOD;
+	}
+	ctl.verb = find_verb(argv[at]);
+	if (!ctl.verb) {
+		fprintf(stderr,
+			"gridctl: unknown command \"%s\" (gridctl --help)\n",
+			argv[at]);
+		return CTL_USAGE;
+	}
+	switch (parse_options(&ctl, argc - at, argv + at)) {
+	case 1:
+		return CTL_USAGE;
+	case 2:
+		return CTL_GOOD;
+	}
+	code = ctl.verb->run(&ctl);
+	if (fflush(stdout) || ferror(stdout))
+		return ctl_fail(&ctl, code ? code : CTL_FAILED,
+				"cannot write the output: %s",
+				strerrordesc_np(errno));
+	return code;
+}

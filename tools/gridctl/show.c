@@ -1,0 +1,658 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * gridctl status, faults, tables, wait, monitor, check: looking.
+ *
+ * All of them open the device read-only, and so disturb nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl.h"
+
+static uint64_t missing(const struct grid_missing_status *s)
+{
+	return s->waiting + s->writing + s->aborting;
+}
+
+static void pause_ms(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* ------------------------------------------------------------------ status */
+
+static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
+			const struct grid_missing_status *s)
+{
+	struct json_object *o = ctl_object(), *capacity, *use;
+
+	ctl_put_string(o, "device", ctl->argv[0]);
+	ctl_put_u64(o, "id", s->id);
+	ctl_put_u64(o, "block_size", s->block_size);
+	ctl_put_u64(o, "blocks", s->blocks);
+	ctl_put_string(o, "checksum", *dev->checksum ? dev->checksum : "none");
+	ctl_put_bool(o, "clean", !missing(s));
+	ctl_put_bool(o, "checkpoint_open",
+		     s->flags & GRID_MISSING_STATUS_CHECKPOINT);
+	ctl_put_bool(o, "sync_jump_open",
+		     s->flags & GRID_MISSING_STATUS_SYNC_JUMP);
+	ctl_put_bool(o, "suspended", s->flags & GRID_MISSING_STATUS_SUSPENDED);
+	ctl_put_bool(o, "held", s->flags & GRID_MISSING_STATUS_HELD);
+	ctl_put_bool(o, "private", s->flags & GRID_MISSING_STATUS_PRIVATE);
+	ctl_put_u64(o, "waiting", s->waiting);
+	ctl_put_u64(o, "writing", s->writing);
+	ctl_put_u64(o, "aborting", s->aborting);
+	ctl_put_u64(o, "parked", s->parked);
+	json_object_object_add(
+		o, "oldest_waiting_s",
+		json_object_new_double((double)s->oldest_waiting_ms / 1000));
+	ctl_put_u64(o, "timeouts", s->timeouts);
+	ctl_put_u64(o, "unavailable", s->unavailable);
+	ctl_put_u64(o, "repaired", s->repaired);
+	ctl_put_u64(o, "unverified", s->unverified);
+	ctl_put_u64(o, "superseded", s->superseded);
+	ctl_put_u64(o, "detected", s->detected);
+	ctl_put_u64(o, "lost_full", s->lost_full);
+	ctl_put_u64(o, "verify_failed", s->verify_failed);
+	ctl_put_u64(o, "write_failed", s->write_failed);
+	ctl_put_u64(o, "freed", s->freed);
+	ctl_put_u64(o, "cancelled", s->cancelled);
+	ctl_put_u64(o, "checkpoints", s->checkpoints);
+	ctl_put_u64(o, "released", s->released);
+	ctl_put_u64(o, "discarding", s->discarding);
+	ctl_put_u64(o, "helpers", s->helpers);
+	capacity = json_object_new_object();
+	ctl_put_u64(capacity, "blocks_max", s->blocks_max);
+	ctl_put_u64(capacity, "tables_max", s->tables_max);
+	ctl_put_u64(capacity, "table_values_max", s->table_values_max);
+	json_object_object_add(o, "capacity", capacity);
+	use = json_object_new_object();
+	ctl_put_u64(use, "blocks_single", s->blocks_single);
+	ctl_put_u64(use, "blocks_table", s->blocks_table);
+	ctl_put_u64(use, "tables", s->tables);
+	ctl_put_u64(use, "tables_reclaimable", s->tables_free);
+	json_object_object_add(o, "use", use);
+	ctl_print(o);
+}
+
+static void line(const char *key, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void line(const char *key, const char *format, ...)
+{
+	va_list args;
+
+	printf("  %-16s ", key);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	putchar('\n');
+}
+
+static void format_left(double seconds, char *text, size_t size)
+{
+	if (seconds > 359999)
+		snprintf(text, size, "days");
+	else if (seconds >= 60)
+		snprintf(text, size, "%d:%02d:%02d", (int)seconds / 3600,
+			 (int)seconds / 60 % 60, (int)seconds % 60);
+	else
+		snprintf(text, size, "%.0f s", seconds);
+}
+
+static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
+			 const struct grid_missing_status *s, double rate)
+{
+	char size[32], human[32], left[32];
+
+	gm_format_size(s->block_size, size, sizeof(size));
+	gm_format_size(s->block_size * s->blocks, human, sizeof(human));
+	printf("%s: %s%s%s%s%s\n", ctl->argv[0],
+	       missing(s) ? "blocks missing" : "clean",
+	       s->flags & GRID_MISSING_STATUS_HELD ?
+		       ", held (waits for \"gridctl ready\")" :
+		       "",
+	       s->flags & GRID_MISSING_STATUS_SUSPENDED ? ", suspended" : "",
+	       s->flags & GRID_MISSING_STATUS_CHECKPOINT ?
+		       ", a checkpoint is open" :
+		       "",
+	       s->flags & GRID_MISSING_STATUS_SYNC_JUMP ?
+		       ", a sync jump is open" :
+		       "");
+	if (s->flags & GRID_MISSING_STATUS_PRIVATE)
+		line("tracker", "%" PRIu64 ", private", (uint64_t)s->id);
+	else
+		line("grid", "%" PRIu64 " blocks of %s (%s), checksum %s",
+		     (uint64_t)s->blocks, size, human,
+		     *dev->checksum ? dev->checksum : "none");
+	line("missing",
+	     "%" PRIu64 " waiting, %" PRIu64 " writing, %" PRIu64 " aborting",
+	     (uint64_t)s->waiting, (uint64_t)s->writing, (uint64_t)s->aborting);
+	line("unavailable", "%" PRIu64, (uint64_t)s->unavailable);
+	line("readers",
+	     "%" PRIu64 " parked, oldest %.1f s; %" PRIu64 " timed out",
+	     (uint64_t)s->parked, (double)s->oldest_waiting_ms / 1000,
+	     (uint64_t)s->timeouts);
+	line("repaired", "%" PRIu64 " (%" PRIu64 " unverified)",
+	     (uint64_t)s->repaired, (uint64_t)s->unverified);
+	if (missing(s) && rate > 0) {
+		gm_format_size((uint64_t)(rate * s->block_size), human,
+			       sizeof(human));
+		format_left((double)missing(s) / rate, left, sizeof(left));
+		line("progress", "%.1f %%, %.0f blocks/s (%s/s), %s left",
+		     100.0 * (double)s->repaired /
+			     (double)(s->repaired + missing(s)),
+		     rate, human, left);
+	}
+	line("otherwise gone",
+	     "%" PRIu64 " superseded, %" PRIu64 " freed, %" PRIu64 " cancelled",
+	     (uint64_t)s->superseded, (uint64_t)s->freed,
+	     (uint64_t)s->cancelled);
+	line("detected", "%" PRIu64 " by read errors, %" PRIu64 " lost (full)",
+	     (uint64_t)s->detected, (uint64_t)s->lost_full);
+	line("refused", "%" PRIu64 " wrong data, %" PRIu64 " failed writes",
+	     (uint64_t)s->verify_failed, (uint64_t)s->write_failed);
+	line("checkpoints",
+	     "%" PRIu64 " done; %" PRIu64 " blocks released, %" PRIu64
+	     " in discard",
+	     (uint64_t)s->checkpoints, (uint64_t)s->released,
+	     (uint64_t)s->discarding);
+	line("helpers", "%u", s->helpers);
+	line("capacity",
+	     "%" PRIu64 " of %u blocks, %u of %u tables (%u reclaimable, %u values each)",
+	     (uint64_t)s->blocks_single, s->blocks_max, s->tables,
+	     s->tables_max, s->tables_free, s->table_values_max);
+}
+
+int verb_status(struct ctl *ctl)
+{
+	struct grid_missing_status s, before;
+	uint64_t watch = 0, last = 0;
+	double then = 0, rate;
+	struct gm_dev dev;
+	int code, err;
+
+	if (!ctl_ms(ctl, "watch", 1000, &watch))
+		return CTL_USAGE;
+	code = ctl_attach(ctl, &dev, O_RDONLY);
+	if (code)
+		return code;
+	for (;;) {
+		err = gm_status(&dev, &s);
+		if (err)
+			break;
+		rate = 0;
+		if (then > 0) {
+			rate = (double)(s.repaired - last) / (ctl_now() - then);
+		} else if (!ctl->json && missing(&s) && s.helpers) {
+			/* One more look, for a rate. */
+			before = s;
+			then = ctl_now();
+			pause_ms(250);
+			err = gm_status(&dev, &s);
+			if (err)
+				break;
+			rate = (double)(s.repaired - before.repaired) /
+			       (ctl_now() - then);
+		}
+		if (ctl->json)
+			status_json(ctl, &dev, &s);
+		else
+			status_human(ctl, &dev, &s, rate);
+		if (!watch)
+			break;
+		fflush(stdout);
+		last = s.repaired;
+		then = ctl_now();
+		pause_ms((unsigned int)watch);
+	}
+	gm_close(&dev);
+	return err ? ctl_error(ctl, err, "%s", ctl->argv[0]) : CTL_GOOD;
+}
+
+/* ---------------------------------------------------------------- listings */
+
+void ctl_print_fault(const struct ctl *ctl, const struct grid_missing_fault *f)
+{
+	char sum[GM_CHECKSUM_TEXT], flags[64] = "", table[48] = "-";
+	struct json_object *o;
+
+	if (!f) {
+		if (!ctl->json)
+			printf("%12s  %-8s  %-11s  %-32s  %-18s  %s\n",
+			       "ADDRESS", "STATE", "CAUSE", "CHECKSUM",
+			       "TABLE[VALUE]", "FLAGS");
+		return;
+	}
+	if (ctl->json) {
+		o = ctl_object();
+		ctl_put_u64(o, "address", f->address);
+		ctl_put_string(o, "state", gm_state_name(f->state));
+		ctl_put_string(o, "cause", gm_cause_name(f->cause));
+		ctl_put_checksum(o, "checksum", &f->checksum, f->flags);
+		if (f->cause != GRID_MISSING_CAUSE_BLOCK)
+			ctl_put_u64(o, "table", f->table);
+		if (f->cause == GRID_MISSING_CAUSE_TABLE_VALUE)
+			ctl_put_u64(o, "value_index", f->value_index);
+		ctl_put_u64(o, "failures", f->failures);
+		ctl_put_bool(o, "readers", f->flags & GRID_MISSING_F_READERS);
+		ctl_put_bool(o, "wanted", f->flags & GRID_MISSING_F_WANTED);
+		ctl_put_bool(o, "unavailable",
+			     f->flags & GRID_MISSING_F_UNAVAILABLE);
+		ctl_put_bool(o, "aside", f->flags & GRID_MISSING_F_ASIDE);
+		ctl_print(o);
+		return;
+	}
+	if (f->cause == GRID_MISSING_CAUSE_TABLE_INDEX)
+		snprintf(table, sizeof(table), "%" PRIu64, (uint64_t)f->table);
+	else if (f->cause == GRID_MISSING_CAUSE_TABLE_VALUE)
+		snprintf(table, sizeof(table), "%" PRIu64 "[%u]",
+			 (uint64_t)f->table, f->value_index);
+	snprintf(flags, sizeof(flags), "%s%s%s%s",
+		 f->flags & GRID_MISSING_F_READERS ? "readers " : "",
+		 f->flags & GRID_MISSING_F_WANTED ? "wanted " : "",
+		 f->flags & GRID_MISSING_F_UNAVAILABLE ? "unavailable " : "",
+		 f->flags & GRID_MISSING_F_ASIDE ? "aside " : "");
+	if (!*flags)
+		strcpy(flags, "-");
+	flags[strcspn(flags, " ")] =
+		flags[strcspn(flags, " ")] ? ',' : 0;
+	if (*flags && flags[strlen(flags) - 1] == ',')
+		flags[strlen(flags) - 1] = 0;
+	printf("%12" PRIu64 "  %-8s  %-11s  %-32s  %-18s  %s\n",
+	       (uint64_t)f->address, gm_state_name(f->state),
+	       gm_cause_name(f->cause),
+	       f->flags & GRID_MISSING_F_NO_CHECKSUM ?
+		       "-" :
+		       gm_format_checksum(&f->checksum, sum),
+	       table, flags);
+}
+
+int verb_faults(struct ctl *ctl)
+{
+	const char *state = ctl_option(ctl, "state");
+	bool unavailable = ctl_option(ctl, "unavailable");
+	uint64_t limit = UINT64_MAX, cursor = 0;
+	struct grid_missing_fault v[512];
+	struct gm_dev dev;
+	int code, n = 0, i;
+
+	if (!ctl_u64(ctl, "limit", &limit))
+		return CTL_USAGE;
+	if (state && strcmp(state, "waiting") && strcmp(state, "writing") &&
+	    strcmp(state, "aborting"))
+		return ctl_fail(ctl, CTL_USAGE,
+				"--state=%s: must be waiting, writing or aborting",
+				state);
+	code = ctl_attach(ctl, &dev, O_RDONLY);
+	if (code)
+		return code;
+	ctl_print_fault(ctl, NULL);
+	while (cursor != GM_CURSOR_END && limit) {
+		n = gm_list_faults(&dev, &cursor, v, 512);
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			break;
+		for (i = 0; i < n && limit; i++) {
+			if (state && strcmp(state, gm_state_name(v[i].state)))
+				continue;
+			if (unavailable &&
+			    !(v[i].flags & GRID_MISSING_F_UNAVAILABLE))
+				continue;
+			ctl_print_fault(ctl, &v[i]);
+			limit--;
+		}
+	}
+	gm_close(&dev);
+	return n < 0 ? ctl_error(ctl, n, "%s", ctl->argv[0]) : CTL_GOOD;
+}
+
+int verb_tables(struct ctl *ctl)
+{
+	char sum[GM_CHECKSUM_TEXT];
+	struct grid_missing_table v[64];
+	struct json_object *o;
+	uint64_t cursor = 0;
+	struct gm_dev dev;
+	int code, n = 0, i;
+
+	code = ctl_attach(ctl, &dev, O_RDONLY);
+	if (code)
+		return code;
+	if (!ctl->json)
+		printf("%12s  %-9s  %8s  %8s  %-32s  %s\n", "ADDRESS", "STATE",
+		       "VALUES", "GONE", "CHECKSUM", "FLAGS");
+	while (cursor != GM_CURSOR_END) {
+		n = gm_list_tables(&dev, &cursor, v, 64);
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			break;
+		for (i = 0; i < n; i++) {
+			if (ctl->json) {
+				o = ctl_object();
+				ctl_put_u64(o, "address", v[i].address);
+				ctl_put_string(o, "state",
+					       gm_table_state_name(v[i].state));
+				ctl_put_u64(o, "values", v[i].values);
+				ctl_put_u64(o, "values_gone", v[i].values_gone);
+				ctl_put_checksum(o, "checksum", &v[i].checksum,
+						 v[i].flags);
+				ctl_put_bool(o, "aside",
+					     v[i].flags & GRID_MISSING_F_ASIDE);
+				ctl_print(o);
+				continue;
+			}
+			printf("%12" PRIu64 "  %-9s  %8u  %8u  %-32s  %s\n",
+			       (uint64_t)v[i].address,
+			       gm_table_state_name(v[i].state), v[i].values,
+			       v[i].values_gone,
+			       v[i].flags & GRID_MISSING_F_NO_CHECKSUM ?
+				       "-" :
+				       gm_format_checksum(&v[i].checksum, sum),
+			       v[i].flags & GRID_MISSING_F_ASIDE ? "aside" :
+								   "-");
+		}
+	}
+	gm_close(&dev);
+	return n < 0 ? ctl_error(ctl, n, "%s", ctl->argv[0]) : CTL_GOOD;
+}
+
+/* -------------------------------------------------------------------- wait */
+
+/* A bar on a terminal, drawn over itself; else a line now and then. */
+static void progress(const struct grid_missing_status *s,
+		     const struct grid_missing_status *first, double seconds,
+		     bool terminal)
+{
+	uint64_t done = s->repaired - first->repaired, left = missing(s);
+	double part = done + left ? (double)done / (double)(done + left) : 1;
+	double rate = seconds > 0 ? (double)done / seconds : 0;
+	int i, full = (int)(part * 30);
+	char human[32], time[32] = "?";
+
+	gm_format_size((uint64_t)(rate * s->block_size), human, sizeof(human));
+	if (rate > 0)
+		format_left((double)left / rate, time, sizeof(time));
+	if (terminal) {
+		fputs("\r[", stderr);
+		for (i = 0; i < 30; i++)
+			fputc(i < full ? '#' : '.', stderr);
+		fputs("] ", stderr);
+	}
+	fprintf(stderr,
+		"%5.1f %%  %" PRIu64 " of %" PRIu64
+		" blocks, %.0f/s (%s/s), %s left%s",
+		100 * part, done, done + left, rate, human, time,
+		terminal ? "   \033[K" : "\n");
+	fflush(stderr);
+}
+
+int verb_wait(struct ctl *ctl)
+{
+	const char *until = ctl_option(ctl, "until");
+	bool checkpoint = until && !strcmp(until, "checkpoint");
+	bool terminal = isatty(STDERR_FILENO), told = false, held;
+	bool show = !ctl->json && (terminal || ctl_option(ctl, "progress"));
+	struct grid_missing_status s, first;
+	uint64_t timeout = 0;
+	double start, now, next = 0;
+	struct gm_dev dev;
+	unsigned int step = 10;
+	int code, err;
+
+	if (until && !checkpoint && strcmp(until, "clean"))
+		return ctl_fail(ctl, CTL_USAGE,
+				"--until=%s: must be clean or checkpoint",
+				until);
+	if (!ctl_ms(ctl, "timeout", 1000, &timeout))
+		return CTL_USAGE;
+	code = ctl_attach(ctl, &dev, O_RDONLY);
+	if (code)
+		return code;
+	start = ctl_now();
+	err = gm_status(&dev, &first);
+	for (; !err; err = gm_status(&dev, &s)) {
+		if (!next)
+			s = first;
+		now = ctl_now();
+		held = checkpoint ? s.flags & GRID_MISSING_STATUS_CHECKPOINT :
+				    missing(&s);
+		if (show && (!held || now >= next || !next)) {
+			progress(&s, &first, now - start, terminal);
+			next = now + (terminal ? 0.2 : 2);
+		} else if (!next) {
+			next = now;
+		}
+		if (!held)
+			break;
+		if (ctl_option(ctl, "timeout") &&
+		    now - start >= (double)timeout / 1000) {
+			if (show && terminal)
+				fputc('\n', stderr);
+			gm_close(&dev);
+			if (checkpoint)
+				return ctl_fail(ctl, CTL_TIMEOUT,
+						"%s: the checkpoint is still open: timed out",
+						ctl->argv[0]);
+			return ctl_fail(
+				ctl, CTL_TIMEOUT,
+				"%s: %" PRIu64
+				" blocks are still missing (%" PRIu64
+				" unavailable, %u helpers): timed out",
+				ctl->argv[0], missing(&s),
+				(uint64_t)s.unavailable, s.helpers);
+		}
+		if (!checkpoint && !told && s.unavailable == missing(&s)) {
+			ctl_note(ctl,
+				 "%s: all %" PRIu64
+				 " blocks left are marked unavailable; \"gridctl retry\" tries them again",
+				 ctl->argv[0], missing(&s));
+			told = true;
+		}
+		pause_ms(step);
+		if (step < 100)
+			step *= 2;
+	}
+	gm_close(&dev);
+	if (show && terminal)
+		fputc('\n', stderr);
+	if (err)
+		return ctl_error(ctl, err, "%s", ctl->argv[0]);
+	if (ctl->json)
+		status_json(ctl, &dev, &s);
+	return CTL_GOOD;
+}
+
+/* ----------------------------------------------------------------- monitor */
+
+static void print_event(const struct ctl *ctl,
+			const struct grid_missing_event *e)
+{
+	struct timespec boot, real;
+	struct json_object *o;
+	char clock[32];
+	struct tm tm;
+	int64_t ns;
+	time_t t;
+
+	if (ctl->json) {
+		o = ctl_object();
+		ctl_put_u64(o, "sequence", e->sequence);
+		if (e->lost) {
+			ctl_put_u64(o, "lost", e->lost);
+		} else {
+			ctl_put_u64(o, "time_ns", e->time_ns);
+			ctl_put_string(o, "reason", gm_why_name(e->reason));
+			ctl_put_u64(o, "address", e->address);
+			ctl_put_string(o, "state", gm_state_name(e->state));
+			ctl_put_u64(o, "who", e->who);
+		}
+		ctl_print(o);
+		return;
+	}
+	if (e->lost) {
+		printf("(%" PRIu64 " events were lost here)\n",
+		       (uint64_t)e->lost);
+		return;
+	}
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	clock_gettime(CLOCK_REALTIME, &real);
+	ns = real.tv_sec * 1000000000LL + real.tv_nsec -
+	     (boot.tv_sec * 1000000000LL + boot.tv_nsec) + (int64_t)e->time_ns;
+	t = ns / 1000000000;
+	localtime_r(&t, &tm);
+	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
+	printf("%s.%03d  block %-12" PRIu64 " %-14s now %-8s  ", clock,
+	       (int)(ns / 1000000 % 1000), (uint64_t)e->address,
+	       gm_why_name(e->reason), gm_state_name(e->state));
+	if (e->who)
+		printf("by pid %u\n", e->who);
+	else
+		puts("by the kernel");
+}
+
+int verb_monitor(struct ctl *ctl)
+{
+	uint64_t count = UINT64_MAX, timeout = 0;
+	const struct grid_missing_event *e;
+	struct grid_missing_query q;
+	_Alignas(8) char buf[64 * sizeof(*e)];
+	struct pollfd p;
+	struct gm_dev dev;
+	double start = ctl_now(), left;
+	ssize_t n, at;
+	int code, err;
+
+	if (!ctl_u64(ctl, "count", &count) ||
+	    !ctl_ms(ctl, "timeout", 1000, &timeout))
+		return CTL_USAGE;
+	code = ctl_attach(ctl, &dev, O_RDONLY | O_NONBLOCK);
+	if (code)
+		return code;
+	err = gm_query(&dev, &q);
+	if (!err && !(q.features & GRID_MISSING_FEATURE_EVENTS)) {
+		gm_close(&dev);
+		return ctl_fail(ctl, CTL_FAILED,
+				"this module has no events (it is older than gridctl); \"gridctl status --watch=1s\" works");
+	}
+	while (!err && count) {
+		n = read(dev.fd, buf, sizeof(buf));
+		if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			err = -errno;
+			break;
+		}
+		for (at = 0; n - at >= (ssize_t)sizeof(e->size) && count;) {
+			e = (const void *)(buf + at);
+			if (e->size < sizeof(*e) || e->size > n - at)
+				break;
+			print_event(ctl, e);
+			at += e->size;
+			count--;
+		}
+		if (n > 0)
+			continue;
+		fflush(stdout);
+		left = -1;
+		if (ctl_option(ctl, "timeout")) {
+			left = (double)timeout - (ctl_now() - start) * 1000;
+			if (left <= 0)
+				break;
+		}
+		p.fd = dev.fd;
+		p.events = POLLPRI;
+		if (poll(&p, 1, left < 0 ? -1 : (int)left + 1) > 0 &&
+		    p.revents & POLLHUP && !(p.revents & POLLPRI))
+			err = -ENODEV;
+	}
+	gm_close(&dev);
+	return err ? ctl_error(ctl, err, "%s", ctl->argv[0]) : CTL_GOOD;
+}
+
+/* ------------------------------------------------------------------- check */
+
+int verb_check(struct ctl *ctl)
+{
+	static const char *const words[] = { "OK", "WARNING", "CRITICAL",
+					     "UNKNOWN" };
+	uint64_t warning = 5000, critical = 30000;
+	struct grid_missing_status s;
+	char text[256] = "";
+	struct json_object *o;
+	struct gm_dev dev;
+	int level = 0, err;
+	double use;
+
+	if (!ctl_ms(ctl, "warning", 1000, &warning) ||
+	    !ctl_ms(ctl, "critical", 1000, &critical))
+		return 3;
+	if (ctl_attach(ctl, &dev, O_RDONLY)) {
+		printf("GRID UNKNOWN - %s: not to be asked\n", ctl->argv[0]);
+		return 3;
+	}
+	err = gm_status(&dev, &s);
+	gm_close(&dev);
+	if (err) {
+		printf("GRID UNKNOWN - %s: %s\n", ctl->argv[0], gm_reason(err));
+		return 3;
+	}
+	use = s.blocks_max ? 100.0 * (double)s.blocks_single / s.blocks_max : 0;
+
+	/* The worst is named; a tie goes to what comes first. */
+#define FINDING(cond, lvl, ...)                                 \
+	do {                                                    \
+		if ((cond) && level < (lvl)) {                  \
+			level = lvl;                            \
+			snprintf(text, sizeof(text), __VA_ARGS__); \
+		}                                               \
+	} while (0)
+	FINDING(s.unavailable, 2, "%" PRIu64 " blocks that no source has",
+		(uint64_t)s.unavailable);
+	FINDING(s.lost_full, 2,
+		"%" PRIu64 " read errors found the tracker full",
+		(uint64_t)s.lost_full);
+	FINDING(missing(&s) && !s.helpers, 2,
+		"%" PRIu64 " blocks missing and no helper running", missing(&s));
+	FINDING(s.oldest_waiting_ms >= critical, 2,
+		"a reader has waited for %.1f s",
+		(double)s.oldest_waiting_ms / 1000);
+	FINDING(s.blocks_single == s.blocks_max && s.blocks_max, 2,
+		"the tracker is full (blocks_max %u)", s.blocks_max);
+	FINDING(s.oldest_waiting_ms >= warning, 1,
+		"a reader has waited for %.1f s",
+		(double)s.oldest_waiting_ms / 1000);
+	FINDING(use >= 90, 1, "the tracker is %.0f %% full", use);
+	FINDING(s.flags & GRID_MISSING_STATUS_SUSPENDED, 1, "suspended");
+	FINDING(s.flags & GRID_MISSING_STATUS_HELD, 1,
+		"held, waits for \"gridctl ready\"");
+#undef FINDING
+	if (!*text)
+		snprintf(text, sizeof(text), "%" PRIu64 " blocks missing",
+			 missing(&s));
+	if (ctl->json) {
+		o = ctl_object();
+		ctl_put_string(o, "state", words[level]);
+		ctl_put_string(o, "text", text);
+		ctl_print(o);
+		return level;
+	}
+	printf("GRID %s - %s: %s | missing=%" PRIu64 ";;;0;%u unavailable=%" PRIu64
+	       " parked=%" PRIu64 " oldest=%.3fs;%.3f;%.3f timeouts=%" PRIu64
+	       "c repaired=%" PRIu64 "c\n",
+	       words[level], ctl->argv[0], text, missing(&s), s.blocks_max,
+	       (uint64_t)s.unavailable, (uint64_t)s.parked,
+	       (double)s.oldest_waiting_ms / 1000, (double)warning / 1000,
+	       (double)critical / 1000, (uint64_t)s.timeouts,
+	       (uint64_t)s.repaired);
+	return level;
+}
