@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of grid_missing.ko share.
+ *
+ *   tracker.c        the state machine: no file, no user memory, no clock
+ *   core.c           a tracker with an identity, a reference count, a bound
+ *                    target, events and wake-ups; what include/linux exports
+ *   generation.c     the release sets of private trackers
+ *   device.c         /dev/grid_missing: files, poll, read, ioctl dispatch
+ *   device_vector.c  the calls on many blocks, repair among them
+ *   debugfs.c        dump and verify
+ *
+ * Locks, outermost first:
+ *   gm_file->lock         (mutex) one attach, one read() at a time; held while
+ *                         user memory is touched, so nothing but calls on the
+ *                         same file may wait for it
+ *   gm->reserve_lock      (mutex) the reserve block; likewise
+ *   gm->release_lock      (mutex) private trackers: generations, checkpoint
+ *   gm->bind              (rwsem) held for read around calls into the target.
+ *                         Never while user memory is touched: a page of that
+ *                         may be somebody's userfaultfd or FUSE file, and a
+ *                         suspend or a removal would wait for him
+ *   gm_registry_lock      (mutex) the list of trackers
+ *   gm->helpers_lock      (mutex) makes the target see helper counts in order
+ *   gm->tracker.lock      (spinlock, irqs off) "the lock"
+ *   gm->files_lock        (spinlock, irqs off) who is to be woken
+ */
+#ifndef _GM_CORE_H
+#define _GM_CORE_H
+
+#include <linux/init.h>
+#include <linux/irq_work.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/timer.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
+
+#include <linux/grid_missing.h>
+#include "tracker.h"
+
+/* Events that are kept for those who have not read them yet; power of two. */
+#define GM_EVENTS 4096U
+
+/* What somebody may sleep for; see __gm_wake(). */
+#define GM_WAKE_WORK BIT(0) /* a batch may return something */
+#define GM_WAKE_EVENT BIT(1) /* read() returns something */
+#define GM_WAKE_IDLE BIT(2) /* a fault is aborting no more */
+
+/**
+ * struct gm_event - an event in the ring
+ * @time_ns: CLOCK_BOOTTIME
+ * @address: the block
+ * @who: process that called, or 0
+ * @why: enum grid_missing_reason
+ * @state: enum grid_missing_state after it
+ *
+ * Its sequence number s is its place: it lies at (s & (GM_EVENTS - 1)).
+ */
+struct gm_event {
+	u64 time_ns;
+	u64 address;
+	u32 who;
+	u8 why;
+	u8 state;
+};
+
+/**
+ * struct gm_generation - addresses released before one checkpoint (T9)
+ * @chunks: bitmaps of GM_CHUNK_BITS addresses
+ * @chunks_count: how many
+ * @count: addresses in them
+ */
+struct gm_generation {
+	struct xarray chunks;
+	unsigned long chunks_count;
+	u64 count;
+};
+
+/**
+ * struct gm_call - one ioctl under way, so that its events can name it
+ * @node: in gm->calls
+ * @task: who runs it
+ * @who: its process id
+ */
+struct gm_call {
+	struct list_head node;
+	struct task_struct *task;
+	u32 who;
+};
+
+/** struct gm_counters - events since creation, under the lock */
+struct gm_counters {
+	u64 repaired;
+	u64 unverified;
+	u64 superseded;
+	u64 verify_failed;
+	u64 write_failed;
+	u64 freed;
+	u64 cancelled;
+	u64 checkpoints;
+};
+
+struct grid_missing {
+	struct gm_tracker tracker;
+
+	/* Never changes. */
+	u64 id;
+	unsigned int major, minor;
+	bool private;
+	u32 revert_age_ms;
+	struct grid_missing_limits limits;
+	struct grid_missing_geometry geometry;
+	char name[GRID_MISSING_NAME_MAX];
+
+	struct kref ref; /* the last one is dropped under gm_registry_lock */
+	struct list_head node; /* gm_registry_lock; by id; empty once removed */
+
+	/*
+	 * Binding.  ops and priv change with bind held for write *and* the lock
+	 * held: either is enough to use them, and once unbind has returned
+	 * neither a change() nor an ioctl's call is running.
+	 */
+	struct rw_semaphore bind;
+	const struct grid_missing_ops *ops;
+	void *priv;
+	bool suspended; /* set before bind is taken for write: no queue */
+	bool removed; /* never cleared */
+
+	struct mutex helpers_lock;
+	u32 helpers; /* files that can repair; helpers_lock */
+
+	/* The lock. */
+	struct gm_counters counters;
+	struct gm_event *events;
+	u64 event_last; /* sequence number of the newest, 0 for none */
+	struct list_head calls;
+	unsigned int armed; /* GM_WAKE_* that somebody sleeps for */
+	unsigned int waking; /* GM_WAKE_* that wake_work is to wake */
+
+	struct irq_work wake_work;
+	spinlock_t files_lock;
+	struct list_head files; /* gm_file->node */
+	wait_queue_head_t idle_wait; /* who waits for aborting faults */
+
+	/* A block for a repair when no other memory is there; dm only. */
+	struct mutex reserve_lock;
+	void *reserve;
+
+	/* Private trackers; release_lock. */
+	struct mutex release_lock;
+	struct gm_generation *open; /* what is released goes here */
+	struct gm_generation *taken; /* its checkpoint is not durable yet */
+	u64 released; /* addresses in both */
+	u64 checkpoint_id; /* the last one taken */
+};
+
+/**
+ * struct gm_file - one open file description of /dev/grid_missing
+ * @lock: serializes attach and read()
+ * @gm: what it is attached to, NULL at first; set once
+ * @writable: it was opened for writing, and counts as a helper once attached
+ * @creator: its tracker is private and goes when it is closed
+ * @owner: whom the tracker knows it as (U3)
+ * @min_age_ms: faults handed out less than that ago are not due
+ * @cursor: sequence number of the next event to read; @lock
+ * @wait: pollers and readers
+ * @timer: wakes pollers when a fault becomes due by age alone
+ * @node: in gm->files, under gm->files_lock
+ */
+struct gm_file {
+	struct mutex lock;
+	struct grid_missing *gm;
+	bool writable;
+	bool creator;
+	u32 owner;
+	u32 min_age_ms;
+	u64 cursor;
+	wait_queue_head_t wait;
+	struct timer_list timer;
+	struct list_head node;
+};
+
+/* core.c */
+extern struct list_head gm_registry;
+extern struct mutex gm_registry_lock;
+
+u64 gm_now_ms(void);
+struct grid_missing *gm_create_private(const struct gm_limits *limits,
+				       u32 revert_age_ms, const char *name);
+struct grid_missing *gm_find_id(u64 id);
+struct grid_missing *gm_find_next(u64 id);
+int gm_begin(struct grid_missing *gm, bool live);
+void gm_end(struct grid_missing *gm);
+void gm_call_begin(struct grid_missing *gm, struct gm_call *call);
+void gm_call_end(struct grid_missing *gm, struct gm_call *call);
+void gm_arm(struct grid_missing *gm, unsigned int what);
+void gm_wake_all(struct grid_missing *gm);
+void gm_attach_file(struct grid_missing *gm, struct gm_file *f);
+void gm_detach_file(struct grid_missing *gm, struct gm_file *f);
+int __gm_enqueue_ok(struct grid_missing *gm, u64 address);
+int gm_values_ok(struct grid_missing *gm,
+		 const struct grid_missing_value *values, u32 n);
+int gm_wait_idle(struct grid_missing *gm, const u64 *address);
+u32 gm_events_read(struct grid_missing *gm, u64 *cursor,
+		   struct grid_missing_event *out, u32 max);
+u64 gm_events_unread(struct grid_missing *gm, u64 cursor);
+
+static inline bool gm_removed(const struct grid_missing *gm)
+{
+	return READ_ONCE(gm->removed);
+}
+
+static inline bool gm_suspended(const struct grid_missing *gm)
+{
+	return !gm->private &&
+	       (READ_ONCE(gm->suspended) || !READ_ONCE(gm->ops));
+}
+
+/* generation.c */
+struct gm_generation *gm_generation_new(void);
+void gm_generation_free(struct gm_generation *g);
+int gm_release(struct grid_missing *gm, const u64 *addresses, u32 n);
+int gm_take(struct grid_missing *gm, u64 *id);
+int gm_durable(struct grid_missing *gm, u64 id);
+int gm_durable_complete(struct grid_missing *gm, u32 *pending);
+
+/* device.c */
+int __init gm_device_init(void);
+void gm_device_exit(void);
+
+/* debugfs.c */
+void __init gm_debugfs_init(void);
+void gm_debugfs_exit(void);
+
+#endif /* _GM_CORE_H */

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The release sets of a private tracker (T8, T9).
+ *
+ * What is released joins the open generation.  Taking a checkpoint closes it:
+ * it becomes the taken one, and a new one opens.  When the taken checkpoint
+ * becomes durable, its members are what it frees.  A generation is bitmaps of
+ * GM_CHUNK_BITS addresses in an xarray: dense sets cost a bit an address,
+ * and no set costs more than GM_CHUNKS_MAX chunks.
+ *
+ * Locking: gm->release_lock.  While the tracker walks the taken generation
+ * (under its own lock) that is not changed.
+ */
+#include <linux/bitmap.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "core.h"
+#include "trace.h"
+
+#define GM_CHUNK_SHIFT 12
+#define GM_CHUNK_BITS (1U << GM_CHUNK_SHIFT)
+/* 64 MiB a generation: 512 M addresses in a row, or 131072 far apart. */
+#define GM_CHUNKS_MAX (1UL << 17)
+
+struct gm_generation *gm_generation_new(void)
+{
+	struct gm_generation *g = kzalloc(sizeof(*g), GFP_KERNEL_ACCOUNT);
+
+	if (g)
+		xa_init(&g->chunks);
+	return g;
+}
+
+void gm_generation_free(struct gm_generation *g)
+{
+	unsigned long *chunk;
+	unsigned long i;
+
+	if (!g)
+		return;
+	xa_for_each(&g->chunks, i, chunk) {
+		kfree(chunk);
+		cond_resched();
+	}
+	xa_destroy(&g->chunks);
+	kfree(g);
+}
+
+/* 1 when @address is new, 0 when it is a member, -ENOMEM, -ENOSPC. */
+static int gm_generation_add(struct gm_generation *g, u64 address)
+{
+	unsigned long *chunk = xa_load(&g->chunks, address >> GM_CHUNK_SHIFT);
+	int ret;
+
+	if (!chunk) {
+		if (g->chunks_count >= GM_CHUNKS_MAX)
+			return -ENOSPC;
+		chunk = kzalloc(BITS_TO_LONGS(GM_CHUNK_BITS) * sizeof(long),
+				GFP_KERNEL_ACCOUNT);
+		if (!chunk)
+			return -ENOMEM;
+		ret = xa_err(xa_store(&g->chunks, address >> GM_CHUNK_SHIFT,
+				      chunk, GFP_KERNEL_ACCOUNT));
+		if (ret) {
+			kfree(chunk);
+			return ret;
+		}
+		g->chunks_count++;
+	}
+	if (__test_and_set_bit(address & (GM_CHUNK_BITS - 1), chunk))
+		return 0;
+	g->count++;
+	return 1;
+}
+
+/* Undo an add; an empty chunk stays for the next one. */
+static void gm_generation_del(struct gm_generation *g, u64 address)
+{
+	unsigned long *chunk = xa_load(&g->chunks, address >> GM_CHUNK_SHIFT);
+
+	if (chunk && __test_and_clear_bit(address & (GM_CHUNK_BITS - 1), chunk))
+		g->count--;
+}
+
+/**
+ * gm_release - addresses join the open generation
+ * @gm: a private tracker
+ * @addresses: which
+ * @n: how many, at most GRID_MISSING_VECTOR_MAX
+ *
+ * All of them or none.  Context: may sleep.
+ * Return: 0, -ENOMEM, -ENOSPC, -EINTR.
+ */
+int gm_release(struct grid_missing *gm, const u64 *addresses, u32 n)
+{
+	unsigned long *added;
+	int ret = 0;
+	u64 before;
+	u32 i;
+
+	added = bitmap_zalloc(n, GFP_KERNEL);
+	if (!added)
+		return -ENOMEM;
+	if (mutex_lock_interruptible(&gm->release_lock)) {
+		ret = -EINTR;
+		goto out_free;
+	}
+	before = gm->open->count;
+	for (i = 0; i < n; i++) {
+		ret = gm_generation_add(gm->open, addresses[i]);
+		if (ret < 0)
+			goto err_undo;
+		if (ret)
+			__set_bit(i, added);
+	}
+	ret = 0;
+	WRITE_ONCE(gm->released, gm->released + gm->open->count - before);
+out_unlock:
+	mutex_unlock(&gm->release_lock);
+out_free:
+	bitmap_free(added);
+	return ret;
+
+err_undo:
+	for_each_set_bit(i, added, n)
+		gm_generation_del(gm->open, addresses[i]);
+	goto out_unlock;
+}
+
+/**
+ * gm_take - close the open generation: a checkpoint is taken
+ * @gm: a private tracker
+ * @id: out: the checkpoint's id
+ *
+ * Context: may sleep.
+ * Return: 0, -EBUSY when the last one taken did not become durable yet,
+ * -ENOMEM, -EINTR.
+ */
+int gm_take(struct grid_missing *gm, u64 *id)
+{
+	struct gm_generation *fresh = gm_generation_new();
+	int ret = 0;
+
+	if (!fresh)
+		return -ENOMEM;
+	if (mutex_lock_interruptible(&gm->release_lock)) {
+		ret = -EINTR;
+		goto out_free;
+	}
+	if (gm->taken) {
+		ret = -EBUSY;
+		goto out_unlock;
+	}
+	gm->taken = gm->open;
+	gm->open = fresh;
+	fresh = NULL;
+	*id = ++gm->checkpoint_id;
+	trace_grid_missing_tracker(gm->id, GM_TRACE_TAKEN, *id);
+out_unlock:
+	mutex_unlock(&gm->release_lock);
+out_free:
+	gm_generation_free(fresh);
+	return ret;
+}
+
+struct gm_generation_set {
+	struct gm_set set;
+	struct gm_generation *g;
+};
+
+static bool gm_generation_test(const struct gm_set *set, u64 address)
+{
+	struct gm_generation *g =
+		container_of(set, struct gm_generation_set, set)->g;
+	unsigned long *chunk = xa_load(&g->chunks, address >> GM_CHUNK_SHIFT);
+
+	return chunk && test_bit(address & (GM_CHUNK_BITS - 1), chunk);
+}
+
+static u64 gm_generation_next(const struct gm_set *set, u64 from, bool *found)
+{
+	struct gm_generation *g =
+		container_of(set, struct gm_generation_set, set)->g;
+	unsigned long start = from >> GM_CHUNK_SHIFT;
+	unsigned long *chunk;
+	unsigned long i, bit;
+
+	xa_for_each_start(&g->chunks, i, chunk, start) {
+		bit = i == start ? from & (GM_CHUNK_BITS - 1) : 0;
+		bit = find_next_bit(chunk, GM_CHUNK_BITS, bit);
+		if (bit < GM_CHUNK_BITS) {
+			*found = true;
+			return ((u64)i << GM_CHUNK_SHIFT) | bit;
+		}
+	}
+	*found = false;
+	return U64_MAX;
+}
+
+/**
+ * gm_durable - the taken checkpoint is becoming durable
+ * @gm: a private tracker
+ * @id: of gm_take()
+ *
+ * Context: may sleep.
+ * Return: 0: commenced, ask with gm_durable_complete().  -ENOENT: no such
+ * checkpoint is taken; -EBUSY: another is open; -EINTR.
+ */
+int gm_durable(struct grid_missing *gm, u64 id)
+{
+	struct gm_generation_set s = {
+		.set = {
+			.test = gm_generation_test,
+			.next = gm_generation_next,
+		},
+	};
+	int ret;
+
+	if (mutex_lock_interruptible(&gm->release_lock))
+		return -EINTR;
+	ret = -ENOENT;
+	if (!gm->taken || gm->checkpoint_id != id)
+		goto out_unlock;
+	s.g = gm->taken;
+	s.set.count = gm->taken->count;
+	ret = gm_checkpoint_commence(&gm->tracker, &s.set);
+	if (ret)
+		goto out_unlock;
+	gm->taken = NULL;
+	WRITE_ONCE(gm->released, gm->released - s.set.count);
+	trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMMENCED, id);
+out_unlock:
+	mutex_unlock(&gm->release_lock);
+	if (!ret)
+		gm_generation_free(s.g);
+	return ret;
+}
+
+/**
+ * gm_durable_complete - is the open checkpoint done?
+ * @gm: a private tracker
+ * @pending: out: writes of freed blocks that are under way; 0: done and closed
+ *
+ * Context: may sleep.
+ * Return: 0, -EINVAL when none is open, -EINTR.
+ */
+int gm_durable_complete(struct grid_missing *gm, u32 *pending)
+{
+	struct gm_counts c;
+	int ret = 0;
+
+	if (mutex_lock_interruptible(&gm->release_lock))
+		return -EINTR;
+	gm_get_counts(&gm->tracker, &c);
+	*pending = 0;
+	if (!c.checkpoint)
+		ret = -EINVAL;
+	else if (!grid_missing_checkpoint_complete(gm))
+		*pending = clamp_t(u64, c.aborting, 1, U32_MAX);
+	mutex_unlock(&gm->release_lock);
+	return ret;
+}
