@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: D8 D9 wrong table lines and messages are refused, and say why
+# kernels: all
+# timeout: 60
+# boot: shared
+load_modules
+ram_disk 16
+lower=$REPLY
+len=$(sectors "$lower")
+
+refused()
+{
+	local want=$1
+	shift
+	must_fail dmsetup create t0 --noudevsync --table "$*"
+	case_dmesg | tail -n 4 | grep -qi -- "$want" ||
+		fail "'$*' was refused, but the log does not say '$want': $(case_dmesg | tail -n 4)"
+	must_fail dmsetup info t0 --noheadings -c -o open
+}
+
+refused "wants <device>" "0 $len grid $lower 0"
+refused "can't open" "0 $len grid /dev/none 0 128"
+refused "bad offset" "0 $len grid $lower 0x 128"
+refused "power of two" "0 $len grid $lower 0 100"
+refused "power of two" "0 $len grid $lower 0 4"
+refused "power of two" "0 $len grid $lower 0 4096"
+refused "power of two" "0 $len grid $lower 0 -8"
+refused "multiple" "0 $((len - 8)) grid $lower 0 128"
+refused "too small" "0 $((len + 128)) grid $lower 0 128"
+refused "too small" "0 $len grid $lower 128 128"
+refused "too small" "0 $len grid $lower 18446744073709551615 128"
+refused "unknown option" "0 $len grid $lower 0 128 1 colour:blue"
+refused "key:value" "0 $len grid $lower 0 128 1 detect"
+refused "bad value" "0 $len grid $lower 0 128 1 detect:perhaps"
+refused "bad value" "0 $len grid $lower 0 128 1 park_timeout_ms:3600001"
+refused "bad value" "0 $len grid $lower 0 128 1 blocks_max:0"
+refused "no such hash" "0 $len grid $lower 0 128 1 checksum:nohash"
+refused "key" "0 $len grid $lower 0 128 1 checksum:hmac(sha256)"
+refused "not enough arguments\|fewer\|insufficient\|arguments" "0 $len grid $lower 0 128 2 detect:on"
+refused "more options" "0 $len grid $lower 0 128 1 detect:on start:held"
+refused "memory" "0 $len grid $lower 0 128 2 blocks_max:4294967295 tables_max:1"
+
+log "messages"
+dm_create t0 "0 $len grid $lower 0 128"
+for m in "" "nonsense" "enqueue" "enqueue x" "enqueue 1 abc" "enqueue 256" \
+	"cancel 5" "checkpoint" "checkpoint take" "checkpoint durable 1" "ready" \
+	"set" "set detect" "set detect:x" "set blocks_max:5" "set checkpoint:flush"; do
+	# shellcheck disable=SC2086
+	must_fail dmsetup message t0 0 $m
+done
+dmsetup message t0 0 enqueue 0
+dmsetup message t0 0 enqueue 255 00112233445566778899aabbccddeeff
+assert_eq "$(dm_get t0 waiting)" 2
+dmsetup message t0 0 cancel 0
+dmsetup message t0 0 cancel all
+wait_until 10 test "$(dm_get t0 waiting)" = 0

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: D1 D3 D4 a read of a missing block waits, and gets the repaired data
+# kernels: all
+# timeout: 60
+# boot: shared
+. "$GRID_TOP/tools/testing/vm/grid.sh"
+
+grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
+assert_eq "$(sum_dev 7)" "$(sum_replica 7)" "block 7 before"
+
+log "a read of a missing block parks, and wakes with the right data"
+lose 3 4 5
+read_background 3 /tmp/out3
+reader=$REPLY
+wait_until 10 parked 1
+assert_eq "$(dm_get t0 waiting)" 3
+[ ! -e /tmp/out3.status ] || fail "the read ended before the repair"
+mend 3
+wait "$reader"
+assert_eq "$(cat /tmp/out3.status)" 0 "status of the read"
+assert_eq "$(sha256sum < /tmp/out3 | cut -c1-64)" "$(sum_replica 3)" "data read"
+assert_eq "$(sum_lower 3)" "$(sum_replica 3)" "data below"
+
+log "a read across healthy and missing blocks waits for all it touches"
+(
+	dd if="$dev" of=/tmp/span bs="$bs" skip=2 count=6 iflag=direct status=none
+) &
+reader=$!
+wait_until 10 parked 1
+mend 4
+wait_until 10 is waiting 1
+wait_until 10 parked 1
+mend 5
+wait "$reader"
+dd if="$replica" bs="$bs" skip=2 count=6 status=none | cmp - /tmp/span
+
+log "wrong data is refused, and nothing changes below"
+lose 9
+before=$(sum_lower 9)
+head -c "$bs" /dev/urandom > /tmp/wrong
+must_fail gridctl repair t0 9 "$(checksum 9)" --data /tmp/wrong
+assert_eq "$(sum_lower 9)" "$before" "a refused repair wrote"
+assert_eq "$(dm_get t0 waiting)" 1
+assert_eq "$(dm_get t0 verify_failed)" 1
+mend 9
+assert_eq "$(sum_dev 9)" "$(sum_replica 9)"
+
+log "cancel forgets: the lower device's data is back"
+lose 11
+gridctl cancel t0 11
+assert_eq "$(sum_dev 11)" "$(sum_lower 11)"
+assert_eq "$(dm_get t0 waiting)" 0

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: D3 D10 every parked bio ends in time, and later readers fail at once
+# kernels: all
+# timeout: 90
+# boot: shared
+. "$GRID_TOP/tools/testing/vm/grid.sh"
+
+grid_setup 16 65536 checksum:sha256 park_timeout_ms:1000 no_helper_ms:60000
+lose 3 4
+
+log "a read ends with EIO when its time is over"
+must_fail dd if="$dev" of=/dev/null bs="$bs" skip=3 count=1 iflag=direct
+assert_match "$REPLY" "Input/output error"
+assert_eq "$(dm_get t0 timeouts)" 1
+assert_eq "$(dm_get t0 unavailable)" 1
+
+log "later ones fail at once, until retry"
+dmsetup message t0 0 set park_timeout_ms:60000
+must_fail dd if="$dev" of=/dev/null bs="$bs" skip=3 count=1 iflag=direct
+assert_eq "$(dm_get t0 timeouts)" 1 "the second one waited"
+gridctl retry t0 3
+read_background 3 /tmp/out
+wait_until 10 parked 1
+mend 3
+wait "$REPLY"
+assert_eq "$(cat /tmp/out.status)" 0
+assert_eq "$(dm_get t0 unavailable)" 0
+
+log "no helper: the shorter limit"
+dmsetup message t0 0 set no_helper_ms:500
+must_fail dd if="$dev" of=/dev/null bs="$bs" skip=4 count=1 iflag=direct
+assert_eq "$(dm_get t0 timeouts)" 2
+
+log "a helper says that nobody has it: readers fail, also those that wait"
+dmsetup message t0 0 set no_helper_ms:60000
+gridctl retry t0 4
+read_background 4 /tmp/out
+wait_until 10 parked 1
+gridctl unavailable t0 4
+wait "$REPLY"
+assert_ne "$(cat /tmp/out.status)" 0
+gridctl retry t0 4
+mend 4
+assert_eq "$(sum_dev 4)" "$(sum_replica 4)"
+
+log "a time-out of 0 fails at once"
+dmsetup message t0 0 set park_timeout_ms:0
+lose 5
+must_fail dd if="$dev" of=/dev/null bs="$bs" skip=5 count=1 iflag=direct
+mend 5

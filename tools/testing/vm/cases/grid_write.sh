@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: D2 T15 a whole-block write makes good, a smaller one waits for the repair
+# kernels: all
+# timeout: 60
+# boot: shared
+. "$GRID_TOP/tools/testing/vm/grid.sh"
+
+grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
+
+log "a whole-block write supersedes the fault"
+lose 3
+head -c "$bs" /dev/urandom > /tmp/new
+dd if=/tmp/new of="$dev" bs="$bs" seek=3 count=1 oflag=direct conv=notrunc status=none
+assert_eq "$(dm_get t0 waiting)" 0 "faults after the write"
+assert_eq "$(dm_get t0 superseded)" 1
+dd if="$dev" bs="$bs" skip=3 count=1 iflag=direct status=none | cmp - /tmp/new
+
+log "one that spans blocks supersedes those it covers, and waits for the others"
+lose 5 6 7
+head -c $((2 * bs)) /dev/urandom > /tmp/new
+(
+	dd if=/tmp/new of="$dev" bs=$((2 * bs)) count=1 oflag=direct,seek_bytes \
+		seek=$((5 * bs + bs / 2)) conv=notrunc status=none
+) &
+writer=$!
+wait_until 10 parked 1
+assert_eq "$(dm_get t0 superseded)" 2 "block 6 is covered"
+mend 5
+wait_until 10 is waiting 1
+mend 7
+wait $writer
+assert_eq "$(dm_get t0 waiting)" 0
+{
+	dd if="$replica" bs=$((bs / 2)) skip=10 count=1 status=none
+	cat /tmp/new
+	dd if="$replica" bs=$((bs / 2)) skip=15 count=1 status=none
+} > /tmp/want
+dd if="$dev" bs="$bs" skip=5 count=3 iflag=direct status=none | cmp - /tmp/want
+
+log "a small write to a missing block is not lost by the repair"
+lose 9
+head -c 4096 /dev/urandom > /tmp/small
+(
+	dd if=/tmp/small of="$dev" bs=4096 seek=$((9 * bs / 4096 + 1)) count=1 \
+		oflag=direct conv=notrunc status=none
+) &
+writer=$!
+wait_until 10 parked 1
+mend 9
+wait $writer
+dd if="$dev" bs=4096 skip=$((9 * bs / 4096 + 1)) count=1 iflag=direct status=none |
+	cmp - /tmp/small
+dd if="$dev" bs=4096 skip=$((9 * bs / 4096)) count=1 iflag=direct status=none |
+	cmp -n 4096 - <(dd if="$replica" bs="$bs" skip=9 count=1 status=none)
+
+log "on_missing:error fails reads and small writes, whole writes pass"
+dmsetup message t0 0 set on_missing:error
+lose 12
+must_fail dd if="$dev" of=/dev/null bs="$bs" skip=12 count=1 iflag=direct
+must_fail dd if=/tmp/small of="$dev" bs=4096 seek=$((12 * bs / 4096)) count=1 oflag=direct
+head -c "$bs" /dev/urandom > /tmp/new
+dd if=/tmp/new of="$dev" bs="$bs" seek=12 count=1 oflag=direct conv=notrunc status=none
+assert_eq "$(dm_get t0 waiting)" 0

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+#
+# What the cases of the target share: a lower disk, its replica, and a grid
+# device on top. Sourced by cases/grid_*.sh after lib.sh.
+#
+#	$lower    the lower device (a loop device on memory)
+#	$replica  a file with what every block should be
+#	$dev      /dev/mapper/t0, the grid
+#	$bs       bytes a block; $blocks how many
+
+# grid_setup MIB BLOCK-BYTES [KEY:VALUE...]
+grid_setup()
+{
+	local mib=$1
+	bs=$2
+	shift 2
+	blocks=$((mib * 1048576 / bs))
+	load_modules
+	ram_disk "$mib"
+	lower=$REPLY
+	replica=$(mktemp /tmp/replica.XXXXXX)
+	defer rm -f "$replica"
+	# Every block differs, so a misplaced one is noticed.
+	openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff \
+		-iv 00000000000000000000000000000000 -in /dev/zero 2> /dev/null |
+		head -c $((mib * 1048576)) > "$replica" || :
+	dd if="$replica" of="$lower" bs=1M oflag=direct status=none
+	dm_create t0 "$(grid_table "$@")"
+	dev=$REPLY
+}
+
+# grid_table [KEY:VALUE...]: the table line
+grid_table()
+{
+	echo "0 $(sectors "$lower") grid $lower 0 $((bs / 512)) $# $*"
+}
+
+# What a block should be, what it is, hashed; through grid, or below it.
+sum_replica() { dd if="$replica" bs="$bs" skip="$1" count=1 status=none | sha256sum | cut -c1-64; }
+sum_dev() { dd if="$dev" bs="$bs" skip="$1" count=1 iflag=direct status=none | sha256sum | cut -c1-64; }
+sum_lower() { dd if="$lower" bs="$bs" skip="$1" count=1 iflag=direct status=none | sha256sum | cut -c1-64; }
+
+# The tracker's checksum of a block: 32 hex digits.
+checksum() { sum_replica "$1" | cut -c1-32; }
+
+# spoil BLOCK...: what is below is wrong from now on.
+spoil()
+{
+	local b
+	for b; do
+		dd if=/dev/zero of="$lower" bs="$bs" seek="$b" count=1 \
+			oflag=direct conv=notrunc status=none
+	done
+}
+
+# lose BLOCK...: spoil it and tell the tracker, with its checksum.
+lose()
+{
+	local b
+	spoil "$@"
+	for b; do
+		gridctl enqueue t0 "$b:$(checksum "$b")" > /dev/null
+	done
+}
+
+# mend BLOCK...: repair from the replica.
+mend() { gridctl repair t0 --from "$replica" "$@" > /dev/null; }
+
+# read_background BLOCK FILE: a direct read in background; its status ends
+# FILE.status. REPLY is the process.
+read_background()
+{
+	(
+		status=0
+		dd if="$dev" of="$2" bs="$bs" skip="$1" count=1 iflag=direct \
+			status=none 2> "$2.error" || status=$?
+		echo $status > "$2.status"
+	) &
+	REPLY=$!
+}
+
+parked() { [ "$(dm_get t0 parked)" = "$1" ]; }
+is() { [ "$(dm_get t0 "$1")" = "$2" ]; }
