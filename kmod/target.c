@@ -825,7 +825,6 @@ static int grid_preresume(struct dm_target *ti)
 	g->live = t;
 	grid_missing_unlock(g->gm, flags);
 	grid_missing_bind(g->gm, &grid_ops, g);
-	grid_helpers(g, grid_missing_helpers(g->gm));
 	return 0;
 }
 
