@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Configuration; see config.h.
+ *
+ * Options are one table, used for lines "key = value" of the file and for
+ * --key=value alike, so that what one can say the other can.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "log.h"
+
+#define USAGE                                                                  \
+	"Usage: gridrepaird [--config FILE]\n"                                 \
+	"       gridrepaird --device DEV --source URI [--source URI …] [OPTION…]\n" \
+	"\n"                                                                   \
+	"Repair the missing blocks of grid devices from other replicas.\n"     \
+	"\n"                                                                   \
+	"  --config FILE         configuration (/etc/gridrepaird.conf)\n"      \
+	"  --device DEV          dm name, path or MAJOR:MINOR\n"               \
+	"  --source URI          nbd://HOST[:PORT]/EXPORT, nbds://…,\n"         \
+	"                        nbd+unix:///EXPORT?socket=PATH, or a path\n"   \
+	"\n"                                                                   \
+	"Options of a source: after a --source, of that one; before the first, of all:\n" \
+	"  --trust               also repair from it what nobody knows the checksum of\n" \
+	"  --source-offset SIZE  where the grid begins in it (0)\n"            \
+	"  --priority N          lower is asked first (0)\n"                   \
+	"\n"                                                                   \
+	"Options of the device:\n"                                             \
+	"  --manifest FILE       checksums of blocks, for faults without one\n" \
+	"  --agree N             accept what N sources say alike, for these (never)\n" \
+	"  --checksum NAME       hash to verify by, when the device has none\n" \
+	"  --batch N             faults taken from the kernel at a time (64)\n" \
+	"  --budget N            requests to a source at a time, to begin with (16)\n" \
+	"  --budget-max N        and at most (64)\n"                           \
+	"  --hedge TIME          ask another source after that (100ms)\n"      \
+	"  --expiry TIME         a request's place is free after that (250ms)\n" \
+	"  --patience TIME       a source that is away for longer doesn't count (60s)\n" \
+	"  --answer-timeout TIME reconnect when nothing is answered for that (15s)\n" \
+	"  --min-age TIME        the kernel hands a fault out again after that (500ms)\n" \
+	"  --retry TIME          try again what no source had (60s; 0 never)\n" \
+	"  --rate SIZE           bytes a second, for what no reader waits for (any)\n" \
+	"  --memory SIZE         for blocks on their way (64M)\n"              \
+	"\n"                                                                   \
+	"Options of the daemon:\n"                                             \
+	"  --foreground          stay in the foreground (it always does)\n"    \
+	"  --stats-interval TIME log counters of each source this often (never)\n" \
+	"  --log-level LEVEL     error, warning, notice, info or debug (info)\n" \
+	"  --no-lock             don't lock memory\n"                          \
+	"  --help, --version\n"
+
+static int fail(struct config *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int fail(struct config *c, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(c->error, sizeof(c->error), format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+void config_init(struct config *config)
+{
+	memset(config, 0, sizeof(*config));
+	config->log_level = LOG_INFO;
+	config->lock_memory = true;
+}
+
+void config_free(struct config *config)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < config->device_count; i++) {
+		struct config_device *d = config->devices[i];
+
+		for (j = 0; j < d->source_count; j++)
+			free(d->sources[j].uri);
+		free(d->device);
+		free(d->manifest);
+		free(d->checksum);
+		free(d);
+	}
+	free(config->devices);
+	free(config->path);
+	config_init(config);
+}
+
+static struct config_device *add_device(struct config *c, const char *name)
+{
+	struct config_device *d = calloc(1, sizeof(*d)), **more;
+
+	more = realloc(c->devices, (c->device_count + 1) * sizeof(*more));
+	if (!d || !more)
+		abort(); /* at the start: nothing is lost */
+	c->devices = more;
+	more[c->device_count++] = d;
+	d->device = name ? strdup(name) : NULL;
+	d->batch = 64;
+	d->budget = 16;
+	d->budget_max = 64;
+	d->hedge_ms = 100;
+	d->expiry_ms = 250;
+	d->patience_ms = 60000;
+	d->min_age_ms = 500;
+	d->answer_timeout_ms = 15000;
+	d->retry_ms = 60000;
+	d->memory = 64 << 20;
+	return d;
+}
+
+/* ----------------------------------------------------------------- options */
+
+enum value_kind {
+	V_STRING,
+	V_NUMBER, /* unsigned int */
+	V_SIZE, /* uint64_t */
+	V_TIME, /* uint64_t, ms */
+};
+
+static const struct option_of_device {
+	const char *name;
+	enum value_kind kind;
+	size_t offset;
+	uint64_t min, max;
+} device_options[] = {
+#define OF(member) offsetof(struct config_device, member)
+	{ "device", V_STRING, OF(device), 0, 0 },
+	{ "manifest", V_STRING, OF(manifest), 0, 0 },
+	{ "checksum", V_STRING, OF(checksum), 0, 0 },
+	{ "agree", V_NUMBER, OF(agree), 2, POLICY_KEPT_MAX },
+	{ "batch", V_NUMBER, OF(batch), 1, GRID_MISSING_VECTOR_MAX },
+	{ "budget", V_NUMBER, OF(budget), 1, 1024 },
+	{ "budget-max", V_NUMBER, OF(budget_max), 1, 1024 },
+	{ "hedge", V_TIME, OF(hedge_ms), 1, 3600000 },
+	{ "expiry", V_TIME, OF(expiry_ms), 1, 3600000 },
+	{ "patience", V_TIME, OF(patience_ms), 0, 86400000 },
+	{ "answer-timeout", V_TIME, OF(answer_timeout_ms), 100, 3600000 },
+	{ "min-age", V_TIME, OF(min_age_ms), 1, 3600000 },
+	{ "retry", V_TIME, OF(retry_ms), 0, 86400000 },
+	{ "rate", V_SIZE, OF(rate), 4096, UINT64_MAX / 1000000 },
+	{ "memory", V_SIZE, OF(memory), 4 << 20, 16ULL << 30 },
+#undef OF
+};
+
+#define DEVICE_OPTIONS (sizeof(device_options) / sizeof(*device_options))
+
+static int set_device(struct config *c, struct config_device *d,
+		      const struct option_of_device *o, const char *value)
+{
+	char *at = (char *)d + o->offset, *copy;
+	uint64_t n = 0;
+	int err = 0;
+
+	switch (o->kind) {
+	case V_STRING:
+		if (!*value)
+			return fail(c, "%s is empty", o->name);
+		copy = strdup(value);
+		if (!copy)
+			return fail(c, "out of memory");
+		free(*(char **)at);
+		*(char **)at = copy;
+		return 0;
+	case V_NUMBER:
+		err = gm_parse_u64(value, &n);
+		break;
+	case V_SIZE:
+		err = gm_parse_size(value, &n);
+		break;
+	case V_TIME:
+		err = gm_parse_ms(value, 1, &n);
+		break;
+	}
+	if (err)
+		return fail(c, "%s: \"%s\" is not a %s", o->name, value,
+			    o->kind == V_NUMBER ? "number" :
+			    o->kind == V_SIZE	? "size (such as 64M)" :
+						  "time (such as 100ms or 5s)");
+	if (n < o->min || n > o->max)
+		return fail(c, "%s: %s is not from %llu to %llu%s", o->name,
+			    value, (unsigned long long)o->min,
+			    (unsigned long long)o->max,
+			    o->kind == V_TIME ? " ms" : "");
+	if (o->kind == V_NUMBER)
+		*(unsigned int *)at = (unsigned int)n;
+	else
+		*(uint64_t *)at = n;
+	return 0;
+}
+
+/* Options of a source; @s is the last one, or the defaults. */
+static int set_source(struct config *c, struct config_source *s,
+		      const char *name, const char *value)
+{
+	uint64_t n;
+
+	if (!strcmp(name, "trust")) {
+		s->trust = true;
+	} else if (!strcmp(name, "offset")) {
+		if (gm_parse_size(value, &n) || n > INT64_MAX)
+			return fail(c, "offset: \"%s\" is not a size", value);
+		s->offset = n;
+	} else {
+		if (gm_parse_u64(value, &n) || n > 1000)
+			return fail(c, "priority: \"%s\" is not from 0 to 1000",
+				    value);
+		s->priority = (unsigned int)n;
+	}
+	return 0;
+}
+
+static int add_source(struct config *c, struct config_device *d,
+		      const char *uri)
+{
+	static const char *const schemes[] = {
+		"nbd://", "nbds://", "nbd+unix://", "nbds+unix://",
+	};
+	struct config_source *s = &d->sources[d->source_count];
+	size_t i;
+
+	if (d->source_count == POLICY_SOURCES_MAX)
+		return fail(c, "more than %d sources", POLICY_SOURCES_MAX);
+	if (!*uri)
+		return fail(c, "source is empty");
+	*s = d->source_defaults;
+	s->kind = SOURCE_FILE;
+	for (i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
+		if (!strncmp(uri, schemes[i], strlen(schemes[i])))
+			s->kind = SOURCE_NBD;
+	if (s->kind == SOURCE_NBD && strstr(uri, "+unix://") &&
+	    !strstr(uri, "socket="))
+		return fail(c,
+			    "source %s names no socket: nbd+unix:///EXPORT?socket=PATH",
+			    uri);
+	if (s->kind == SOURCE_FILE && strstr(uri, "://") &&
+	    strncmp(uri, "file://", 7))
+		return fail(c,
+			    "source %s: unknown scheme (nbd://, nbds://, nbd+unix://, file:// or a path)",
+			    uri);
+	s->uri = strdup(uri);
+	if (!s->uri)
+		return fail(c, "out of memory");
+	s->path = s->uri + (strncmp(uri, "file://", 7) ? 0 : 7);
+	d->source_count++;
+	return 0;
+}
+
+static int check(struct config *c)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < c->device_count; i++) {
+		struct config_device *d = c->devices[i];
+
+		if (!d->device)
+			return fail(c, "there is no device (--device DEV)");
+		if (!d->source_count)
+			return fail(c, "device %s has no source", d->device);
+		if (d->agree > d->source_count)
+			return fail(c,
+				    "device %s: %u sources shall agree, it has %u",
+				    d->device, d->agree, d->source_count);
+		if (d->budget > d->budget_max)
+			d->budget = d->budget_max;
+		for (j = 0; j < i; j++)
+			if (!strcmp(d->device, c->devices[j]->device))
+				return fail(c, "device %s is there twice",
+					    d->device);
+	}
+	if (!c->device_count)
+		return fail(c, "there is no device");
+	return 0;
+}
+
+static int set_global(struct config *c, const char *name, const char *value)
+{
+	static const char *const levels[] = {
+		[LOG_ERR] = "error",   [LOG_WARNING] = "warning",
+		[LOG_NOTICE] = "notice", [LOG_INFO] = "info",
+		[LOG_DEBUG] = "debug",
+	};
+	int i;
+
+	if (!strcmp(name, "stats-interval")) {
+		if (gm_parse_ms(value, 1000, &c->stats_interval_ms))
+			return fail(c,
+				    "stats-interval: \"%s\" is not a time (such as 60s)",
+				    value);
+		return 0;
+	}
+	for (i = LOG_ERR; i <= LOG_DEBUG; i++)
+		if (!strcmp(value, levels[i])) {
+			c->log_level = i;
+			return 0;
+		}
+	return fail(c,
+		    "log-level: \"%s\" is not error, warning, notice, info or debug",
+		    value);
+}
+
+/* -------------------------------------------------------------------- file */
+
+static char *trim(char *s)
+{
+	char *end;
+
+	while (isspace((unsigned char)*s))
+		s++;
+	end = s + strlen(s);
+	while (end > s && isspace((unsigned char)end[-1]))
+		end--;
+	*end = 0;
+	return s;
+}
+
+/* "URI [trust] [priority=N] [offset=SIZE]"; a URI with blanks in quotes. */
+static int source_line(struct config *c, struct config_device *d, char *text)
+{
+	char *uri = text, *rest, *word, *save, *value;
+	struct config_source *s;
+	int err;
+
+	if (*text == '"') {
+		uri = text + 1;
+		rest = strchr(uri, '"');
+		if (!rest)
+			return fail(c, "the quote isn't closed");
+		*rest++ = 0;
+	} else {
+		rest = text + strcspn(text, " \t");
+		if (*rest)
+			*rest++ = 0;
+	}
+	err = add_source(c, d, uri);
+	if (err)
+		return err;
+	s = &d->sources[d->source_count - 1];
+	for (word = strtok_r(rest, " \t", &save); word;
+	     word = strtok_r(NULL, " \t", &save)) {
+		value = strchr(word, '=');
+		if (value)
+			*value++ = 0;
+		if (!!strcmp(word, "trust") != !!value ||
+		    (strcmp(word, "trust") && strcmp(word, "priority") &&
+		     strcmp(word, "offset")))
+			return fail(c,
+				    "source: unknown word \"%s\" (trust, priority=N, offset=SIZE)",
+				    word);
+		err = set_source(c, s, word, value);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int config_line(struct config *c, struct config_device **d, char *line)
+{
+	char *key, *value;
+	size_t i;
+
+	if (*line == '[') {
+		key = line + 1;
+		if (!*key || line[strlen(line) - 1] != ']')
+			return fail(c, "a section is written [DEVICE]");
+		line[strlen(line) - 1] = 0;
+		key = trim(key);
+		if (!*key)
+			return fail(c, "a section is written [DEVICE]");
+		*d = add_device(c, key);
+		return 0;
+	}
+	value = strchr(line, '=');
+	if (!value)
+		return fail(c, "\"%s\" is not KEY = VALUE", line);
+	*value++ = 0;
+	key = trim(line);
+	value = trim(value);
+	if (!strcmp(key, "stats-interval") || !strcmp(key, "log-level")) {
+		if (*d)
+			return fail(c,
+				    "%s is of the daemon: before the first [DEVICE]",
+				    key);
+		return set_global(c, key, value);
+	}
+	if (!*d)
+		return fail(c, "%s is of a device: after a line [DEVICE]", key);
+	if (!strcmp(key, "source"))
+		return source_line(c, *d, value);
+	for (i = 1; i < DEVICE_OPTIONS; i++)
+		if (!strcmp(key, device_options[i].name))
+			return set_device(c, *d, &device_options[i], value);
+	return fail(c, "unknown option \"%s\" (see gridrepaird.conf(5))", key);
+}
+
+int config_file(struct config *c, const char *path)
+{
+	struct config_device *d = NULL;
+	char *line = NULL, *text, copy[sizeof(c->error)];
+	unsigned long number = 0;
+	size_t size = 0;
+	int err = 0;
+	FILE *f;
+
+	f = fopen(path, "re");
+	if (!f)
+		return fail(c, "%s: %s", path, strerrordesc_np(errno));
+	while (!err && getline(&line, &size, f) >= 0) {
+		number++;
+		text = trim(line);
+		if (!*text || *text == '#' || *text == ';')
+			continue;
+		err = config_line(c, &d, text);
+	}
+	if (!err && ferror(f))
+		err = fail(c, "%s: %s", path, strerrordesc_np(errno));
+	else if (err) {
+		strcpy(copy, c->error);
+		fail(c, "%s:%lu: %.400s", path, number, copy);
+	}
+	free(line);
+	fclose(f);
+	if (!err) {
+		err = check(c);
+		if (err) {
+			strcpy(copy, c->error);
+			fail(c, "%s: %.400s", path, copy);
+		}
+	}
+	return err;
+}
+
+/* ------------------------------------------------------------ command line */
+
+enum {
+	O_DEVICE = 1000, /* and the others of device_options[] after it */
+	O_CONFIG = 2000,
+	O_SOURCE,
+	O_TRUST,
+	O_OFFSET,
+	O_PRIORITY,
+	O_FOREGROUND,
+	O_STATS,
+	O_LEVEL,
+	O_NO_LOCK,
+	O_HELP,
+	O_VERSION,
+};
+
+int config_command_line(struct config *c, int argc, char **argv)
+{
+	static const struct option fixed[] = {
+		{ "config", required_argument, NULL, O_CONFIG },
+		{ "source", required_argument, NULL, O_SOURCE },
+		{ "trust", no_argument, NULL, O_TRUST },
+		{ "source-offset", required_argument, NULL, O_OFFSET },
+		{ "priority", required_argument, NULL, O_PRIORITY },
+		{ "foreground", no_argument, NULL, O_FOREGROUND },
+		{ "stats-interval", required_argument, NULL, O_STATS },
+		{ "log-level", required_argument, NULL, O_LEVEL },
+		{ "no-lock", no_argument, NULL, O_NO_LOCK },
+		{ "help", no_argument, NULL, O_HELP },
+		{ "version", no_argument, NULL, O_VERSION },
+	};
+	struct option longs[DEVICE_OPTIONS + sizeof(fixed) / sizeof(*fixed) +
+			    1] = { { 0 } };
+	struct config_device *d = NULL;
+	struct config_source *s;
+	const char *file = NULL;
+	bool any = false;
+	size_t i;
+	int o, err = 0;
+
+	for (i = 0; i < DEVICE_OPTIONS; i++) {
+		longs[i].name = device_options[i].name;
+		longs[i].has_arg = required_argument;
+		longs[i].val = O_DEVICE + (int)i;
+	}
+	memcpy(longs + DEVICE_OPTIONS, fixed, sizeof(fixed));
+	optind = 0;
+	opterr = 0;
+	while (!err && (o = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
+		if (o == O_HELP || o == 'h') {
+			fputs(USAGE, stdout);
+			return 1;
+		}
+		if (o == O_VERSION) {
+			puts("gridrepaird " GM_VERSION);
+			return 1;
+		}
+		if (o == ':')
+			return fail(c, "%s needs an argument",
+				    argv[optind - 1]);
+		if (o == '?')
+			return fail(c, "unknown option \"%s\" (--help)",
+				    argv[optind - 1]);
+		if (o == O_CONFIG) {
+			file = optarg;
+			continue;
+		}
+		if (o == O_FOREGROUND) {
+			c->foreground = true;
+			continue;
+		}
+		if (o == O_NO_LOCK) {
+			c->lock_memory = false;
+			continue;
+		}
+		if (o == O_STATS || o == O_LEVEL) {
+			err = set_global(c,
+					 o == O_STATS ? "stats-interval" :
+							"log-level",
+					 optarg);
+			continue;
+		}
+		any = true;
+		if (!d)
+			d = add_device(c, NULL);
+		s = d->source_count ? &d->sources[d->source_count - 1] :
+				      &d->source_defaults;
+		switch (o) {
+		case O_SOURCE:
+			err = add_source(c, d, optarg);
+			break;
+		case O_TRUST:
+			err = set_source(c, s, "trust", NULL);
+			break;
+		case O_OFFSET:
+			err = set_source(c, s, "offset", optarg);
+			break;
+		case O_PRIORITY:
+			err = set_source(c, s, "priority", optarg);
+			break;
+		default:
+			err = set_device(c, d, &device_options[o - O_DEVICE],
+					 optarg);
+		}
+	}
+	if (err)
+		return err;
+	if (optind < argc)
+		return fail(c, "what is \"%s\"? (--help)", argv[optind]);
+	if (any && file)
+		return fail(c, "either --config or a device, not both");
+	if (any)
+		return check(c);
+	c->path = strdup(file ? file : "/etc/gridrepaird.conf");
+	return config_file(c, c->path);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Configuration of gridrepaird: one file, or all of it on the command line for
+ * one device.  The format is described in gridrepaird.conf(5).
+ *
+ * It is read and checked as a whole before anything starts; a mistake names
+ * file, line and remedy.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stddef.h>
+
+#include "policy.h"
+
+enum source_kind { SOURCE_NBD, SOURCE_FILE };
+
+struct config_source {
+	char *uri; /* as given: its name in messages */
+	enum source_kind kind;
+	const char *path; /* of a file or block device; within uri */
+	bool trust;
+	unsigned int priority;
+	uint64_t offset;
+};
+
+struct config_device {
+	char *device;
+	struct config_source sources[POLICY_SOURCES_MAX];
+	unsigned int source_count;
+	char *manifest;
+	char *checksum; /* hash by name, for a device that has none */
+	unsigned int agree;
+	unsigned int batch;
+	unsigned int budget, budget_max;
+	uint64_t hedge_ms, expiry_ms, patience_ms;
+	uint64_t min_age_ms;
+	uint64_t answer_timeout_ms;
+	uint64_t retry_ms;
+	uint64_t rate;
+	uint64_t memory;
+	/* For options of sources to come. */
+	struct config_source source_defaults;
+};
+
+struct config {
+	struct config_device **devices;
+	unsigned int device_count;
+	uint64_t stats_interval_ms;
+	int log_level;
+	bool foreground;
+	bool lock_memory;
+	char *path; /* of the file, or NULL */
+	char error[512];
+};
+
+/* 0; -EINVAL with ->error; 1: help or version was asked for and shown. */
+int config_command_line(struct config *config, int argc, char **argv);
+/* Read the file at @path into an empty @config. */
+int config_file(struct config *config, const char *path);
+void config_init(struct config *config);
+void config_free(struct config *config);
+
+#endif /* CONFIG_H */

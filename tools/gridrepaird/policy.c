@@ -1,0 +1,800 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whom to ask for which block, and when; see policy.h.
+ *
+ * Everything is allocated by policy_init(): jobs, requests, the hash by
+ * address, the heap of hedging times.  A job is in exactly one place: a ready
+ * list, the heap, the idle list, or the dead list; an accepted one is in none.
+ * It is freed when the caller has finished it and no request of it is out.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy.h"
+
+#define REST_AFTER 8U /* failures in a row */
+#define REST_MIN_US 100000ULL
+#define REST_MAX_US 10000000ULL
+#define LOOK_MAX 64U /* ready jobs looked at for one that can be sent */
+#define HELD_MAX 64U /* ready jobs that a rate limit may hold */
+
+/* ------------------------------------------------------------------- lists */
+
+static void list_init(struct policy_link *head)
+{
+	head->next = head;
+	head->prev = head;
+}
+
+static bool list_empty(const struct policy_link *head)
+{
+	return head->next == head;
+}
+
+static void list_add(struct policy_link *link, struct policy_link *head)
+{
+	link->prev = head->prev;
+	link->next = head;
+	head->prev->next = link;
+	head->prev = link;
+}
+
+static void list_del(struct policy_link *link)
+{
+	link->prev->next = link->next;
+	link->next->prev = link->prev;
+	list_init(link);
+}
+
+/* Both structs begin with their link. */
+static struct policy_job *job_of(struct policy_link *link)
+{
+	return (struct policy_job *)link;
+}
+
+static struct policy_request *request_of(struct policy_link *link)
+{
+	return (struct policy_request *)link;
+}
+
+/* -------------------------------------------------------------- randomness */
+
+static uint64_t random_next(struct policy *p)
+{
+	uint64_t z = p->random += 0x9e3779b97f4a7c15ULL; /* splitmix64 */
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
+	return z ^ z >> 31;
+}
+
+/* @period, or up to half of it more. */
+static uint64_t jitter(struct policy *p, uint64_t period)
+{
+	return period + (period > 1 ? random_next(p) % (period / 2) : 0);
+}
+
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 33) * 0xff51afd7ed558ccdULL;
+	return x ^ x >> 29;
+}
+
+/* -------------------------------------------------------------------- heap */
+
+static void heap_set(struct policy *p, size_t i, struct policy_job *job)
+{
+	p->heap[i] = job;
+	job->heap = i;
+}
+
+static void heap_up(struct policy *p, size_t i, struct policy_job *job)
+{
+	for (; i && p->heap[(i - 1) / 2]->hedge > job->hedge; i = (i - 1) / 2)
+		heap_set(p, i, p->heap[(i - 1) / 2]);
+	heap_set(p, i, job);
+}
+
+static void heap_down(struct policy *p, size_t i, struct policy_job *job)
+{
+	size_t child;
+
+	while ((child = 2 * i + 1) < p->heap_count) {
+		if (child + 1 < p->heap_count &&
+		    p->heap[child + 1]->hedge < p->heap[child]->hedge)
+			child++;
+		if (p->heap[child]->hedge >= job->hedge)
+			break;
+		heap_set(p, i, p->heap[child]);
+		i = child;
+	}
+	heap_set(p, i, job);
+}
+
+static void heap_add(struct policy *p, struct policy_job *job)
+{
+	heap_up(p, p->heap_count++, job);
+}
+
+static void heap_del(struct policy *p, struct policy_job *job)
+{
+	struct policy_job *last = p->heap[--p->heap_count];
+	size_t i = job->heap;
+
+	if (last == job)
+		return;
+	if (i && p->heap[(i - 1) / 2]->hedge > last->hedge)
+		heap_up(p, i, last);
+	else
+		heap_down(p, i, last);
+}
+
+/* -------------------------------------------------------------------- jobs */
+
+static struct policy_job **hash_slot(struct policy *p, uint64_t address)
+{
+	return &p->hash[mix(address) & p->hash_mask];
+}
+
+static struct policy_job *find(struct policy *p, uint64_t address)
+{
+	struct policy_job *job = *hash_slot(p, address);
+
+	while (job && job->address != address)
+		job = job->chain;
+	return job;
+}
+
+static void unhash(struct policy *p, struct policy_job *job)
+{
+	struct policy_job **at = hash_slot(p, job->address);
+
+	while (*at != job)
+		at = &(*at)->chain;
+	*at = job->chain;
+}
+
+/* Out of the place it is in. */
+static void leave(struct policy *p, struct policy_job *job)
+{
+	switch (job->state) {
+	case JOB_READY:
+		p->ready_count[job->urgency]--;
+		list_del(&job->link);
+		break;
+	case JOB_ASKED:
+		heap_del(p, job);
+		break;
+	case JOB_IDLE:
+		list_del(&job->link);
+		break;
+	}
+}
+
+static void enter(struct policy *p, struct policy_job *job, uint8_t state)
+{
+	job->state = state;
+	switch (state) {
+	case JOB_READY:
+		p->ready_count[job->urgency]++;
+		list_add(&job->link, &p->ready[job->urgency]);
+		break;
+	case JOB_ASKED:
+		heap_add(p, job);
+		break;
+	case JOB_IDLE:
+		list_add(&job->link, &p->idle);
+		break;
+	}
+}
+
+static void move(struct policy *p, struct policy_job *job, uint8_t state)
+{
+	leave(p, job);
+	enter(p, job, state);
+}
+
+/* Free it when neither the caller nor an answer to come needs it. */
+static void put(struct policy *p, struct policy_job *job)
+{
+	if (job->state != JOB_ENDED || job->busy || job->asked)
+		return;
+	unhash(p, job);
+	job->chain = p->jobs_free;
+	p->jobs_free = job;
+}
+
+static void end(struct policy *p, struct policy_job *job)
+{
+	leave(p, job);
+	list_init(&job->link);
+	job->state = JOB_ENDED;
+	job->busy = true;
+	p->job_count--;
+}
+
+static void bury(struct policy *p, struct policy_job *job)
+{
+	end(p, job);
+	list_add(&job->link, &p->dead);
+}
+
+void policy_finish(struct policy *p, struct policy_job *job)
+{
+	job->busy = false;
+	put(p, job);
+}
+
+/* ----------------------------------------------------------------- sources */
+
+static uint64_t bit(unsigned int source)
+{
+	return 1ULL << source;
+}
+
+/*
+ * Sources whose word counts for this block: it can be verified, or the source
+ * is trusted, or agreement is allowed.
+ */
+static uint64_t eligible(const struct policy *p, const struct policy_job *job)
+{
+	uint64_t mask = 0;
+	unsigned int i;
+
+	for (i = 0; i < p->source_count; i++)
+		if (job->verifiable || p->sources[i].trust ||
+		    p->config.agree >= 2)
+			mask |= bit(i);
+	return mask;
+}
+
+static bool has_room(const struct policy *p, const struct policy_source *s)
+{
+	return s->inflight < s->budget &&
+	       s->inflight + s->late < 2 * p->config.budget_max;
+}
+
+static uint64_t expiry(const struct policy *p, const struct policy_source *s)
+{
+	return s->median * 4 > p->config.expiry_us ? s->median * 4 :
+						     p->config.expiry_us;
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void sample(struct policy_source *s, uint64_t latency)
+{
+	uint64_t sorted[POLICY_SAMPLES];
+
+	s->samples[s->sample_at] = latency;
+	s->sample_at = (s->sample_at + 1) % POLICY_SAMPLES;
+	if (s->sample_count < POLICY_SAMPLES)
+		s->sample_count++;
+	else if (s->sample_at % 8)
+		return;
+	memcpy(sorted, s->samples, s->sample_count * sizeof(*sorted));
+	qsort(sorted, s->sample_count, sizeof(*sorted), compare_u64);
+	s->median = sorted[s->sample_count / 2];
+}
+
+static void went_well(struct policy *p, struct policy_source *s,
+		      const struct policy_request *r)
+{
+	s->bad = 0;
+	s->rest = 0;
+	/* Grow only where the budget was what held it. */
+	if (r->late || s->inflight + 1 < s->budget ||
+	    s->budget >= p->config.budget_max)
+		return;
+	if (++s->acks >= s->budget) {
+		s->acks = 0;
+		s->budget++;
+	}
+}
+
+static void went_badly(struct policy *p, struct policy_source *s, uint64_t now)
+{
+	uint64_t rest = REST_MIN_US;
+	unsigned int times;
+
+	if (++s->bad < REST_AFTER)
+		return;
+	for (times = s->bad - REST_AFTER; times && rest < REST_MAX_US; times--)
+		rest *= 2;
+	s->rest = now + jitter(p, rest < REST_MAX_US ? rest : REST_MAX_US);
+}
+
+unsigned int policy_add_source(struct policy *p, bool trust,
+			       unsigned int priority, uint64_t now)
+{
+	struct policy_source *s = &p->sources[p->source_count];
+
+	memset(s, 0, sizeof(*s));
+	s->trust = trust;
+	s->priority = priority;
+	s->down_since = now;
+	s->budget = p->config.budget;
+	list_init(&s->requests);
+	return p->source_count++;
+}
+
+void policy_source_up(struct policy *p, unsigned int source, uint64_t now)
+{
+	struct policy_source *s = &p->sources[source];
+	struct policy_link *at, *next;
+
+	s->up = true;
+	s->bad = 0;
+	s->rest = 0;
+	s->budget = p->config.budget;
+	s->sample_count = 0;
+	s->sample_at = 0;
+	s->median = 0;
+	/* Those that have run out of sources have one more. */
+	for (at = p->idle.next; at != &p->idle; at = next) {
+		next = at->next;
+		move(p, job_of(at), JOB_READY);
+	}
+	memset(p->deferred, 0, POLICY_DEFERRED * sizeof(*p->deferred));
+	(void)now;
+}
+
+void policy_source_down(struct policy *p, unsigned int source, uint64_t now)
+{
+	if (p->sources[source].up)
+		p->sources[source].down_since = now;
+	p->sources[source].up = false;
+}
+
+/* --------------------------------------------------------------- beginning */
+
+int policy_init(struct policy *p, const struct policy_config *config,
+		uint64_t seed, uint64_t now)
+{
+	unsigned int i;
+
+	memset(p, 0, sizeof(*p));
+	p->config = *config;
+	p->random = seed;
+	p->tokens_at = now;
+	p->tokens = config->block_size;
+	for (i = 0; i < POLICY_URGENCIES; i++)
+		list_init(&p->ready[i]);
+	list_init(&p->idle);
+	list_init(&p->dead);
+	for (p->hash_mask = 64; p->hash_mask < config->jobs_max;)
+		p->hash_mask *= 2;
+	p->hash = calloc(p->hash_mask, sizeof(*p->hash));
+	p->hash_mask--;
+	/* Ended jobs stay while answers are out: as many as requests, at most. */
+	p->jobs = calloc(config->jobs_max + config->requests_max,
+			 sizeof(*p->jobs));
+	p->heap = calloc(config->jobs_max + config->requests_max,
+			 sizeof(*p->heap));
+	p->requests = calloc(config->requests_max, sizeof(*p->requests));
+	p->deferred = calloc(POLICY_DEFERRED, sizeof(*p->deferred));
+	if (!p->hash || !p->jobs || !p->heap || !p->requests || !p->deferred) {
+		policy_exit(p);
+		return -ENOMEM;
+	}
+	for (i = 0; i < config->jobs_max + config->requests_max; i++) {
+		p->jobs[i].chain = p->jobs_free;
+		p->jobs_free = &p->jobs[i];
+	}
+	for (i = 0; i < config->requests_max; i++) {
+		p->requests[i].link.next =
+			p->requests_free ? &p->requests_free->link : NULL;
+		p->requests_free = &p->requests[i];
+	}
+	return 0;
+}
+
+void policy_exit(struct policy *p)
+{
+	free(p->hash);
+	free(p->jobs);
+	free(p->heap);
+	free(p->requests);
+	free(p->deferred);
+	memset(p, 0, sizeof(*p));
+}
+
+/* ------------------------------------------------------------------- rate */
+
+static uint64_t bucket(const struct policy *p)
+{
+	/* A tenth of a second at most, but always room for a block. */
+	uint64_t size = p->config.rate / 10;
+
+	return size > p->config.block_size ? size : p->config.block_size;
+}
+
+static void fill_bucket(struct policy *p, uint64_t now)
+{
+	uint64_t add, us = now - p->tokens_at;
+
+	if (!p->config.rate)
+		return;
+	if (us > 1000000)
+		us = 1000000;
+	add = us * p->config.rate / 1000000;
+	if (!add)
+		return; /* don't lose the fraction */
+	p->tokens_at = now;
+	p->tokens += add;
+	if (p->tokens > bucket(p))
+		p->tokens = bucket(p);
+}
+
+static bool rate_holds(const struct policy *p)
+{
+	return p->config.rate && p->tokens < p->config.block_size;
+}
+
+/* ------------------------------------------------------------------- faults */
+
+unsigned int policy_room(const struct policy *p, uint64_t now)
+{
+	unsigned int i, room = 0, left = p->config.jobs_max - p->job_count;
+	unsigned int ready = 0;
+
+	for (i = 0; i < p->source_count; i++) {
+		const struct policy_source *s = &p->sources[i];
+
+		if (s->up && s->rest <= now && has_room(p, s))
+			room += s->budget - s->inflight;
+	}
+	for (i = 0; i < POLICY_URGENCIES; i++)
+		ready += p->ready_count[i];
+	/* What the rate holds back must not keep readers' blocks out. */
+	if (p->config.rate)
+		ready -= p->ready_count[POLICY_NORMAL];
+	room = room > ready ? room - ready : 0;
+	return room < left ? room : left;
+}
+
+static struct policy_deferred *deferred_slot(struct policy *p, uint64_t address)
+{
+	return &p->deferred[mix(address) % POLICY_DEFERRED];
+}
+
+enum policy_added policy_add(struct policy *p,
+			     const struct grid_missing_fault *fault,
+			     const struct grid_missing_checksum *stated,
+			     bool verifiable, uint64_t now)
+{
+	uint8_t urgency = fault->flags & GRID_MISSING_F_READERS ?
+				  POLICY_READERS :
+			  fault->flags & GRID_MISSING_F_WANTED ? POLICY_WANTED :
+								 POLICY_NORMAL;
+	bool own = !(fault->flags & GRID_MISSING_F_NO_CHECKSUM);
+	struct policy_job *job = find(p, fault->address);
+	struct policy_deferred *d;
+
+	if (job) {
+		if (job->state == JOB_READY && urgency < job->urgency) {
+			leave(p, job);
+			job->urgency = urgency;
+			enter(p, job, JOB_READY);
+		}
+		return POLICY_KNOWN;
+	}
+	if (p->config.rate && urgency == POLICY_NORMAL &&
+	    p->ready_count[POLICY_NORMAL] >= HELD_MAX)
+		return POLICY_FULL;
+	d = deferred_slot(p, fault->address);
+	if (d->times && d->address == fault->address && now < d->until)
+		return POLICY_DEFERRED_;
+	if (p->job_count >= p->config.jobs_max || !p->jobs_free)
+		return POLICY_FULL;
+	job = p->jobs_free;
+	p->jobs_free = job->chain;
+	memset(job, 0, sizeof(*job));
+	job->address = fault->address;
+	job->urgency = urgency;
+	job->index = fault->cause == GRID_MISSING_CAUSE_TABLE_INDEX;
+	job->known = own || stated;
+	if (own)
+		job->checksum = fault->checksum;
+	else if (stated)
+		job->checksum = *stated;
+	job->verifiable = verifiable && job->known;
+	job->chain = *hash_slot(p, job->address);
+	*hash_slot(p, job->address) = job;
+	p->job_count++;
+	enter(p, job, JOB_READY);
+	return POLICY_ADDED;
+}
+
+/* ----------------------------------------------------------------- sending */
+
+/* Data that is there or under way and would count towards an agreement. */
+static unsigned int under_way(const struct policy_job *job)
+{
+	return (unsigned int)__builtin_popcountll(job->asked) +
+	       job->kept_count;
+}
+
+static uint64_t kept_mask(const struct policy_job *job)
+{
+	uint64_t mask = 0;
+	unsigned int i;
+
+	for (i = 0; i < job->kept_count; i++)
+		mask |= bit(job->kept[i]->source);
+	return mask;
+}
+
+/*
+ * A source to ask for @job now, or -1.  *@hope: one may be free later, though
+ * none is asked now; *@dead: nobody is left who could have it.
+ */
+static int pick(struct policy *p, struct policy_job *job, uint64_t now,
+		bool *hope, bool *dead)
+{
+	uint64_t mask = eligible(p, job), tried = job->asked | job->failed;
+	unsigned int best = UINT32_MAX, count = 0, i, which = 0;
+	unsigned int candidates[POLICY_SOURCES_MAX];
+	bool trusted_first = !job->verifiable;
+
+	*hope = false;
+	*dead = !job->asked;
+	tried |= kept_mask(job);
+	for (i = 0; i < p->source_count; i++) {
+		const struct policy_source *s = &p->sources[i];
+		unsigned int rank;
+
+		if (!(mask & bit(i)) || tried & bit(i))
+			continue;
+		if (!s->up) {
+			/* Gone, but not for long: it may have the block. */
+			if (now - s->down_since < p->config.patience_us)
+				*dead = false;
+			continue;
+		}
+		*dead = false;
+		*hope = true;
+		if (s->rest > now || !has_room(p, s))
+			continue;
+		rank = 2 * s->priority + (trusted_first && !s->trust);
+		if (rank < best) {
+			best = rank;
+			count = 0;
+		}
+		if (rank == best)
+			candidates[count++] = i;
+	}
+	if (!count)
+		return -1;
+	if (count > 1)
+		which = (unsigned int)(random_next(p) % count);
+	return (int)candidates[which];
+}
+
+static struct policy_request *ask(struct policy *p, struct policy_job *job,
+				  unsigned int source, uint64_t now)
+{
+	struct policy_source *s = &p->sources[source];
+	struct policy_request *r = p->requests_free;
+
+	p->requests_free = r->link.next ? request_of(r->link.next) : NULL;
+	r->job = job;
+	r->source = source;
+	r->sent = now;
+	r->late = false;
+	r->data = NULL;
+	list_add(&r->link, &s->requests);
+	s->inflight++;
+	job->asked |= bit(source);
+	job->requests++;
+	if (p->config.rate && job->urgency == POLICY_NORMAL)
+		p->tokens -= p->tokens < p->config.block_size ?
+				     p->tokens :
+				     p->config.block_size;
+	/* For an agreement, the others are asked at once. */
+	if (!job->verifiable && !s->trust &&
+	    under_way(job) < p->config.agree)
+		return r;
+	job->hedge = now + jitter(p, p->config.hedge_us);
+	move(p, job, JOB_ASKED);
+	return r;
+}
+
+struct policy_request *policy_next(struct policy *p, uint64_t now)
+{
+	struct policy_link *at, *next;
+	struct policy_job *job;
+	bool hope, dead;
+	unsigned int looked = 0, u;
+	int source;
+
+	fill_bucket(p, now);
+	for (u = 0; u < POLICY_URGENCIES; u++) {
+		if (u == POLICY_NORMAL && rate_holds(p))
+			break;
+		for (at = p->ready[u].next; at != &p->ready[u]; at = next) {
+			if (!p->requests_free || looked++ > LOOK_MAX)
+				return NULL;
+			next = at->next;
+			job = job_of(at);
+			source = pick(p, job, now, &hope, &dead);
+			if (source >= 0)
+				return ask(p, job, (unsigned int)source, now);
+			if (hope)
+				continue; /* its source has no room now */
+			if (job->asked)
+				move(p, job, JOB_IDLE);
+			else
+				bury(p, job);
+		}
+	}
+	return NULL;
+}
+
+void policy_tick(struct policy *p, uint64_t now)
+{
+	struct policy_source *s;
+	struct policy_request *r;
+	unsigned int i;
+
+	for (i = 0; i < p->source_count; i++) {
+		s = &p->sources[i];
+		while (!list_empty(&s->requests)) {
+			r = request_of(s->requests.next);
+			if (now - r->sent < expiry(p, s))
+				break;
+			list_del(&r->link);
+			r->late = true;
+			s->inflight--;
+			s->late++;
+			if (now - s->shrunk >= expiry(p, s)) {
+				s->shrunk = now;
+				s->acks = 0;
+				s->budget = s->budget > 3 ? s->budget / 2 : 1;
+			}
+		}
+	}
+	while (p->heap_count && p->heap[0]->hedge <= now)
+		move(p, p->heap[0], JOB_READY);
+}
+
+uint64_t policy_timer(const struct policy *p, uint64_t now)
+{
+	uint64_t when = POLICY_NEVER, t;
+	unsigned int i;
+
+	if (p->heap_count)
+		when = p->heap[0]->hedge;
+	for (i = 0; i < p->source_count; i++) {
+		const struct policy_source *s = &p->sources[i];
+
+		if (!list_empty(&s->requests)) {
+			t = request_of(s->requests.next)->sent + expiry(p, s);
+			when = t < when ? t : when;
+		}
+		if (s->rest > now)
+			when = s->rest < when ? s->rest : when;
+	}
+	if (rate_holds(p) && p->ready_count[POLICY_NORMAL]) {
+		t = now + 1 +
+		    (p->config.block_size - p->tokens) * 1000000 /
+			    p->config.rate;
+		when = t < when ? t : when;
+	}
+	return when;
+}
+
+/* ----------------------------------------------------------------- answers */
+
+static void free_request(struct policy *p, struct policy_request *r)
+{
+	r->job = NULL;
+	r->link.next = p->requests_free ? &p->requests_free->link : NULL;
+	p->requests_free = r;
+}
+
+void policy_release(struct policy *p, struct policy_request *r)
+{
+	free_request(p, r);
+}
+
+/* Enough sources say the same as @r? */
+static bool agreed(const struct policy *p, const struct policy_job *job,
+		   const struct policy_request *r)
+{
+	unsigned int i, same = 1;
+
+	for (i = 0; i < job->kept_count; i++)
+		if (p->equal(job->kept[i], r))
+			same++;
+	return p->config.agree >= 2 && same >= p->config.agree;
+}
+
+enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,
+				  enum policy_outcome outcome, uint64_t now)
+{
+	struct policy_source *s = &p->sources[r->source];
+	struct policy_job *job = r->job;
+	unsigned int source = r->source;
+
+	if (r->late) {
+		s->late--;
+	} else {
+		list_del(&r->link);
+		s->inflight--;
+	}
+	job->asked &= ~bit(source);
+	if (outcome != POLICY_LOST)
+		sample(s, now - r->sent);
+	if (outcome == POLICY_GOOD)
+		went_well(p, s, r);
+	else if (outcome != POLICY_LOST)
+		went_badly(p, s, now);
+
+	if (job->state == JOB_ENDED) {
+		free_request(p, r);
+		put(p, job);
+		return POLICY_DROP;
+	}
+	if (outcome == POLICY_GOOD) {
+		if (job->verifiable || s->trust || agreed(p, job, r)) {
+			deferred_slot(p, job->address)->times = 0;
+			end(p, job);
+			return POLICY_ACCEPT;
+		}
+		if (job->kept_count < POLICY_KEPT_MAX) {
+			job->kept[job->kept_count++] = r;
+			/* Ask on, unless enough are under way. */
+			if (job->state != JOB_READY &&
+			    under_way(job) < p->config.agree)
+				move(p, job, JOB_READY);
+			else if (job->state == JOB_IDLE && !job->asked)
+				move(p, job, JOB_READY);
+			return POLICY_KEEP;
+		}
+		job->failed |= bit(source);
+	} else if (outcome != POLICY_LOST) {
+		job->failed |= bit(source);
+	}
+	/* An arrival is the moment to ask elsewhere, not the next timer. */
+	if (job->state != JOB_READY)
+		move(p, job, JOB_READY);
+	free_request(p, r);
+	return POLICY_DROP;
+}
+
+struct policy_job *policy_dead(struct policy *p, enum policy_death *death,
+			       uint64_t now)
+{
+	struct policy_deferred *d;
+	struct policy_job *job;
+	bool hope, dead;
+
+	if (list_empty(&p->dead))
+		return NULL;
+	job = job_of(p->dead.next);
+	list_del(&job->link);
+	pick(p, job, now, &hope, &dead);
+	if (!eligible(p, job)) {
+		*death = POLICY_UNTRUSTED;
+	} else if (dead) {
+		*death = POLICY_GIVE_UP;
+	} else {
+		*death = POLICY_LATER;
+		d = deferred_slot(p, job->address);
+		if (d->address != job->address)
+			d->times = 0;
+		d->address = job->address;
+		d->until = now + jitter(p, 500000ULL
+						   << (d->times < 5 ? d->times :
+								      5));
+		d->times++;
+	}
+	return job;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Sources: where blocks come from.
+ *
+ * A source has threads of its own, so that whatever it waits for (a name
+ * server, a dead disk) holds up no other.  It takes *reads* from a queue and
+ * puts them on its owner's *inbox* when they are answered, whatever the answer;
+ * it also says there when it came up and went away.  It knows no policy.
+ *
+ * Who owns a read: the queue from source_submit() on, until it is in the inbox.
+ * Nobody else touches its buffer meanwhile.
+ */
+#ifndef SOURCE_H
+#define SOURCE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "gridmissing.h"
+#include "log.h"
+
+/* What is put on an inbox; embedded as the first member. */
+enum mail_kind { MAIL_READ, MAIL_UP, MAIL_DOWN, MAIL_REPAIRED };
+
+struct mail {
+	struct mail *next;
+	enum mail_kind kind;
+};
+
+/* A queue of mail with an eventfd; many writers, one reader. */
+struct inbox {
+	pthread_mutex_t lock;
+	struct mail *first, **last;
+	int event;
+};
+
+int inbox_init(struct inbox *inbox);
+void inbox_exit(struct inbox *inbox);
+void inbox_put(struct inbox *inbox, struct mail *mail);
+/* All of it, oldest first; clears the event. */
+struct mail *inbox_take(struct inbox *inbox);
+
+enum read_status {
+	READ_GOOD,
+	READ_SHORT, /* it ends before the block does */
+	READ_ERROR, /* ->error */
+	READ_LOST, /* the source went away */
+};
+
+struct source;
+
+struct read {
+	struct mail mail;
+	struct source *source;
+	uint64_t offset;
+	uint32_t len;
+	void *buf;
+	enum read_status status;
+	int error;
+	struct grid_missing_checksum digest; /* when the source has a hash */
+	bool hashed;
+	/* Of source_nbd.c. */
+	struct read *nbd_next, *nbd_prev;
+};
+
+/* Counters that others may read at any time. */
+struct source_stats {
+	atomic_ullong asked, served, late, wrong, errors, lost, bytes;
+};
+
+struct source {
+	const struct config_source *config;
+	unsigned int number;
+	struct inbox *owner;
+	const char *hash; /* algorithm, or NULL */
+	uint64_t answer_timeout_ms;
+	uint32_t block_size;
+
+	struct inbox queue; /* of reads */
+	atomic_bool stop, up;
+	struct source_stats *stats;
+	struct log_limit limit; /* of the owner's messages */
+
+	pthread_t threads[4];
+	unsigned int thread_count;
+	atomic_uint running;
+
+	/* Of source_file.c: reads taken from the queue's event. */
+	pthread_mutex_t file_lock;
+	pthread_cond_t file_cond;
+	struct mail *file_first, **file_last;
+	int file_fd;
+};
+
+/* Start its threads.  0 or a negative errno. */
+int source_start(struct source *s);
+/* Ask it to end; its reads come back as READ_LOST. */
+void source_stop(struct source *s);
+/* After source_stop(): true when its threads have ended within @ms. */
+bool source_join(struct source *s, unsigned int ms);
+/* After source_join() has said true. */
+void source_free(struct source *s);
+void source_submit(struct source *s, struct read *r);
+
+/* For source_nbd.c and source_file.c. */
+void source_answer(struct source *s, struct gm_hash *hash, struct read *r,
+		   enum read_status status, int error);
+void source_says(struct source *s, bool up);
+/* Sleep, jittered and doubling from 250 ms to 10 s; false when it is to end. */
+bool source_backoff(struct source *s, unsigned int *times);
+int source_start_thread(struct source *s, void *(*run)(void *));
+
+void *source_nbd_thread(void *source);
+int source_file_start(struct source *s);
+void source_file_wake(struct source *s);
+
+/* CLOCK_MONOTONIC in microseconds. */
+uint64_t now_us(void);
+
+#endif /* SOURCE_H */
