@@ -31,8 +31,9 @@
 /* Values whose addresses are looked at in one go, with the lock held. */
 #define GM_VALUES_SLICE 256U
 
+/* The trackers that can be found, by id; and what guards their list. */
 LIST_HEAD(gm_registry);
-DEFINE_MUTEX(gm_registry_lock);
+DEFINE_MUTEX(gm_registry_lock); /* the list, gm_last_id, the last put */
 static u64 gm_last_id;
 
 /* The tracker's idea of time: ms, never going back. */
@@ -117,6 +118,16 @@ void gm_arm(struct grid_missing *gm, unsigned int what)
 
 	GM_LOCK(&gm->tracker, flags);
 	gm->armed |= what;
+	GM_UNLOCK(&gm->tracker, flags);
+}
+
+/* Something became true that no change() tells. */
+void gm_wake(struct grid_missing *gm, unsigned int what)
+{
+	unsigned long flags;
+
+	GM_LOCK(&gm->tracker, flags);
+	__gm_wake(gm, what);
 	GM_UNLOCK(&gm->tracker, flags);
 }
 

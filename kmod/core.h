@@ -129,7 +129,7 @@ struct grid_missing {
 	bool suspended; /* set before bind is taken for write: no queue */
 	bool removed; /* never cleared */
 
-	struct mutex helpers_lock;
+	struct mutex helpers_lock; /* counts and tells in order */
 	u32 helpers; /* files that can repair; helpers_lock */
 
 	/* The lock. */
@@ -141,16 +141,16 @@ struct grid_missing {
 	unsigned int waking; /* GM_WAKE_* that wake_work is to wake */
 
 	struct irq_work wake_work;
-	spinlock_t files_lock;
+	spinlock_t files_lock; /* files */
 	struct list_head files; /* gm_file->node */
 	wait_queue_head_t idle_wait; /* who waits for aborting faults */
 
 	/* A block for a repair when no other memory is there; dm only. */
-	struct mutex reserve_lock;
+	struct mutex reserve_lock; /* the reserve's content */
 	void *reserve;
 
 	/* Private trackers; release_lock. */
-	struct mutex release_lock;
+	struct mutex release_lock; /* the rest of them */
 	struct gm_generation *open; /* what is released goes here */
 	struct gm_generation *taken; /* its checkpoint is not durable yet */
 	u64 released; /* addresses in both */
@@ -197,6 +197,7 @@ void gm_end(struct grid_missing *gm);
 void gm_call_begin(struct grid_missing *gm, struct gm_call *call);
 void gm_call_end(struct grid_missing *gm, struct gm_call *call);
 void gm_arm(struct grid_missing *gm, unsigned int what);
+void gm_wake(struct grid_missing *gm, unsigned int what);
 void gm_wake_all(struct grid_missing *gm);
 void gm_attach_file(struct grid_missing *gm, struct gm_file *f);
 void gm_detach_file(struct grid_missing *gm, struct gm_file *f);

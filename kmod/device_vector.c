@@ -319,6 +319,8 @@ static void gm_run_retry(struct gm_ioctl_call *c, struct grid_missing_block *b,
 	for (i = 0; i < n; i++)
 		if (!b[i].result)
 			b[i].result = gm_retry(&c->gm->tracker, b[i].address);
+	/* The end of a back-off is no transition. */
+	gm_wake(c->gm, GM_WAKE_WORK);
 }
 
 int gm_ioctl_retry(struct gm_ioctl_call *c)
@@ -334,6 +336,7 @@ int gm_ioctl_retry(struct gm_ioctl_call *c)
 	if (ret)
 		return ret;
 	gm_retry_all(&c->gm->tracker);
+	gm_wake(c->gm, GM_WAKE_WORK);
 	gm_end(c->gm);
 	return 0;
 }

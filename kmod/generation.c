@@ -21,9 +21,9 @@
 #include "trace.h"
 
 #define GM_CHUNK_SHIFT 12
-#define GM_CHUNK_BITS (1U << GM_CHUNK_SHIFT)
+#define GM_CHUNK_BITS BIT(GM_CHUNK_SHIFT)
 /* 64 MiB a generation: 512 M addresses in a row, or 131072 far apart. */
-#define GM_CHUNKS_MAX (1UL << 17)
+#define GM_CHUNKS_MAX BIT(17)
 
 struct gm_generation *gm_generation_new(void)
 {
@@ -42,7 +42,7 @@ void gm_generation_free(struct gm_generation *g)
 	if (!g)
 		return;
 	xa_for_each(&g->chunks, i, chunk) {
-		kfree(chunk);
+		bitmap_free(chunk);
 		cond_resched();
 	}
 	xa_destroy(&g->chunks);
@@ -58,14 +58,13 @@ static int gm_generation_add(struct gm_generation *g, u64 address)
 	if (!chunk) {
 		if (g->chunks_count >= GM_CHUNKS_MAX)
 			return -ENOSPC;
-		chunk = kzalloc(BITS_TO_LONGS(GM_CHUNK_BITS) * sizeof(long),
-				GFP_KERNEL_ACCOUNT);
+		chunk = bitmap_zalloc(GM_CHUNK_BITS, GFP_KERNEL_ACCOUNT);
 		if (!chunk)
 			return -ENOMEM;
 		ret = xa_err(xa_store(&g->chunks, address >> GM_CHUNK_SHIFT,
 				      chunk, GFP_KERNEL_ACCOUNT));
 		if (ret) {
-			kfree(chunk);
+			bitmap_free(chunk);
 			return ret;
 		}
 		g->chunks_count++;
