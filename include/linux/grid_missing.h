@@ -121,7 +121,8 @@ grid_missing_limits(const struct grid_missing *gm);
 
 /*
  * bind: @ops act for the tracker from now on; replaces an earlier binding and
- * waits until no call of that is running.  unbind: if @priv is still the one
+ * waits until no call of that is running; calls ops->helpers once, with the
+ * number of now.  unbind: if @priv is still the one
  * bound.  While unbound or suspended, ioctls that need the target answer
  * EAGAIN and poll reports nothing.  May sleep.
  */

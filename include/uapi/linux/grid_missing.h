@@ -23,7 +23,8 @@
  *
  * A tracker belongs to a device-mapper device of target ``grid`` and is
  * attached to, or it is private to the file that created it and lives as long
- * as that file.  An id is never used again.
+ * as that file; others may attach to it by its id until then.  An id is never
+ * used again.
  *
  * DOC: Ownership
  *
@@ -43,7 +44,21 @@
  * same rules, and holds at most GRID_MISSING_VECTOR_MAX elements.  Every
  * element has its own result; the call returns 0 and sets done when anything
  * was done, else the errno.  Elements are handled in order, those from done on
- * were not looked at.
+ * were not looked at.  Memory that cannot be read or written, an element too
+ * long, a suspend or a signal end the call at that element; what is wrong with
+ * the element itself is its result.  When its result cannot be delivered any
+ * more, an element does not count although it was handled (a commence is taken
+ * back then).
+ *
+ * DOC: poll and read
+ *
+ * EPOLLIN: a batch with the file's minimum age would return something; woken
+ * also by age alone, not while the device is suspended.  EPOLLPRI: events are
+ * unread.  EPOLLHUP: the device is gone.  EPOLLERR: the file is attached to
+ * nothing yet.  All are level-triggered.  read() returns whole struct
+ * grid_missing_event, from those that came after the attach; EAGAIN or sleep
+ * when there is none, EINVAL when there is no room for one, ENODEV when the
+ * device is gone and all were read.
  *
  * DOC: Errors
  *
@@ -157,10 +172,11 @@ struct grid_missing_query {
 #define GRID_MISSING_FEATURE_EVENTS (1ULL << 2) /* read() and EPOLLPRI */
 
 /**
- * struct grid_missing_attach - GRID_MISSING_ATTACH: use a dm device's tracker
+ * struct grid_missing_attach - GRID_MISSING_ATTACH: use a tracker
  * @size: sizeof(struct grid_missing_attach)
  * @flags: 0
- * @id: in: the tracker's id, or 0 to look up by device number; out: its id
+ * @id: in: the tracker's id, or 0 to look up a dm device's by device number;
+ *	out: its id
  * @major: in: major number of the dm device (ignored when @id is not 0); out
  * @minor: in: minor number; out
  * @min_age_ms: this file's minimum age: a fault handed out less than that ago
@@ -234,9 +250,10 @@ struct grid_missing_vector {
 /* GRID_MISSING_CANCEL: every fault and table instead of those listed. */
 #define GRID_MISSING_CANCEL_ALL (1U << 0)
 /*
- * GRID_MISSING_CANCEL: what this file was writing waits again; nothing is
- * lost.  With GRID_MISSING_CANCEL_ALL, also what others have been writing for
- * longer than revert_age_ms.
+ * GRID_MISSING_CANCEL, private trackers: what this file was writing waits
+ * again (those listed, or with a count of 0 all); nothing is lost.  With
+ * GRID_MISSING_CANCEL_ALL (and a count of 0), also what others have been
+ * writing for longer than revert_age_ms.
  */
 #define GRID_MISSING_CANCEL_REVERT (1U << 1)
 /*
@@ -283,7 +300,8 @@ struct grid_missing_value {
  *	device has one), GRID_MISSING_F_FAILED (COMPLETE only)
  * @result: out: 0 or a negative errno
  * @data: REPAIR: address of one block of data; COMPLETE: 0
- * @values: an index block's values: address of struct grid_missing_value[]
+ * @values: an index block's values: address of struct grid_missing_value[],
+ *	not 0 even when there are none; 0 for every other block
  * @values_count: how many; 0 for every other block
  * @value_size: sizeof(struct grid_missing_value) when @values_count is not 0
  * @reserved: 0
@@ -460,7 +478,7 @@ struct grid_missing_simple {
 /**
  * struct grid_missing_status - GRID_MISSING_STATUS
  * @size: sizeof(struct grid_missing_status)
- * @flags: out: GRID_MISSING_STATUS_*
+ * @flags: out: GRID_MISSING_STATUS_*; ignored on the way in
  * @id: the tracker
  * @waiting: faults in each state
  * @writing: likewise
@@ -542,7 +560,8 @@ struct grid_missing_status {
  * @sequence: counts every event of the tracker, from 1; a gap was lost
  * @time_ns: CLOCK_BOOTTIME
  * @address: the block
- * @who: process id of the caller, 0 for the kernel itself
+ * @who: process id of the caller in the initial namespace, 0 for the kernel
+ *	itself
  * @state: enum grid_missing_state after it
  * @lost: not 0: so many events were lost here, the rest of the record is zero
  */
