@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * poll and events: no lost wake-up, also by age alone; every transition is
+ * told, or how many were lost.
+ */
+#include <pthread.h>
+#include <sys/epoll.h>
+
+#include "dev.h"
+
+static int aged(u32 min_age)
+{
+	int fd = must_open(O_RDWR);
+
+	EQ(do_create(fd, 8, 2, 8, min_age, 0, NULL), 0);
+	return fd;
+}
+
+static void level_triggered(void)
+{
+	int fd = private(8, 2, 8);
+	fault_t f[8];
+
+	EQ(poll_for(fd, POLLIN, 0), 0);
+	EQ(enqueue(fd, 1), 0);
+	EQ(poll_for(fd, POLLIN, 0), POLLIN);
+	EQ(poll_for(fd, POLLIN, -1), POLLIN);
+	/* No minimum age: it is due again at once. */
+	EQ(batch(fd, f, 8), 1);
+	EQ(poll_for(fd, POLLIN, 0), POLLIN);
+	EQ(commence(fd, 1), 0);
+	EQ(poll_for(fd, POLLIN, 0), 0);
+	EQ(complete(fd, 1, 0, NULL, 0), 0);
+	EQ(poll_for(fd, POLLIN, 0), 0);
+}
+
+static void due_by_age(void)
+{
+	int fd = aged(300);
+	fault_t f[8];
+	u64 start;
+
+	EQ(enqueue(fd, 1), 0);
+	EQ(poll_for(fd, POLLIN, 0), POLLIN);
+	EQ(batch(fd, f, 8), 1);
+	start = now_ms();
+	EQ(poll_for(fd, POLLIN, 0), 0);
+	EQ(poll_for(fd, POLLIN, 20000), POLLIN);
+	CHECK(now_ms() - start >= 290);
+	CHECK(now_ms() - start < 10000);
+	EQ(batch(fd, f, 8), 1);
+	/* The age is the file's; a batch may change it. */
+	EQ(do_vector(fd, GRID_MISSING_BATCH, f, sizeof(f[0]), 8,
+		     GRID_MISSING_BATCH_MIN_AGE, 100000, NULL, NULL),
+	   0);
+	EQ(poll_for(fd, POLLIN, 500), 0);
+	EQ(do_vector(fd, GRID_MISSING_BATCH, f, sizeof(f[0]), 0,
+		     GRID_MISSING_BATCH_MIN_AGE, 0, NULL, NULL),
+	   0);
+	EQ(poll_for(fd, POLLIN, 0), POLLIN);
+}
+
+/* A failed write is due again after its back-off. */
+static void due_after_back_off(void)
+{
+	int fd = private(8, 2, 8);
+	fault_t f[8];
+
+	EQ(enqueue(fd, 1), 0);
+	EQ(commence(fd, 1), 0);
+	EQ(complete(fd, 1, GRID_MISSING_F_FAILED, NULL, 0), 0);
+	EQ(poll_for(fd, POLLIN, 0), 0);
+	EQ(poll_for(fd, POLLIN, 20000), POLLIN);
+	EQ(batch(fd, f, 8), 1);
+}
+
+static void epoll_by_age(void)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+	int fd = aged(300), ep = epoll_create1(0);
+	fault_t f[8];
+	int i;
+
+	EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), 0);
+	EQ(epoll_wait(ep, &e, 1, 0), 0);
+	EQ(enqueue(fd, 1), 0);
+	for (i = 0; i < 3; i++) {
+		EQ(epoll_wait(ep, &e, 1, 20000), 1);
+		EQ(batch(fd, f, 8), 1);
+		EQ(epoll_wait(ep, &e, 1, 0), 0);
+	}
+	close(ep);
+}
+
+/* A file may be polled before it is attached. */
+static void epoll_then_attach(void)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+	int fd = must_open(O_RDWR), ep = epoll_create1(0);
+
+	EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), 0);
+	EQ(epoll_wait(ep, &e, 1, 0), 1);
+	EQ(e.events, EPOLLERR);
+	EQ(do_create(fd, 8, 2, 8, 0, 0, NULL), 0);
+	EQ(epoll_wait(ep, &e, 1, 0), 0);
+	EQ(enqueue(fd, 1), 0);
+	EQ(epoll_wait(ep, &e, 1, 20000), 1);
+	EQ(e.events, EPOLLIN);
+	close(ep);
+}
+
+struct worker {
+	pthread_t thread;
+	int fd;
+	u64 target, got;
+};
+
+/* Only polls and batches; must not sleep while work is due. */
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	fault_t f[4];
+	int n, i;
+
+	while (w->got < w->target) {
+		if (poll_for(w->fd, POLLIN, 30000) != POLLIN)
+			break;
+		n = batch(w->fd, f, 4);
+		for (i = 0; i < n; i++)
+			if (!repaired(w->fd, f[i].address))
+				w->got++;
+	}
+	return NULL;
+}
+
+static void no_lost_wakeup(void)
+{
+	struct worker w = { .target = 3000 };
+	u64 i, start = now_ms();
+
+	w.fd = private(4, 1, 1);
+	pthread_create(&w.thread, NULL, work, &w);
+	for (i = 0; i < w.target; i++) {
+		while (enqueue(w.fd, i) == -ENOSPC)
+			sched_yield();
+		/* Let it go to sleep now and then. */
+		if (i % 64 == 0)
+			usleep(2000);
+	}
+	pthread_join(w.thread, NULL);
+	EQ(w.got, w.target);
+	CHECK(now_ms() - start < 120000);
+	VERIFY();
+}
+
+static void events(void)
+{
+	int fd = private(8, 2, 8);
+	static const struct {
+		u32 reason, state;
+	} want[] = {
+		{ GRID_MISSING_WHY_ENQUEUED, GRID_MISSING_STATE_WAITING },
+		{ GRID_MISSING_WHY_COMMENCED, GRID_MISSING_STATE_WRITING },
+		{ GRID_MISSING_WHY_WRITE_FAILED, GRID_MISSING_STATE_WAITING },
+		{ GRID_MISSING_WHY_UNAVAILABLE, GRID_MISSING_STATE_WAITING },
+		{ GRID_MISSING_WHY_RETRIED, GRID_MISSING_STATE_WAITING },
+		{ GRID_MISSING_WHY_COMMENCED, GRID_MISSING_STATE_WRITING },
+		{ GRID_MISSING_WHY_REPAIRED, GRID_MISSING_STATE_GONE },
+	};
+	struct grid_missing_event e[16];
+	u64 time = 0;
+	int i, n;
+
+	EQ(poll_for(fd, POLLPRI, 0), 0);
+	EQ(enqueue(fd, 7), 0);
+	EQ(poll_for(fd, POLLPRI, 0), POLLPRI);
+	EQ(commence(fd, 7), 0);
+	EQ(complete(fd, 7, GRID_MISSING_F_FAILED, NULL, 0), 0);
+	EQ(one_block(fd, GRID_MISSING_MARK_UNAVAILABLE, 7, 0), 0);
+	EQ(one_block(fd, GRID_MISSING_RETRY, 7, 0), 0);
+	EQ(repaired(fd, 7), 0);
+	memset(e, 0xee, sizeof(e));
+	/* Whole records only. */
+	n = read(fd, e, sizeof(e) - 1) / sizeof(e[0]);
+	EQ(n, ARRAY_SIZE(want));
+	for (i = 0; i < n && i < (int)ARRAY_SIZE(want); i++) {
+		EQ(e[i].size, sizeof(e[0]));
+		EQ(e[i].reason, want[i].reason);
+		EQ(e[i].state, want[i].state);
+		EQ(e[i].sequence, i + 1);
+		EQ(e[i].address, 7);
+		EQ(e[i].who, getpid());
+		EQ(e[i].lost, 0);
+		CHECK(e[i].time_ns >= time && e[i].time_ns);
+		time = e[i].time_ns;
+	}
+	EQ(poll_for(fd, POLLPRI, 0), 0);
+	EQ(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	EQ(read(fd, e, sizeof(e)), -1);
+	EQ(errno, EAGAIN);
+}
+
+/* Each file reads for itself, from its attach on. */
+static void event_cursors(void)
+{
+	int a = private(8, 2, 8), b;
+	struct grid_missing_event e[16];
+
+	EQ(enqueue(a, 1), 0);
+	b = must_open(O_RDONLY);
+	EQ(do_attach(b, status(a).id, 0), 0);
+	EQ(poll_for(b, POLLPRI, 0), 0);
+	EQ(enqueue(a, 2), 0);
+	EQ(read(b, e, sizeof(e)), sizeof(e[0]));
+	EQ(e[0].address, 2);
+	EQ(e[0].sequence, 2);
+	EQ(e[0].who, getpid());
+	EQ(read(a, e, sizeof(e)), 2 * sizeof(e[0]));
+}
+
+static void events_lost(void)
+{
+	int fd = private(20000, 2, 8);
+	static block_t b[1000];
+	static struct grid_missing_event e[8192];
+	u64 i, k, sequence;
+	int n;
+
+	for (k = 0; k < 10; k++) {
+		for (i = 0; i < 1000; i++) {
+			u64 a = k * 1000 + i;
+
+			b[i] = (block_t){ .address = a, .checksum = sum_of(a) };
+		}
+		EQ(ALL(fd, GRID_MISSING_ENQUEUE, b), 0);
+	}
+	n = read(fd, e, sizeof(e)) / sizeof(e[0]);
+	CHECK(n > 1);
+	CHECK(e[0].lost > 0);
+	EQ(e[0].size, sizeof(e[0]));
+	EQ(e[0].reason + e[0].sequence + e[0].address + e[0].time_ns, 0);
+	EQ(e[0].lost + n - 1, 10000);
+	sequence = e[0].lost;
+	for (i = 1; i < (u64)n; i++) {
+		if (!EQ(e[i].sequence, ++sequence) ||
+		    !EQ(e[i].address, sequence - 1))
+			break;
+	}
+}
+
+static void *read_one(void *arg)
+{
+	struct worker *w = arg;
+	struct grid_missing_event e;
+
+	w->got = read(w->fd, &e, sizeof(e)) == sizeof(e) ? e.address : 0;
+	return NULL;
+}
+
+static void read_blocks(void)
+{
+	struct worker w = {};
+
+	w.fd = private(8, 2, 8);
+	pthread_create(&w.thread, NULL, read_one, &w);
+	usleep(100 * 1000);
+	EQ(enqueue(w.fd, 42), 0);
+	pthread_join(w.thread, NULL);
+	EQ(w.got, 42);
+}
+
+static void nothing(int signal)
+{
+	(void)signal;
+}
+
+static void read_is_interrupted(void)
+{
+	struct sigaction act = { .sa_handler = nothing };
+	int fd = private(8, 2, 8);
+	struct grid_missing_event e;
+
+	sigaction(SIGALRM, &act, NULL);
+	alarm(1);
+	EQ(read(fd, &e, sizeof(e)), -1);
+	EQ(errno, EINTR);
+}
+
+static void *sleep_in_poll(void *arg)
+{
+	struct worker *w = arg;
+
+	w->got = poll_for(w->fd, POLLIN, 20000);
+	return NULL;
+}
+
+/* retry ends a back-off, which is no transition: it wakes all the same. */
+static void retry_wakes(void)
+{
+	struct worker w = {};
+	fault_t f[8];
+	int i;
+
+	w.fd = private(8, 2, 8);
+	EQ(enqueue(w.fd, 1), 0);
+	for (i = 0; i < 6; i++) {
+		EQ(commence(w.fd, 1), 0);
+		EQ(complete(w.fd, 1, GRID_MISSING_F_FAILED, NULL, 0), 0);
+	}
+	/* Now it would be due in half a minute. */
+	EQ(batch(w.fd, f, 8), 0);
+	pthread_create(&w.thread, NULL, sleep_in_poll, &w);
+	usleep(300 * 1000);
+	EQ(one_block(w.fd, GRID_MISSING_RETRY, 1, 0), 0);
+	pthread_join(w.thread, NULL);
+	EQ(w.got, POLLIN);
+}
+
+static void hang_up_wakes(void)
+{
+	struct worker w = {};
+	int a = private(8, 2, 8);
+
+	w.fd = must_open(O_RDWR);
+	EQ(do_attach(w.fd, status(a).id, 0), 0);
+	pthread_create(&w.thread, NULL, sleep_in_poll, &w);
+	usleep(100 * 1000);
+	close_now(a);
+	pthread_join(w.thread, NULL);
+	EQ(w.got, POLLHUP);
+}
+
+int main(void)
+{
+	RUN(level_triggered);
+	RUN(due_by_age);
+	RUN(due_after_back_off);
+	RUN(epoll_by_age);
+	RUN(epoll_then_attach);
+	RUN(no_lost_wakeup);
+	RUN(events);
+	RUN(event_cursors);
+	RUN(events_lost);
+	RUN(read_blocks);
+	RUN(read_is_interrupted);
+	RUN(retry_wakes);
+	RUN(hang_up_wakes);
+	return test_end();
+}

@@ -1,0 +1,533 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of a private tracker through its ioctls: every verb, one after the
+ * other, with what the listings, counters and events say after it.
+ */
+#include "dev.h"
+
+static void query(void)
+{
+	struct grid_missing_query q = { .size = sizeof(q) };
+
+	EQ(do_ioctl(must_open(O_RDONLY), GRID_MISSING_QUERY, &q), 0);
+	EQ(q.features & 7, 7);
+	EQ(q.vector_max, GRID_MISSING_VECTOR_MAX);
+	CHECK(q.slice_max >= 1 << 20);
+	EQ(q.size, sizeof(q));
+}
+
+static void one_fault(void)
+{
+	int fd = private(8, 2, 8);
+	struct grid_missing_status s;
+	fault_t f[8];
+
+	EQ(enqueue(fd, 0), 0);
+	EQ(enqueue(fd, 0), GRID_MISSING_DUPLICATE);
+	EQ(enqueue(fd, ~0ULL), 0);
+	s = status(fd);
+	EQ(s.waiting, 2);
+	EQ(s.blocks_single, 2);
+	EQ(s.blocks_max, 8);
+	EQ(s.tables_max, 2);
+	EQ(s.table_values_max, 8);
+	EQ(s.flags, GRID_MISSING_STATUS_PRIVATE);
+	EQ(s.size, sizeof(s));
+	EQ(batch(fd, f, 1), 1);
+	EQ(f[0].address, 0);
+	EQ(f[0].state, GRID_MISSING_STATE_WAITING);
+	EQ(f[0].cause, GRID_MISSING_CAUSE_BLOCK);
+	EQ(memcmp(&f[0].checksum, &(sum_t[]){ sum_of(0) }, 16), 0);
+	EQ(complete(fd, 0, 0, NULL, 0) < 0, 1);
+	EQ(commence(fd, 0), 0);
+	EQ(commence(fd, 0), -EBUSY);
+	EQ(commence(fd, 7), -ENOENT);
+	EQ(status(fd).writing, 1);
+	EQ(complete(fd, 0, 0, NULL, 0), 0);
+	EQ(complete(fd, 0, 0, NULL, 0), -ENOENT);
+	EQ(repaired(fd, ~0ULL), 0);
+	s = status(fd);
+	EQ(s.waiting + s.writing + s.aborting, 0);
+	EQ(s.repaired, 2);
+	EQ(s.unverified, 0);
+	VERIFY();
+}
+
+static void checksums(void)
+{
+	int fd = private(8, 2, 8);
+	block_t b = { .address = 1, .checksum = sum_of(2) };
+
+	EQ(one_block(fd, GRID_MISSING_ENQUEUE, 1, GRID_MISSING_F_NO_CHECKSUM),
+	   0);
+	EQ(one_block(fd, GRID_MISSING_COMMENCE, 1, GRID_MISSING_F_NO_CHECKSUM),
+	   0);
+	EQ(complete(fd, 1, 0, NULL, 0), 0);
+	EQ(status(fd).unverified, 1);
+
+	/* One that becomes known is adopted, another one is refused. */
+	EQ(one_block(fd, GRID_MISSING_ENQUEUE, 1, GRID_MISSING_F_NO_CHECKSUM),
+	   0);
+	EQ(enqueue(fd, 1), GRID_MISSING_DUPLICATE);
+	EQ(do_all(fd, GRID_MISSING_ENQUEUE, &b, sizeof(b), 1), 0);
+	EQ(b.result, -ESTALE);
+	EQ(do_all(fd, GRID_MISSING_COMMENCE, &b, sizeof(b), 1), 0);
+	EQ(b.result, -ESTALE);
+	EQ(repaired(fd, 1), 0);
+	EQ(status(fd).unverified, 1);
+	VERIFY();
+}
+
+static void full(void)
+{
+	int fd = private(3, 1, 8);
+	u64 i;
+
+	for (i = 0; i < 3; i++)
+		EQ(enqueue(fd, i), 0);
+	EQ(enqueue(fd, 3), -ENOSPC);
+	EQ(enqueue(fd, 2), GRID_MISSING_DUPLICATE);
+	EQ(repaired(fd, 1), 0);
+	EQ(enqueue(fd, 3), 0);
+	EQ(enqueue_table(fd, 0), 0);
+	EQ(enqueue_table(fd, 100), -ENOSPC);
+	VERIFY();
+}
+
+static void failed_write(void)
+{
+	int fd = private(8, 2, 8);
+	fault_t f[8];
+
+	EQ(enqueue(fd, 5), 0);
+	EQ(commence(fd, 5), 0);
+	EQ(complete(fd, 5, GRID_MISSING_F_FAILED, NULL, 0), 0);
+	EQ(status(fd).waiting, 1);
+	EQ(status(fd).write_failed, 1);
+	/* It waits a second before it is handed out again, or until retry. */
+	EQ(batch(fd, f, 8), 0);
+	EQ(one_block(fd, GRID_MISSING_RETRY, 5, 0), 0);
+	EQ(batch(fd, f, 8), 1);
+	EQ(one_block(fd, GRID_MISSING_RETRY, 6, 0), -ENOENT);
+	EQ(repaired(fd, 5), 0);
+	VERIFY();
+}
+
+static void unavailable(void)
+{
+	int fd = private(8, 2, 8);
+	fault_t f[8];
+
+	EQ(enqueue(fd, 5), 0);
+	EQ(enqueue(fd, 6), 0);
+	EQ(one_block(fd, GRID_MISSING_MARK_UNAVAILABLE, 5, 0), 0);
+	EQ(one_block(fd, GRID_MISSING_MARK_UNAVAILABLE, 7, 0), -ENOENT);
+	EQ(status(fd).unavailable, 1);
+	EQ(batch(fd, f, 8), 1);
+	EQ(f[0].address, 6);
+	EQ(do_vector(fd, GRID_MISSING_RETRY, NULL, 0, 0, 0, 0, NULL, NULL), 0);
+	EQ(status(fd).unavailable, 0);
+	EQ(batch(fd, f, 8), 2);
+	VERIFY();
+}
+
+static void table(void)
+{
+	int fd = private(8, 2, 8);
+	struct grid_missing_table t[4];
+	value_t v[8];
+	fault_t f[16];
+	u64 cursor = 0;
+	u32 i, done;
+
+	for (i = 0; i < 8; i++) {
+		v[i] = (value_t){ .address = 100 + i,
+				  .checksum = sum_of(100 + i) };
+	}
+	EQ(enqueue(fd, 103), 0); /* it will be promoted */
+	EQ(enqueue_table(fd, 50), 0);
+	EQ(enqueue_table(fd, 50), GRID_MISSING_DUPLICATE);
+	EQ(do_vector(fd, GRID_MISSING_LIST_TABLES, t, sizeof(t[0]), 4, 0, 0,
+		     &cursor, &done),
+	   0);
+	EQ(done, 1);
+	EQ(t[0].address, 50);
+	EQ(t[0].state, GRID_MISSING_TABLE_INDEXING);
+	EQ(t[0].values, 0);
+	EQ(cursor, ~0ULL);
+
+	EQ(commence(fd, 50), 0);
+	EQ(complete(fd, 50, 0, v, 8), 0);
+	EQ(status(fd).blocks_table, 8);
+	EQ(status(fd).blocks_single, 0);
+	EQ(batch(fd, f, 16), 8);
+	for (i = 0; i < 8; i++) {
+		EQ(f[i].cause, GRID_MISSING_CAUSE_TABLE_VALUE);
+		EQ(f[i].table, 50);
+		EQ(f[i].address, 100 + f[i].value_index);
+	}
+	for (i = 0; i < 8; i++) {
+		cursor = 0;
+		EQ(do_vector(fd, GRID_MISSING_LIST_TABLES, t, sizeof(t[0]), 4,
+			     0, 0, &cursor, &done),
+		   0);
+		EQ(t[0].state, GRID_MISSING_TABLE_FILLING);
+		EQ(t[0].values, 8);
+		EQ(t[0].values_gone, i);
+		EQ(reclaim(fd), 0);
+		EQ(repaired(fd, 100 + i), 0);
+	}
+	EQ(status(fd).tables_free, 1);
+	EQ(reclaim(fd), 1);
+	EQ(reclaim(fd), 0);
+	EQ(status(fd).tables, 0);
+
+	/* An index without values: an address, and a count of none. */
+	EQ(enqueue_table(fd, 60), 0);
+	EQ(commence(fd, 60), 0);
+	EQ(complete(fd, 60, 0, NULL, 0), -EINVAL);
+	EQ(complete(fd, 60, 0, v, 0), 0);
+	EQ(reclaim(fd), 1);
+	VERIFY();
+}
+
+static void two_generations(void)
+{
+	int fd = private(64, 2, 8);
+	__u64 first[] = { 1, 2, 3, ~0ULL }, second[] = { 4, 1ULL << 40 };
+	u64 id = 0, id2 = 0, i;
+	u32 pending;
+
+	for (i = 0; i < 8; i++)
+		EQ(enqueue(fd, i), 0);
+	EQ(enqueue(fd, ~0ULL), 0);
+	EQ(commence(fd, 2), 0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_RELEASE, NULL, NULL, first,
+		      4),
+	   0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_RELEASE, NULL, NULL, first,
+		      2),
+	   0);
+	EQ(status(fd).released, 4);
+	/* Released is not freed. */
+	EQ(status(fd).waiting, 8);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &id, NULL, NULL, 0), 0);
+	CHECK(id != 0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &id2, NULL, NULL, 0),
+	   -EBUSY);
+	/* What comes now belongs to the next one. */
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_RELEASE, NULL, NULL, second,
+		      2),
+	   0);
+	EQ(status(fd).released, 6);
+	id2 = id + 1;
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id2, NULL, NULL, 0),
+	   -ENOENT);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id, NULL, NULL, 0),
+	   0);
+	EQ(status(fd).flags & GRID_MISSING_STATUS_CHECKPOINT,
+	   GRID_MISSING_STATUS_CHECKPOINT);
+	EQ(status(fd).waiting, 5);
+	EQ(status(fd).aborting, 1);
+	EQ(status(fd).freed, 4);
+	EQ(status(fd).released, 2);
+	EQ(enqueue(fd, 2), -EBUSY);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_COMPLETE, NULL, &pending,
+		      NULL, 0),
+	   0);
+	EQ(pending, 1);
+	/* The next one may be taken, but must wait with becoming durable. */
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &id2, NULL, NULL, 0),
+	   0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id2, NULL, NULL, 0),
+	   -EBUSY);
+	EQ(complete(fd, 2, 0, NULL, 0), -ECANCELED);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_COMPLETE, NULL, &pending,
+		      NULL, 0),
+	   0);
+	EQ(pending, 0);
+	EQ(status(fd).checkpoints, 1);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id2, NULL, NULL, 0),
+	   0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_COMPLETE, NULL, &pending,
+		      NULL, 0),
+	   0);
+	EQ(pending, 0);
+	EQ(status(fd).waiting, 4);
+	EQ(status(fd).released, 0);
+	EQ(status(fd).checkpoints, 2);
+	EQ(enqueue(fd, 2), 0);
+	VERIFY();
+}
+
+static void many_released(void)
+{
+	int fd = private(20000, 2, 8);
+	static block_t b[GRID_MISSING_VECTOR_MAX];
+	static __u64 a[GRID_MISSING_VECTOR_MAX];
+	u64 id = 0;
+	u32 i, k, pending;
+
+	for (k = 0; k < 4; k++) {
+		for (i = 0; i < ARRAY_SIZE(b); i++) {
+			u64 n = (k * ARRAY_SIZE(b) + i) * 1000003ULL;
+
+			b[i] = (block_t){ .address = n, .checksum = sum_of(n) };
+			a[i] = n;
+		}
+		EQ(ALL(fd, GRID_MISSING_ENQUEUE, b), 0);
+		if (k % 2)
+			continue;
+		EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_RELEASE, NULL, NULL,
+			      a, ARRAY_SIZE(a)),
+		   0);
+	}
+	EQ(status(fd).waiting, 4 * ARRAY_SIZE(b));
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &id, NULL, NULL, 0), 0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id, NULL, NULL, 0),
+	   0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_COMPLETE, NULL, &pending,
+		      NULL, 0),
+	   0);
+	EQ(pending, 0);
+	EQ(status(fd).waiting, 2 * ARRAY_SIZE(b));
+	EQ(status(fd).freed, 2 * ARRAY_SIZE(b));
+	VERIFY();
+}
+
+static void jump(void)
+{
+	int fd = private(8, 2, 8);
+	value_t v[2] = { { .address = 100, .checksum = sum_of(100) },
+			 { .address = 101, .checksum = sum_of(101) } };
+	__u64 gone[] = { 60 };
+	struct grid_missing_table t[4];
+	fault_t f[8];
+	u64 cursor = 0;
+	u32 done;
+
+	EQ(enqueue(fd, 1), 0);
+	EQ(enqueue_table(fd, 50), 0);
+	EQ(commence(fd, 50), 0);
+	EQ(sync_jump(fd, GRID_MISSING_SYNC_JUMP_COMMENCE, NULL, 0), -EBUSY);
+	EQ(complete(fd, 50, 0, v, 2), 0);
+	EQ(enqueue_table(fd, 60), 0);
+	EQ(sync_jump(fd, GRID_MISSING_SYNC_JUMP_COMMENCE, NULL, 0), 0);
+	EQ(sync_jump(fd, GRID_MISSING_SYNC_JUMP_COMMENCE, NULL, 0), 0);
+	EQ(status(fd).flags & GRID_MISSING_STATUS_SYNC_JUMP,
+	   GRID_MISSING_STATUS_SYNC_JUMP);
+	EQ(batch(fd, f, 8), 0);
+	EQ(poll_for(fd, POLLIN, 0), 0);
+	EQ(do_vector(fd, GRID_MISSING_LIST_TABLES, t, sizeof(t[0]), 4, 0, 0,
+		     &cursor, &done),
+	   0);
+	EQ(done, 2);
+	EQ(t[0].flags & GRID_MISSING_F_ASIDE, GRID_MISSING_F_ASIDE);
+	EQ(enqueue(fd, 2), 0);
+	EQ(sync_jump(fd, GRID_MISSING_SYNC_JUMP_COMPLETE, gone, 1), 0);
+	EQ(status(fd).flags & GRID_MISSING_STATUS_SYNC_JUMP, 0);
+	EQ(status(fd).waiting, 3); /* 2, 100, 101 */
+	EQ(poll_for(fd, POLLIN, 0), POLLIN);
+	EQ(batch(fd, f, 8), 3);
+	EQ(reclaim(fd), 1);
+	VERIFY();
+}
+
+static void cancels(void)
+{
+	int fd = private(8, 2, 8);
+	u64 i;
+
+	for (i = 0; i < 4; i++)
+		EQ(enqueue(fd, i), 0);
+	EQ(enqueue_table(fd, 50), 0);
+	EQ(cancel(fd, 2), 0);
+	EQ(cancel(fd, 2), -ENOENT);
+	EQ(commence(fd, 1), 0);
+	EQ(cancel(fd, 50), 0);
+	EQ(reclaim(fd), 1);
+	EQ(status(fd).cancelled, 2);
+	EQ(do_vector(fd, GRID_MISSING_CANCEL, NULL, 0, 0,
+		     GRID_MISSING_CANCEL_ALL, 0, NULL, NULL),
+	   0);
+	EQ(status(fd).waiting + status(fd).writing + status(fd).aborting, 0);
+	EQ(status(fd).cancelled, 5);
+	EQ(complete(fd, 1, 0, NULL, 0), -ENOENT);
+	EQ(enqueue(fd, 1), 0);
+	VERIFY();
+}
+
+/* By small steps, while the tracker changes: what stayed is listed once. */
+static void list_by_cursor(void)
+{
+	int fd = private(4096, 2, 8);
+	static unsigned char seen[2000];
+	fault_t f[7];
+	u64 cursor = 0, i;
+	u32 done, turns = 0;
+
+	for (i = 0; i < 2000; i++)
+		EQ(enqueue(fd, i), 0);
+	memset(seen, 0, sizeof(seen));
+	while (cursor != ~0ULL && turns++ < 10000) {
+		EQ(do_vector(fd, GRID_MISSING_LIST_FAULTS, f, sizeof(f[0]), 7,
+			     0, 0, &cursor, &done),
+		   0);
+		for (i = 0; i < done; i++)
+			if (f[i].address < 2000)
+				seen[f[i].address]++;
+		/* 1000 .. 1999 go and others come. */
+		if (turns <= 1000) {
+			EQ(cancel(fd, 2000 - turns), 0);
+			EQ(enqueue(fd, 10000 + turns), 0);
+		}
+	}
+	for (i = 0; i < 1000; i++)
+		if (!EQ(seen[i], 1))
+			break;
+	for (; i < 2000; i++)
+		CHECK(seen[i] <= 1);
+	/* Past the end there is nothing. */
+	EQ(do_vector(fd, GRID_MISSING_LIST_FAULTS, f, sizeof(f[0]), 7, 0, 0,
+		     &cursor, &done),
+	   0);
+	EQ(done, 0);
+	EQ(cursor, ~0ULL);
+}
+
+static void large_batch(void)
+{
+	int fd = private(5000, 2, 8);
+	static fault_t f[GRID_MISSING_VECTOR_MAX];
+	static unsigned char seen[5000];
+	u64 i;
+	int n;
+
+	for (i = 0; i < 130; i++)
+		EQ(enqueue(fd, i), 0);
+	/* No fault twice in one batch, though there is room. */
+	n = batch(fd, f, GRID_MISSING_VECTOR_MAX);
+	EQ(n, 130);
+	memset(seen, 0, sizeof(seen));
+	for (i = 0; i < (u64)n; i++)
+		seen[f[i].address]++;
+	for (i = 0; i < 130; i++)
+		EQ(seen[i], 1);
+	for (; i < 5000; i++)
+		EQ(enqueue(fd, i), 0);
+	/* Never handed out comes first; then the rest. */
+	memset(seen, 0, sizeof(seen));
+	n = batch(fd, f, GRID_MISSING_VECTOR_MAX);
+	EQ(n, GRID_MISSING_VECTOR_MAX);
+	for (i = 0; i < (u64)n; i++) {
+		CHECK(f[i].address >= 130);
+		seen[f[i].address]++;
+	}
+	n = batch(fd, f, 5000 - 130 - GRID_MISSING_VECTOR_MAX);
+	for (i = 0; i < (u64)n; i++)
+		seen[f[i].address]++;
+	for (i = 130; i < 5000; i++)
+		EQ(seen[i], 1);
+	VERIFY();
+}
+
+static void list_trackers(void)
+{
+	int a = private(8, 2, 8), b = private(8, 2, 8), i;
+	struct grid_missing_tracker t[3];
+	u64 id_a = status(a).id, id_b = status(b).id, cursor = 0;
+	bool got_a = false, got_b = false;
+	u32 done;
+
+	CHECK(id_b > id_a);
+	EQ(enqueue(b, 1), 0);
+	while (cursor != ~0ULL) {
+		EQ(do_vector(a, GRID_MISSING_LIST_TRACKERS, t, sizeof(t[0]), 1,
+			     0, 0, &cursor, &done),
+		   0);
+		for (i = 0; i < (int)done; i++) {
+			got_a |= t[i].id == id_a;
+			got_b |= t[i].id == id_b;
+			if (t[i].id == id_b) {
+				EQ(t[i].faults, 1);
+				EQ(strcmp(t[i].name, "private"), 0);
+				EQ(t[i].major, 0);
+			}
+		}
+	}
+	CHECK(got_a);
+	CHECK(got_b);
+	/* An id is never used again. */
+	close_now(b);
+	b = private(8, 2, 8);
+	CHECK(status(b).id > id_b);
+}
+
+static void fdinfo(void)
+{
+	int fd = private(8, 2, 8);
+	char path[64], line[128];
+	u64 id = 0, faults = 99;
+	FILE *f;
+
+	EQ(enqueue(fd, 1), 0);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "r");
+	if (!CHECK(f != NULL))
+		return;
+	while (fgets(line, sizeof(line), f)) {
+		sscanf(line, "grid-missing-id: %llu", &id);
+		sscanf(line, "grid-missing-faults: %llu", &faults);
+	}
+	fclose(f);
+	EQ(id, status(fd).id);
+	EQ(faults, 1);
+}
+
+static void dump(void)
+{
+	int fd = private(4096, 2, 8);
+	char line[512];
+	u64 i, id, address, mine = status(fd).id;
+	u32 lines = 0;
+	bool here = false;
+	FILE *f;
+
+	for (i = 0; i < 1000; i++)
+		EQ(enqueue(fd, i), 0);
+	f = fopen("/sys/kernel/debug/grid_missing/dump", "r");
+	if (!f) {
+		printf("# no debugfs here\n");
+		return;
+	}
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "tracker %llu", &id) == 1)
+			here = id == mine;
+		else if (here && sscanf(line, "  %llu waiting", &address) == 1)
+			lines += address < 1000 && strstr(line, " sum ");
+	}
+	fclose(f);
+	EQ(lines, 1000);
+	VERIFY();
+}
+
+int main(void)
+{
+	RUN(query);
+	RUN(one_fault);
+	RUN(checksums);
+	RUN(full);
+	RUN(failed_write);
+	RUN(unavailable);
+	RUN(table);
+	RUN(two_generations);
+	RUN(many_released);
+	RUN(jump);
+	RUN(cancels);
+	RUN(list_by_cursor);
+	RUN(large_batch);
+	RUN(list_trackers);
+	RUN(fdinfo);
+	RUN(dump);
+	return test_end();
+}
