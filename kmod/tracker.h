@@ -14,11 +14,16 @@
 #ifndef _GM_TRACKER_H
 #define _GM_TRACKER_H
 
+#include <linux/cache.h>
+#include <linux/limits.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <uapi/linux/grid_missing.h>
 
 struct gm_tracker;
+
+/* Nothing: the end of a list, no slot. */
+#define GM_NIL U32_MAX
 
 /**
  * struct gm_limits - capacity, fixed at creation (T1)
@@ -81,6 +86,227 @@ struct gm_counts {
 	bool checkpoint, sync_jump;
 };
 
+/*
+ * Private to tracker.c from here to the end of struct gm_tracker.
+ *
+ * A fault is known by its slot, an index into parallel arrays: what a lookup
+ * needs (gm_fault, never across a cache line), its neighbours in a queue
+ * (gm_link, small, so that walking and unlinking stay in the cache) and the
+ * upper half of a time.  A fault never changes its slot, which therefore is
+ * the cursor of listings.
+ */
+
+/**
+ * struct gm_fault - what is known of one missing block
+ * @address: its block
+ * @sum: its checksum, when GM_W_SUM is set
+ * @member: GM_SINGLE, or which member of which table it is
+ * @word: position, flags, failures and the lower half of a time (GM_W_*)
+ */
+struct gm_fault {
+	u64 address;
+	u64 sum[2];
+	u32 member;
+	u32 word;
+} __aligned(32);
+
+/**
+ * struct gm_link - neighbours in a queue
+ * @prev: towards the head; of a fault being written: its owner
+ * @next: towards the tail; of a fault being written: when that began, in ms
+ *	(modulo 2^32, a month and a half); of a free slot: the next free one
+ */
+struct gm_link {
+	u32 prev;
+	u32 next;
+};
+
+#define GM_CELLS 15
+
+/**
+ * struct gm_bucket - one cache line of the hash table
+ * @cell: tag of the address above, slot below; GM_NIL when unused; the used
+ *	ones come first
+ * @info: how many cells are used, how many faults that belong here are in
+ *	later buckets, and how far away (GM_B_*)
+ */
+struct gm_bucket {
+	u32 cell[GM_CELLS];
+	u32 info;
+} __aligned(64);
+
+/**
+ * struct gm_queue - waiting faults, first in first out
+ * @head: handed out next
+ * @tail: joined last
+ * @count: how many
+ * @mark: a fault that began a batch (see gm_take())
+ * @aligned: how often in a row it did so again
+ * @since: faults handed out since @mark was chosen
+ */
+struct gm_queue {
+	u32 head;
+	u32 tail;
+	u32 count;
+	u32 mark;
+	u32 aligned;
+	u32 since;
+};
+
+enum gm_class {
+	GM_CLASS_READERS,
+	GM_CLASS_WANTED,
+	GM_CLASS_NORMAL,
+	GM_CLASSES
+};
+
+#define GM_LEVELS 7
+
+/**
+ * struct gm_side - all queues of the faults that batches may come from
+ * @never: never requested, or not since they fell back to waiting
+ * @requested: by the time they were handed out, longest ago first
+ * @backoff: their write failed, one queue a delay
+ *
+ * There are two sides: during a sync jump single faults live on side 1 and
+ * the tables' members stay, set aside, on side 0.
+ */
+struct gm_side {
+	struct gm_queue never[GM_CLASSES];
+	struct gm_queue requested[GM_CLASSES];
+	struct gm_queue backoff[GM_LEVELS];
+};
+
+/**
+ * struct gm_table - one table slot
+ * @address: of its index block
+ * @sum: checksum of its index block, when @has_sum
+ * @index: slot of the index fault, or GM_NIL
+ * @values: number of values, 0 while indexing
+ * @gone: values that are done, or lost to a checkpoint or cancel
+ * @left: faults that belong to it
+ * @writing: of those, how many are being written
+ * @next: in the list of free, active, ended or dying tables
+ * @prev: in the list of active tables
+ * @hash_next: in the hash of active tables
+ * @state: enum grid_missing_table_state, 0 for a free slot
+ * @has_sum: @sum is known
+ * @born: enqueued while a sweep runs that would otherwise take it
+ * @listed: to be cancelled by the sync jump that is being completed
+ */
+struct gm_table {
+	u64 address;
+	u64 sum[2];
+	u32 index;
+	u32 values;
+	u32 gone;
+	u32 left;
+	u32 writing;
+	u32 next;
+	u32 prev;
+	u32 hash_next;
+	u8 state;
+	bool has_sum;
+	bool born;
+	bool listed;
+};
+
+/**
+ * struct gm_sweep - a call that meets very many faults, in slices (T8)
+ * @kind: enum gm_sweep_kind, GM_SWEEP_NONE when none runs
+ * @phase: enum gm_sweep_phase
+ * @keep: cancel: what is being written becomes aborting
+ * @again: jump: commenced during a jump
+ * @by_set: checkpoint: the set is smaller than the number of faults
+ * @conflict: jump: a pair was found that can't be merged, and why
+ * @seq: counts sweeps; tells the caller that its own has ended
+ * @result: where the caller waits for the outcome
+ * @set: checkpoint: what is freed
+ * @address: checkpoint: next member to look at
+ * @slot: next fault slot to look at
+ * @slots_end: no fault that the sweep wants is at or above it
+ * @list: land: index addresses of the tables to cancel
+ * @list_count: how many
+ * @table: next table to look at: active ones: its slot, of @list: its place,
+ *	clear: its slot
+ * @member: next member of the first dying table to look at
+ * @born: faults and tables that came during the sweep and are not meant
+ */
+struct gm_sweep {
+	u8 kind;
+	u8 phase;
+	bool keep;
+	bool again;
+	bool by_set;
+	int conflict;
+	u32 seq;
+	int *result;
+	const struct gm_set *set;
+	u64 address;
+	u32 slot;
+	u32 slots_end;
+	const u64 *list;
+	u32 list_count;
+	u32 table;
+	u32 member;
+	u32 born;
+};
+
+/**
+ * struct gm_tracker - the missing blocks of one grid
+ * @lock: guards everything that is not fixed at creation
+ */
+struct gm_tracker {
+	/* Fixed at creation. */
+	struct gm_fault *faults;
+	struct gm_link *links;
+	struct gm_bucket *buckets;
+	u16 *when_hi; /* upper half of the time whose lower half is in @word */
+	u64 seed;
+	u32 buckets_count;
+	u32 slot_mask; /* of a cell; the rest is the tag */
+	u32 near_bits; /* 2^n addresses in a row have buckets in a row */
+	u32 slots;
+	u8 *groups; /* faults in each GM_GROUP slots */
+	u32 *members; /* fault slot of each value of each table */
+	struct gm_table *tables;
+	u32 *table_hash;
+	u32 table_hash_mask;
+	u32 reserve; /* slots for aborting members, see gm_init_sizes() */
+	struct gm_limits limits;
+	void (*change)(struct gm_tracker *t, const struct gm_change *c);
+
+	spinlock_t lock ____cacheline_aligned;
+	u32 free; /* list of free slots, last freed first */
+	u32 used; /* slots from here on were never used */
+	bool special; /* a jump or a sweep: lookups take the long way */
+	bool jump;
+	bool checkpoint;
+	bool readers_odd; /* whose turn the odd place of a batch is */
+	bool unsorted; /* a requested queue may be out of order, see gm_sort() */
+	u32 waiting, writing, aborting;
+	u32 single, members_count; /* aborting ones too */
+	u32 members_writing;
+	u32 orphans; /* aborting members of tables */
+	u32 readers;
+	u32 unavailable;
+	u32 twins; /* single faults whose address is set aside too */
+	bool twins_gone; /* ... there was one that has gone since */
+
+	u32 tables_free; /* list of free table slots */
+	u32 tables_used;
+	u32 tables_active;
+	u32 tables_count; /* active and ended */
+	u32 active_head, active_tail; /* in the order they were enqueued */
+	u32 ended_head, ended_tail; /* in the order they ended */
+	u32 dying_head, dying_tail; /* cancelled, but not swept yet */
+
+	u64 now; /* latest time seen, so that time never runs back */
+	u64 random;
+	struct gm_side side[2];
+	struct gm_sweep sweep;
+};
+
 /* Enqueue: inserted (or promoted); there already.  Else a negative errno. */
 #define GM_INSERTED 0
 #define GM_DUPLICATE GRID_MISSING_DUPLICATE
@@ -90,7 +316,10 @@ struct gm_counts {
 
 #define GM_NEVER U64_MAX
 
-/* Creation; may sleep.  0, -EINVAL (a maximum of 0 or an impossible sum), -ENOMEM. */
+/*
+ * Creation; may sleep.  0, -EINVAL (blocks_max or table_values_max of 0, or
+ * more than 2^30 faults altogether), -ENOMEM.
+ */
 int gm_tracker_init(struct gm_tracker *t, const struct gm_limits *limits,
 		    const struct gm_hooks *hooks);
 void gm_tracker_exit(struct gm_tracker *t);
@@ -106,9 +335,15 @@ int __gm_enqueue_block(struct gm_tracker *t, u64 address,
 		       const struct grid_missing_checksum *sum, u8 why);
 int gm_enqueue_block(struct gm_tracker *t, u64 address,
 		     const struct grid_missing_checksum *sum, u8 why);
+int __gm_enqueue_table(struct gm_tracker *t, u64 address,
+		       const struct grid_missing_checksum *sum);
 int gm_enqueue_table(struct gm_tracker *t, u64 address,
 		     const struct grid_missing_checksum *sum);
-/* Vectors of blocks and tables (GRID_MISSING_F_TABLE); results in the elements. */
+/*
+ * Vectors of blocks and tables (GRID_MISSING_F_TABLE); results in the elements.
+ * They take the lock once for some dozens and fetch ahead: use them for more
+ * than one block.
+ */
 void gm_enqueue_vector(struct gm_tracker *t, struct grid_missing_block *v,
 		       u32 n);
 
@@ -138,6 +373,16 @@ int gm_repair_commence(struct gm_tracker *t, u64 address,
 int gm_repair_complete(struct gm_tracker *t, u64 address,
 		       const struct grid_missing_checksum *sum, u32 owner,
 		       const struct grid_missing_value *values, u32 n);
+/*
+ * Vectors of both.  complete: a block with GRID_MISSING_F_FAILED failed; an
+ * index answers -EINVAL, since it needs its values: gm_repair_complete().
+ */
+void gm_repair_commence_vector(struct gm_tracker *t,
+			       struct grid_missing_block *v, u32 n, u32 owner,
+			       u64 now);
+void gm_repair_complete_vector(struct gm_tracker *t,
+			       struct grid_missing_block *v, u32 n, u32 owner,
+			       u64 now);
 /* The write failed; waits again with back-off, or gone if aborting (-ECANCELED). */
 int gm_repair_failed(struct gm_tracker *t, u64 address,
 		     const struct grid_missing_checksum *sum, u32 owner,
@@ -187,6 +432,8 @@ int gm_sync_jump_complete(struct gm_tracker *t, const u64 *cancel, u32 n);
 
 /* Free the slots of done and cancelled tables (T7); how many. */
 u32 gm_reclaim_tables(struct gm_tracker *t);
+/* Only the one that ended first; false when there is none. */
+bool gm_reclaim_one(struct gm_tracker *t);
 
 /*
  * What the target knows of readers: they make the fault come first (T5).
@@ -201,13 +448,15 @@ int __gm_set_wanted(struct gm_tracker *t, u64 address);
  */
 int __gm_set_unavailable(struct gm_tracker *t, u64 address, u8 why, bool hold);
 int gm_retry(struct gm_tracker *t, u64 address);
+/* All of them; may sleep, works in slices.  Returns how many had a change. */
 u64 gm_retry_all(struct gm_tracker *t);
 
 /*
  * The fault at @address: its state, GRID_MISSING_STATE_GONE when there is
  * none; *@info (may be NULL) is filled in when there is one.
  */
-u8 __gm_find(struct gm_tracker *t, u64 address, struct grid_missing_fault *info);
+u8 __gm_find(struct gm_tracker *t, u64 address,
+	     struct grid_missing_fault *info);
 
 /*
  * Listing by cursor: 0 begins; returns how many of @max were filled in and
