@@ -211,10 +211,10 @@ int verb_create(struct ctl *ctl)
 
 	snprintf(params, sizeof(params), "%u:%u %" PRIu64 " %" PRIu64, major,
 		 minor, offset / 512, block_size / 512);
-	if (count) {
-		snprintf(text, sizeof(text), " %u%s", count, words);
-		strcat(params, text);
-	}
+	if (count)
+		snprintf(params + strlen(params),
+			 sizeof(params) - strlen(params), " %u%s", count,
+			 words);
 	if (ctl_option(ctl, "print-table")) {
 		printf("0 %" PRIu64 " grid %s\n", length / 512, params);
 		return CTL_GOOD;

@@ -288,9 +288,8 @@ static void went_well(struct policy *p, struct policy_source *s,
 {
 	s->bad = 0;
 	s->rest = 0;
-	/* Grow only where the budget was what held it. */
-	if (r->late || s->inflight + 1 < s->budget ||
-	    s->budget >= p->config.budget_max)
+	/* Grow only where the budget may be what holds it. */
+	if (r->late || !r->crowded || s->budget >= p->config.budget_max)
 		return;
 	if (++s->acks >= s->budget) {
 		s->acks = 0;
@@ -591,6 +590,7 @@ static struct policy_request *ask(struct policy *p, struct policy_job *job,
 	r->data = NULL;
 	list_add(&r->link, &s->requests);
 	s->inflight++;
+	r->crowded = 2 * s->inflight > s->budget;
 	job->asked |= bit(source);
 	job->requests++;
 	if (p->config.rate && job->urgency == POLICY_NORMAL)
@@ -752,9 +752,7 @@ enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,
 			job->kept[job->kept_count++] = r;
 			/* Ask on, unless enough are under way. */
 			if (job->state != JOB_READY &&
-			    under_way(job) < p->config.agree)
-				move(p, job, JOB_READY);
-			else if (job->state == JOB_IDLE && !job->asked)
+			    (!job->asked || under_way(job) < p->config.agree))
 				move(p, job, JOB_READY);
 			return POLICY_KEEP;
 		}

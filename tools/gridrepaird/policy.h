@@ -93,6 +93,7 @@ struct policy_request {
 	unsigned int source;
 	uint64_t sent;
 	bool late;
+	bool crowded; /* sent while the budget was more than half used */
 	void *data; /* the caller's */
 };
 

@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A /dev/grid_missing for tests without the kernel's modules.
+ *
+ * Linked into the tools with --wrap=open, --wrap=ioctl, so that the same
+ * sources run under the sanitizers, unprivileged and in a second.  It is no
+ * model of the tracker: it knows just enough for the tools to do all of their
+ * work (enqueue, tables, batch by age, verified repair, unavailable), and keeps
+ * it in the file $GRID_FAKE, locked for each call, so that several processes
+ * share it and any of them may be killed.
+ *
+ *	GRID_FAKE=state GRID_FAKE_DISK=disk fake-gridctl …
+ *
+ * A state that is empty is made for a disk of blocks of $GRID_FAKE_BLOCK bytes
+ * (4096), with checksum $GRID_FAKE_CHECKSUM (sha256, "none" for none).  The
+ * device is "id:1".
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gridmissing.h"
+
+#define BLOCKS 4096
+#define TABLES 8
+
+struct fault {
+	uint8_t state, cause;
+	uint32_t flags, value_index;
+	struct grid_missing_checksum checksum;
+	uint64_t handed, table;
+};
+
+struct state {
+	uint64_t made;
+	uint32_t block_size;
+	uint64_t blocks;
+	char checksum[64];
+	struct fault faults[BLOCKS];
+	struct grid_missing_table tables[TABLES];
+	struct grid_missing_status counters;
+	uint64_t cursor; /* a batch begins there */
+	int suspended;
+};
+
+int __real_open(const char *path, int flags, ...);
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static struct state *lock_state(int *fd)
+{
+	const char *path = getenv("GRID_FAKE"), *v;
+	struct state *s;
+	struct stat st;
+
+	*fd = __real_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*fd < 0 || flock(*fd, LOCK_EX) || ftruncate(*fd, sizeof(*s)))
+		abort();
+	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (s == MAP_FAILED)
+		abort();
+	if (!s->made) {
+		if (stat(getenv("GRID_FAKE_DISK"), &st))
+			abort();
+		v = getenv("GRID_FAKE_BLOCK");
+		s->block_size = v ? (uint32_t)atoi(v) : 4096;
+		s->blocks = (uint64_t)st.st_size / s->block_size;
+		v = getenv("GRID_FAKE_CHECKSUM");
+		strcpy(s->checksum, !v ? "sha256" : strcmp(v, "none") ? v : "");
+		if (s->blocks > BLOCKS)
+			abort();
+		s->made = 1;
+	}
+	return s;
+}
+
+static void unlock_state(struct state *s, int fd)
+{
+	munmap(s, sizeof(*s));
+	close(fd);
+}
+
+/* The fds that are ours; the read-only ones cannot change anything. */
+static uint8_t ours[4096];
+#define OURS_READ 1
+#define OURS_WRITE 2
+#define OURS_ATTACHED 4
+static uint32_t min_age[4096];
+
+int __wrap_open(const char *path, int flags, ...)
+{
+	va_list args;
+	int mode, fd;
+
+	va_start(args, flags);
+	mode = va_arg(args, int);
+	va_end(args);
+	if (strcmp(path, GRID_MISSING_DEVICE))
+		return __real_open(path, flags, mode);
+	if (!getenv("GRID_FAKE")) {
+		errno = ENOENT;
+		return -1;
+	}
+	/* Always readable: a batch may find nothing. */
+	fd = eventfd(1, EFD_CLOEXEC);
+	if (fd >= 0 && fd < 4096)
+		ours[fd] = (flags & O_ACCMODE) == O_RDONLY ? OURS_READ :
+							     OURS_WRITE;
+	return fd;
+}
+
+static void fill(const struct state *s, uint64_t i,
+		 struct grid_missing_fault *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->address = i;
+	f->checksum = s->faults[i].checksum;
+	f->flags = s->faults[i].flags;
+	f->state = s->faults[i].state;
+	f->cause = s->faults[i].cause;
+	f->table = s->faults[i].table;
+	f->value_index = s->faults[i].value_index;
+}
+
+static int enqueue(struct state *s, uint64_t address,
+		   const struct grid_missing_checksum *sum, uint32_t flags,
+		   uint8_t cause, uint64_t table, uint32_t value_index)
+{
+	struct fault *f;
+	unsigned int i;
+
+	if (address >= s->blocks)
+		return -ERANGE;
+	f = &s->faults[address];
+	if (cause == GRID_MISSING_CAUSE_TABLE_INDEX) {
+		for (i = 0; i < TABLES; i++)
+			if (s->tables[i].state &&
+			    s->tables[i].address == address)
+				return GRID_MISSING_DUPLICATE;
+		for (i = 0; i < TABLES && s->tables[i].state; i++)
+			;
+		if (i == TABLES)
+			return -ENOSPC;
+		s->tables[i].address = address;
+		s->tables[i].checksum = *sum;
+		s->tables[i].state = GRID_MISSING_TABLE_INDEXING;
+		table = address;
+	} else if (f->state) {
+		if (!(flags & GRID_MISSING_F_NO_CHECKSUM) &&
+		    !(f->flags & GRID_MISSING_F_NO_CHECKSUM) &&
+		    !gm_checksum_equal(&f->checksum, sum))
+			return -ESTALE;
+		return GRID_MISSING_DUPLICATE;
+	}
+	f->state = GRID_MISSING_STATE_WAITING;
+	f->cause = cause;
+	f->flags = flags & GRID_MISSING_F_NO_CHECKSUM;
+	f->checksum = *sum;
+	f->table = table;
+	f->value_index = value_index;
+	f->handed = 0;
+	return 0;
+}
+
+static void gone(struct state *s, uint64_t address)
+{
+	struct fault *f = &s->faults[address];
+	unsigned int i;
+
+	for (i = 0; i < TABLES; i++) {
+		struct grid_missing_table *t = &s->tables[i];
+
+		if (f->cause == GRID_MISSING_CAUSE_TABLE_VALUE &&
+		    t->state == GRID_MISSING_TABLE_FILLING &&
+		    t->address == f->table && ++t->values_gone == t->values)
+			t->state = GRID_MISSING_TABLE_DONE;
+	}
+	memset(f, 0, sizeof(*f));
+}
+
+static int repair(struct state *s, const struct grid_missing_repair *r)
+{
+	const struct grid_missing_value *values =
+		(const void *)(uintptr_t)r->values;
+	struct grid_missing_checksum sum;
+	struct gm_hash hash;
+	struct fault *f;
+	unsigned int i, t;
+	int fd, err = 0;
+
+	if (r->address >= s->blocks)
+		return -ERANGE;
+	f = &s->faults[r->address];
+	if (!f->state)
+		return -ENOENT;
+	if (!(f->flags & GRID_MISSING_F_NO_CHECKSUM) &&
+	    !gm_checksum_equal(&f->checksum, &r->checksum))
+		return -ESTALE;
+	if (*s->checksum) {
+		if (r->flags & GRID_MISSING_F_NO_CHECKSUM)
+			return -EINVAL;
+		if (gm_hash_open(&hash, s->checksum))
+			return -EIO;
+		gm_hash(&hash, (void *)(uintptr_t)r->data, s->block_size, &sum);
+		gm_hash_close(&hash);
+		if (!gm_checksum_equal(&sum, &r->checksum)) {
+			s->counters.verify_failed++;
+			return -EBADMSG;
+		}
+	}
+	if ((f->cause == GRID_MISSING_CAUSE_TABLE_INDEX) != !!r->values_count)
+		return -EINVAL;
+	for (i = 0; i < r->values_count; i++)
+		if (values[i].address >= s->blocks)
+			return -ERANGE;
+	fd = __real_open(getenv("GRID_FAKE_DISK"), O_WRONLY | O_CLOEXEC);
+	if (fd < 0 ||
+	    pwrite(fd, (void *)(uintptr_t)r->data, s->block_size,
+		   (off_t)(r->address * s->block_size)) != s->block_size)
+		err = -EIO;
+	close(fd);
+	if (err)
+		return err;
+	s->counters.repaired++;
+	if (f->flags & GRID_MISSING_F_NO_CHECKSUM)
+		s->counters.unverified++;
+	gone(s, r->address);
+	for (t = 0; r->values_count && t < TABLES; t++)
+		if (s->tables[t].state == GRID_MISSING_TABLE_INDEXING &&
+		    s->tables[t].address == r->address) {
+			s->tables[t].state = GRID_MISSING_TABLE_FILLING;
+			s->tables[t].values = r->values_count;
+			for (i = 0; i < r->values_count; i++)
+				enqueue(s, values[i].address,
+					&values[i].checksum, 0,
+					GRID_MISSING_CAUSE_TABLE_VALUE,
+					r->address, i);
+		}
+	return 0;
+}
+
+static int batch(struct state *s, struct grid_missing_vector *v, int fd)
+{
+	struct grid_missing_fault *out = (void *)(uintptr_t)v->elems;
+	uint64_t i, at, now = now_ms();
+
+	if (v->flags & GRID_MISSING_BATCH_MIN_AGE)
+		min_age[fd] = v->arg;
+	for (i = 0; i < s->blocks && v->done < v->count; i++) {
+		struct fault *f = &s->faults[at = (s->cursor + i) % s->blocks];
+
+		if (f->state != GRID_MISSING_STATE_WAITING ||
+		    f->flags & GRID_MISSING_F_UNAVAILABLE ||
+		    (f->handed && now - f->handed < min_age[fd]))
+			continue;
+		f->handed = now;
+		fill(s, at, &out[v->done++]);
+	}
+	s->cursor += i;
+	return 0;
+}
+
+static int blocks_call(struct state *s, unsigned long request,
+		       struct grid_missing_vector *v)
+{
+	struct grid_missing_block *b = (void *)(uintptr_t)v->elems;
+	struct fault *f;
+	uint64_t i;
+
+	if (request == GRID_MISSING_RETRY && !v->count)
+		for (i = 0; i < s->blocks; i++)
+			s->faults[i].flags &= ~GRID_MISSING_F_UNAVAILABLE;
+	if (request == GRID_MISSING_CANCEL &&
+	    v->flags & GRID_MISSING_CANCEL_ALL) {
+		memset(s->faults, 0, sizeof(s->faults));
+		memset(s->tables, 0, sizeof(s->tables));
+		return 0;
+	}
+	for (; v->done < v->count; v->done++, b++) {
+		if (request == GRID_MISSING_ENQUEUE) {
+			b->result = enqueue(
+				s, b->address, &b->checksum, b->flags,
+				b->flags & GRID_MISSING_F_TABLE ?
+					GRID_MISSING_CAUSE_TABLE_INDEX :
+					GRID_MISSING_CAUSE_BLOCK,
+				0, 0);
+			continue;
+		}
+		f = b->address < s->blocks ? &s->faults[b->address] : NULL;
+		b->result = f && f->state ? 0 : -ENOENT;
+		if (b->result)
+			continue;
+		if (request == GRID_MISSING_CANCEL)
+			gone(s, b->address);
+		else if (request == GRID_MISSING_RETRY)
+			f->flags &= ~GRID_MISSING_F_UNAVAILABLE;
+		else
+			f->flags |= GRID_MISSING_F_UNAVAILABLE;
+	}
+	return 0;
+}
+
+static int lists(struct state *s, unsigned long request,
+		 struct grid_missing_vector *v)
+{
+	struct grid_missing_tracker *tr = (void *)(uintptr_t)v->elems;
+	struct grid_missing_fault *f = (void *)(uintptr_t)v->elems;
+	struct grid_missing_table *t = (void *)(uintptr_t)v->elems;
+	uint64_t i = v->cursor;
+
+	if (request == GRID_MISSING_LIST_FAULTS) {
+		for (; i < s->blocks && v->done < v->count; i++)
+			if (s->faults[i].state)
+				fill(s, i, &f[v->done++]);
+		v->cursor = i == s->blocks ? UINT64_MAX : i;
+		return 0;
+	}
+	v->cursor = UINT64_MAX;
+	if (request == GRID_MISSING_LIST_TABLES) {
+		for (i = 0; i < TABLES && v->done < v->count; i++)
+			if (s->tables[i].state)
+				t[v->done++] = s->tables[i];
+		return 0;
+	}
+	memset(tr, 0, sizeof(*tr));
+	tr->id = 1;
+	tr->block_size = s->block_size;
+	tr->blocks = s->blocks;
+	strcpy(tr->name, "fake");
+	v->done = 1;
+	return 0;
+}
+
+static int status(const struct state *s, struct grid_missing_status *out)
+{
+	uint64_t i;
+
+	*out = s->counters;
+	out->size = sizeof(*out);
+	out->id = 1;
+	out->block_size = s->block_size;
+	out->blocks = s->blocks;
+	out->blocks_max = BLOCKS;
+	out->tables_max = TABLES;
+	out->flags = s->suspended ? GRID_MISSING_STATUS_SUSPENDED : 0;
+	for (i = 0; i < s->blocks; i++) {
+		out->waiting += !!s->faults[i].state;
+		out->blocks_single += !!s->faults[i].state;
+		out->unavailable +=
+			!!(s->faults[i].flags & GRID_MISSING_F_UNAVAILABLE);
+	}
+	for (i = 0; i < TABLES; i++)
+		out->tables += !!s->tables[i].state;
+	return 0;
+}
+
+static int fake(struct state *s, int fd, unsigned long request, void *arg)
+{
+	struct grid_missing_vector *v = arg;
+	struct grid_missing_attach *a = arg;
+	struct grid_missing_query *q = arg;
+	struct grid_missing_repair *r;
+
+	switch (request) {
+	case GRID_MISSING_QUERY:
+		q->features = 0;
+		q->vector_max = GRID_MISSING_VECTOR_MAX;
+		q->slice_max = 8 << 20;
+		return 0;
+	case GRID_MISSING_LIST_TRACKERS:
+		return lists(s, request, v);
+	case GRID_MISSING_ATTACH:
+		if (a->id != 1)
+			return -ENODEV;
+		ours[fd] |= OURS_ATTACHED;
+		min_age[fd] = a->min_age_ms;
+		a->block_size = s->block_size;
+		a->blocks = s->blocks;
+		memcpy(a->checksum, s->checksum, sizeof(a->checksum));
+		return 0;
+	}
+	if (!(ours[fd] & OURS_ATTACHED))
+		return -ENXIO;
+	switch (request) {
+	case GRID_MISSING_STATUS:
+		return status(s, arg);
+	case GRID_MISSING_LIST_FAULTS:
+	case GRID_MISSING_LIST_TABLES:
+		return lists(s, request, v);
+	}
+	if (!(ours[fd] & OURS_WRITE))
+		return -EACCES;
+	switch (request) {
+	case GRID_MISSING_ENQUEUE:
+	case GRID_MISSING_MARK_UNAVAILABLE:
+	case GRID_MISSING_RETRY:
+	case GRID_MISSING_CANCEL:
+		return blocks_call(s, request, v);
+	case GRID_MISSING_BATCH:
+		return batch(s, v, fd);
+	case GRID_MISSING_REPAIR:
+		r = (void *)(uintptr_t)v->elems;
+		/* In short steps: a call may do less than it was asked for. */
+		for (; v->done < v->count && v->done < 7; v->done++)
+			r[v->done].result = repair(s, &r[v->done]);
+		return 0;
+	}
+	return -EOPNOTSUPP;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	struct state *s;
+	int err, lock;
+	va_list args;
+	void *arg;
+
+	va_start(args, request);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (fd < 0 || fd >= 4096 || !ours[fd] ||
+	    _IOC_TYPE(request) != GRID_MISSING_IOC)
+		return __real_ioctl(fd, request, arg);
+	s = lock_state(&lock);
+	err = fake(s, fd, request, arg);
+	unlock_state(s, lock);
+	if (!err)
+		return 0;
+	errno = -err;
+	return -1;
+}

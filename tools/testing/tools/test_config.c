@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Options and configuration of gridrepaird: tools/gridrepaird/config.c. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "config.h"
+#include "log.h"
+
+static char path[] = "/tmp/test_config.XXXXXX";
+
+static int line(struct config *c, const char *first, ...)
+{
+	const char *argv[32] = { "gridrepaird", first };
+	va_list args;
+	int n = 2;
+
+	config_init(c);
+	va_start(args, first);
+	while ((argv[n] = va_arg(args, const char *)))
+		n++;
+	va_end(args);
+	return config_command_line(c, n, (char **)argv);
+}
+
+#define LINE(c, ...) line(c, __VA_ARGS__, (char *)NULL)
+
+static void test_line(void **state)
+{
+	struct config_device *d;
+	struct config c;
+
+	(void)state;
+	assert_int_equal(LINE(&c, "--device", "grid0", "--trust", "--source",
+			      "nbd://host:10810/x", "--source=/a/file",
+			      "--source-offset=1M", "--priority", "2",
+			      "--agree=2", "--budget", "100", "--rate=2M",
+			      "--hedge=50ms", "--foreground",
+			      "--stats-interval", "10"),
+			 0);
+	assert_int_equal(c.device_count, 1);
+	d = c.devices[0];
+	assert_string_equal(d->device, "grid0");
+	assert_int_equal(d->source_count, 2);
+	assert_int_equal(d->sources[0].kind, SOURCE_NBD);
+	assert_true(d->sources[0].trust);
+	assert_int_equal(d->sources[0].offset, 0);
+	assert_int_equal(d->sources[1].kind, SOURCE_FILE);
+	assert_string_equal(d->sources[1].path, "/a/file");
+	assert_true(d->sources[1].trust); /* given before the first */
+	assert_int_equal(d->sources[1].offset, 1 << 20);
+	assert_int_equal(d->sources[1].priority, 2);
+	assert_int_equal(d->sources[0].priority, 0);
+	assert_int_equal(d->agree, 2);
+	assert_int_equal(d->budget, 64); /* no more than budget-max */
+	assert_int_equal(d->rate, 2 << 20);
+	assert_int_equal(d->hedge_ms, 50);
+	assert_int_equal(d->expiry_ms, 250);
+	assert_int_equal(c.stats_interval_ms, 10000);
+	assert_true(c.foreground);
+	config_free(&c);
+	/* After a source, trust is that one's. */
+	assert_int_equal(LINE(&c, "--device", "d", "--source", "/a", "--source",
+			      "/b", "--trust"),
+			 0);
+	assert_false(c.devices[0]->sources[0].trust);
+	assert_true(c.devices[0]->sources[1].trust);
+	config_free(&c);
+}
+
+#define REFUSED(want, ...)                                            \
+	do {                                                          \
+		struct config c;                                      \
+		assert_int_equal(LINE(&c, __VA_ARGS__), -EINVAL);     \
+		if (!strstr(c.error, want))                           \
+			fail_msg("\"%s\" doesn't say \"%s\"", c.error, want); \
+		config_free(&c);                                      \
+	} while (0)
+
+static void test_line_refused(void **state)
+{
+	(void)state;
+	REFUSED("no device", "--source", "/a");
+	REFUSED("has no source", "--device", "d");
+	REFUSED("unknown option \"--frob\"", "--frob");
+	REFUSED("--device needs an argument", "--device");
+	REFUSED("what is \"x\"", "--device", "d", "--source", "/a", "x");
+	REFUSED("not both", "--config", "/x", "--device", "d");
+	REFUSED("unknown scheme", "--device", "d", "--source", "ftp://x/");
+	REFUSED("names no socket", "--device", "d", "--source", "nbd+unix:///x");
+	REFUSED("source is empty", "--device", "d", "--source", "");
+	REFUSED("device is empty", "--device", "");
+	REFUSED("not a number", "--device", "d", "--batch", "x");
+	REFUSED("not from 1 to 4096", "--device", "d", "--batch", "4097");
+	REFUSED("not from 2 to 8", "--device", "d", "--agree", "1");
+	REFUSED("3 sources shall agree, it has 1", "--device", "d", "--source",
+		"/a", "--agree", "3");
+	REFUSED("not a time", "--device", "d", "--hedge", "1y");
+	REFUSED("not a size", "--device", "d", "--rate", "fast");
+	REFUSED("priority", "--device", "d", "--source", "/a", "--priority",
+		"-1");
+	REFUSED("log-level", "--log-level", "loud");
+	REFUSED("stats-interval", "--stats-interval", "often");
+}
+
+static int file(struct config *c, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	config_init(c);
+	return config_file(c, path);
+}
+
+static void test_file(void **state)
+{
+	struct config c;
+
+	(void)state;
+	assert_int_equal(file(&c, "# all of it\nlog-level = debug\n"
+				  "stats-interval = 60s\n\n[ grid0 ]\n"
+				  "source = nbd://a/x priority=1\n"
+				  "source = \"/a path/with blanks\" trust offset=4K\n"
+				  "memory=128M\n; another\n[253:4]\n"
+				  "source=file:///x\n"),
+			 0);
+	assert_int_equal(c.log_level, LOG_DEBUG);
+	assert_int_equal(c.stats_interval_ms, 60000);
+	assert_int_equal(c.device_count, 2);
+	assert_string_equal(c.devices[0]->device, "grid0");
+	assert_int_equal(c.devices[0]->sources[0].priority, 1);
+	assert_string_equal(c.devices[0]->sources[1].path,
+			    "/a path/with blanks");
+	assert_true(c.devices[0]->sources[1].trust);
+	assert_int_equal(c.devices[0]->sources[1].offset, 4096);
+	assert_int_equal(c.devices[0]->memory, 128 << 20);
+	assert_int_equal(c.devices[1]->memory, 64 << 20);
+	assert_string_equal(c.devices[1]->device, "253:4");
+	assert_string_equal(c.devices[1]->sources[0].path, "/x");
+	config_free(&c);
+}
+
+static void test_file_refused(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} t[] = {
+		{ "", "there is no device" },
+		{ "[d]\n", "device d has no source" },
+		{ "[d]\nsource=/a\n[d]\nsource=/b\n", "d is there twice" },
+		{ "[d\n", ":1: a section is written [DEVICE]" },
+		{ "[]\n", ":1: a section is written [DEVICE]" },
+		{ "source = /a\n", ":1: source is of a device" },
+		{ "[d]\nsource\n", ":2: \"source\" is not KEY = VALUE" },
+		{ "[d]\n\nfrob = 1\n", ":3: unknown option \"frob\"" },
+		{ "[d]\ndevice = e\n", ":2: unknown option \"device\"" },
+		{ "[d]\nsource = /a frob\n", "unknown word \"frob\"" },
+		{ "[d]\nsource = /a trust=1\n", "unknown word \"trust\"" },
+		{ "[d]\nsource = /a offset\n", "unknown word \"offset\"" },
+		{ "[d]\nsource = /a offset=x\n", "not a size" },
+		{ "[d]\nsource = \"/a\n", "the quote isn't closed" },
+		{ "[d]\nsource = /a\nlog-level = info\n",
+		  "before the first [DEVICE]" },
+		{ "[d]\nsource = /a\nbudget = 0\n", ":3: budget: 0 is not from" },
+	};
+	struct config c;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		assert_int_equal(file(&c, t[i].text), -EINVAL);
+		if (!strstr(c.error, t[i].want))
+			fail_msg("\"%s\" doesn't say \"%s\"", c.error,
+				 t[i].want);
+		if (strncmp(c.error, path, strlen(path)))
+			fail_msg("\"%s\" doesn't name the file", c.error);
+		config_free(&c);
+	}
+}
+
+static int setup(void **state)
+{
+	int fd = mkstemp(path);
+
+	(void)state;
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_line),
+		cmocka_unit_test(test_line_refused),
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_file_refused),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, setup, teardown);
+}

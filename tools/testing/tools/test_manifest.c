@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Manifests: tools/lib/manifest.c. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "gridmissing.h"
+
+static char path[] = "/tmp/test_manifest.XXXXXX";
+
+static void with(const char *text, size_t size)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, size, f), size);
+	fclose(f);
+}
+
+#define WITH(text) with(text, sizeof(text) - 1)
+
+static void test_good(void **state)
+{
+	struct grid_missing_block b;
+	struct gm_manifest m;
+	char sum[GM_CHECKSUM_TEXT];
+
+	(void)state;
+	WITH("# a comment\n#! block_size 64K\n#! checksum sha256\n"
+	     "#! later whatever\n\n"
+	     "0 00112233445566778899aabbccddeeff\n"
+	     "  0x11\tdeadbeef   table # an index\r\n"
+	     "7 -\n8 - table");
+	assert_int_equal(gm_manifest_open(&m, path), 0);
+	assert_int_equal(gm_manifest_next(&m, &b), 1);
+	assert_int_equal(m.block_size, 65536);
+	assert_string_equal(m.checksum, "sha256");
+	assert_int_equal(b.address, 0);
+	assert_int_equal(b.flags, 0);
+	assert_string_equal(gm_format_checksum(&b.checksum, sum),
+			    "00112233445566778899aabbccddeeff");
+	assert_int_equal(gm_manifest_next(&m, &b), 1);
+	assert_int_equal(b.address, 17);
+	assert_int_equal(b.flags, GRID_MISSING_F_TABLE);
+	assert_string_equal(gm_format_checksum(&b.checksum, sum),
+			    "deadbeef000000000000000000000000");
+	assert_int_equal(gm_manifest_next(&m, &b), 1);
+	assert_int_equal(b.flags, GRID_MISSING_F_NO_CHECKSUM);
+	assert_int_equal(gm_manifest_next(&m, &b), 1);
+	assert_int_equal(b.address, 8);
+	assert_int_equal(b.flags, GRID_MISSING_F_NO_CHECKSUM |
+					  GRID_MISSING_F_TABLE);
+	assert_int_equal(gm_manifest_next(&m, &b), 0);
+	assert_int_equal(gm_manifest_next(&m, &b), 0);
+	gm_manifest_close(&m);
+}
+
+static void refused(const char *text, size_t size, const char *want)
+{
+	struct grid_missing_block b;
+	struct gm_manifest m;
+	int got;
+
+	with(text, size);
+	assert_int_equal(gm_manifest_open(&m, path), 0);
+	while ((got = gm_manifest_next(&m, &b)) == 1)
+		;
+	assert_int_equal(got, -EINVAL);
+	if (!strstr(m.error, want))
+		fail_msg("\"%s\" doesn't say \"%s\"", m.error, want);
+	gm_manifest_close(&m);
+}
+
+#define REFUSED(text, want) refused(text, sizeof(text) - 1, want)
+
+static void test_refused(void **state)
+{
+	struct gm_manifest m;
+	char longest[2048];
+
+	(void)state;
+	REFUSED("1 aa\nx aa\n", ":2: \"x\" is not a block address");
+	REFUSED("-1 aa\n", ":1: \"-1\" is not a block address");
+	REFUSED("99999999999999999999 aa\n", "(too large)");
+	REFUSED("1\n", "has no checksum");
+	REFUSED("1 xyz\n", "not a checksum");
+	REFUSED("1 aaa\n", "not a checksum");
+	REFUSED("1 aa tabel\n", "unknown word \"tabel\"");
+	REFUSED("1 aa\0bb\n", "not text");
+	REFUSED("#! block_size many\n", "block size \"many\"");
+	REFUSED("#! block_size 2M\n", "block size");
+	memset(longest, 'a', sizeof(longest));
+	memcpy(longest, "#! checksum ", 12);
+	refused(longest, sizeof(longest), "too long");
+	memcpy(longest, "aaaaaaaaaaaa", 12);
+	refused(longest, sizeof(longest), "is not a block address");
+	assert_int_equal(gm_manifest_open(&m, "/nosuch/file"), -ENOENT);
+	assert_string_equal(m.error, "/nosuch/file: No such file or directory");
+	gm_manifest_close(&m);
+}
+
+static void test_empty(void **state)
+{
+	struct grid_missing_block b;
+	struct gm_manifest m;
+
+	(void)state;
+	WITH("");
+	assert_int_equal(gm_manifest_open(&m, path), 0);
+	assert_int_equal(gm_manifest_next(&m, &b), 0);
+	gm_manifest_close(&m);
+}
+
+static int setup(void **state)
+{
+	int fd = mkstemp(path);
+
+	(void)state;
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_empty),
+	};
+
+	return cmocka_run_group_tests_name("manifest", tests, setup, teardown);
+}

@@ -1,0 +1,752 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The policy of gridrepaird: tools/gridrepaird/policy.c, on a clock of the
+ * test's own.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "policy.h"
+
+#define MS 1000ULL
+#define S 1000000ULL
+
+static const struct policy_config standard = {
+	.hedge_us = 100 * MS,
+	.expiry_us = 250 * MS,
+	.patience_us = 60 * S,
+	.budget = 4,
+	.budget_max = 16,
+	.block_size = 4096,
+	.jobs_max = 256,
+	.requests_max = 256,
+};
+
+static uint64_t now;
+
+static bool never_equal(const struct policy_request *a,
+			const struct policy_request *b)
+{
+	return a->data == b->data;
+}
+
+static void begin(struct policy *p, const struct policy_config *config,
+		  unsigned int sources)
+{
+	unsigned int i;
+
+	now = 1000 * S;
+	assert_int_equal(policy_init(p, config, 42, now), 0);
+	p->equal = never_equal;
+	for (i = 0; i < sources; i++) {
+		policy_add_source(p, false, 0, now);
+		policy_source_up(p, i, now);
+	}
+}
+
+static enum policy_added add(struct policy *p, uint64_t address, uint32_t flags)
+{
+	struct grid_missing_fault f = { .address = address, .flags = flags };
+
+	return policy_add(p, &f, NULL, true, now);
+}
+
+static struct policy_request *next(struct policy *p)
+{
+	return policy_next(p, now);
+}
+
+static struct policy_request *must(struct policy *p)
+{
+	struct policy_request *r = next(p);
+
+	assert_non_null(r);
+	return r;
+}
+
+static enum policy_verdict answer(struct policy *p, struct policy_request *r,
+				  enum policy_outcome outcome)
+{
+	return policy_answer(p, r, outcome, now);
+}
+
+/* Accepted, written, done with. */
+static void accept(struct policy *p, struct policy_request *r)
+{
+	struct policy_job *job = r->job;
+
+	assert_int_equal(answer(p, r, POLICY_GOOD), POLICY_ACCEPT);
+	while (job->kept_count)
+		policy_release(p, job->kept[--job->kept_count]);
+	policy_release(p, r);
+	policy_finish(p, job);
+}
+
+static void pass(struct policy *p, uint64_t us)
+{
+	now += us;
+	policy_tick(p, now);
+}
+
+static void test_simple(void **state)
+{
+	struct policy_request *r;
+	struct policy p;
+
+	(void)state;
+	begin(&p, &standard, 1);
+	assert_int_equal(policy_room(&p, now), 4);
+	assert_int_equal(add(&p, 7, 0), POLICY_ADDED);
+	assert_int_equal(add(&p, 7, 0), POLICY_KNOWN);
+	assert_int_equal(policy_room(&p, now), 3);
+	r = must(&p);
+	assert_int_equal(r->job->address, 7);
+	assert_null(next(&p));
+	accept(&p, r);
+	assert_int_equal(p.job_count, 0);
+	assert_int_equal(policy_room(&p, now), 4);
+	/* It is forgotten: it may come again. */
+	assert_int_equal(add(&p, 7, 0), POLICY_ADDED);
+	policy_exit(&p);
+}
+
+/* The first source asked is drawn at random, evenly. */
+static void test_random_first(void **state)
+{
+	unsigned int count[4] = { 0 }, i;
+	struct policy_request *r;
+	struct policy p;
+
+	(void)state;
+	begin(&p, &standard, 4);
+	for (i = 0; i < 4000; i++) {
+		add(&p, i, 0);
+		r = must(&p);
+		count[r->source]++;
+		accept(&p, r);
+	}
+	for (i = 0; i < 4; i++)
+		assert_in_range(count[i], 850, 1150);
+	policy_exit(&p);
+}
+
+static void test_hedge(void **state)
+{
+	struct policy_request *a, *b;
+	struct policy_job *job;
+	struct policy p;
+
+	(void)state;
+	begin(&p, &standard, 2);
+	add(&p, 1, 0);
+	a = must(&p);
+	pass(&p, 99 * MS);
+	assert_null(next(&p)); /* not before its time */
+	assert_true(policy_timer(&p, now) <= now + 51 * MS + 1);
+	pass(&p, 51 * MS); /* with jitter, within 150 ms */
+	b = must(&p);
+	assert_ptr_equal(a->job, b->job);
+	assert_int_not_equal(a->source, b->source);
+	pass(&p, 10 * S);
+	assert_null(next(&p)); /* both are asked: no source is asked twice */
+	/* The late answer is used all the same. */
+	assert_true(a->late);
+	job = a->job;
+	assert_int_equal(answer(&p, a, POLICY_GOOD), POLICY_ACCEPT);
+	policy_release(&p, a);
+	policy_finish(&p, job);
+	/* The other answer comes after the end: dropped, nothing dangles. */
+	assert_int_equal(answer(&p, b, POLICY_GOOD), POLICY_DROP);
+	assert_int_equal(add(&p, 1, 0), POLICY_ADDED);
+	policy_exit(&p);
+}
+
+static void test_expiry_frees_budget(void **state)
+{
+	struct policy_request *r[4];
+	struct policy p;
+	unsigned int i;
+
+	(void)state;
+	begin(&p, &standard, 1);
+	for (i = 0; i < 8; i++)
+		add(&p, i, 0);
+	for (i = 0; i < 4; i++)
+		r[i] = must(&p);
+	assert_null(next(&p)); /* the budget is out */
+	assert_int_equal(policy_room(&p, now), 0);
+	pass(&p, 249 * MS);
+	assert_null(next(&p));
+	pass(&p, 1 * MS);
+	/* Expired: free again, but the budget has halved. */
+	assert_int_equal(p.sources[0].budget, 2);
+	assert_int_equal(p.sources[0].late, 4);
+	must(&p);
+	must(&p);
+	assert_null(next(&p));
+	/* Now it is known that it takes its time: four times the median. */
+	now += 150 * MS;
+	for (i = 0; i < 4; i++)
+		accept(&p, r[i]);
+	assert_int_equal(p.sources[0].median, 400 * MS);
+	pass(&p, 1000 * MS);
+	assert_int_equal(p.sources[0].late, 0);
+	assert_int_equal(p.sources[0].inflight, 2);
+	policy_exit(&p);
+}
+
+static void test_budget_grows(void **state)
+{
+	struct policy_request *r[17];
+	struct policy p;
+	unsigned int i, n, round;
+	uint64_t address = 0;
+
+	(void)state;
+	begin(&p, &standard, 1);
+	for (round = 0; round < 100; round++) {
+		for (n = 0; n < 16; n++)
+			add(&p, address++, 0);
+		for (n = 0; (r[n] = next(&p)); n++)
+			;
+		pass(&p, 1 * MS);
+		for (i = 0; i < n; i++)
+			accept(&p, r[i]);
+		while ((r[0] = next(&p)))
+			accept(&p, r[0]);
+	}
+	assert_int_equal(p.sources[0].budget, 16);
+	policy_exit(&p);
+}
+
+/* An error costs the source, not the block. */
+static void test_errors(void **state)
+{
+	struct policy_request *a, *b, *c;
+	enum policy_death death;
+	struct policy_job *job;
+	struct policy p;
+
+	(void)state;
+	begin(&p, &standard, 3);
+	add(&p, 1, 0);
+	a = must(&p);
+	assert_null(next(&p));
+	assert_int_equal(answer(&p, a, POLICY_ERROR), POLICY_DROP);
+	b = must(&p); /* at once */
+	assert_int_equal(answer(&p, b, POLICY_WRONG), POLICY_DROP);
+	c = must(&p);
+	assert_int_equal(answer(&p, c, POLICY_ERROR), POLICY_DROP);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_non_null(job);
+	assert_int_equal(death, POLICY_GIVE_UP);
+	assert_int_equal(job->requests, 3);
+	policy_finish(&p, job);
+	assert_null(policy_dead(&p, &death, now));
+	assert_int_equal(p.job_count, 0);
+	policy_exit(&p);
+}
+
+static void test_many_errors_rest(void **state)
+{
+	struct policy_request *r;
+	enum policy_death death;
+	struct policy_job *job;
+	struct policy p;
+	unsigned int i, asked[2] = { 0 };
+
+	(void)state;
+	begin(&p, &standard, 2);
+	for (i = 0; i < 200; i++) {
+		add(&p, i, 0);
+		r = must(&p);
+		asked[r->source]++;
+		if (r->source) {
+			accept(&p, r);
+			continue;
+		}
+		answer(&p, r, POLICY_WRONG);
+		accept(&p, must(&p));
+	}
+	assert_int_equal(asked[0], 8);
+	/* It is tried again later. */
+	pass(&p, 1 * S);
+	for (i = 0; i < 50; i++) {
+		add(&p, i, 0);
+		r = must(&p);
+		asked[r->source]++;
+		accept(&p, r);
+	}
+	assert_in_range(asked[0], 15, 50);
+	/* Alone and at rest, it is waited for, not given up. */
+	policy_source_down(&p, 1, now);
+	p.sources[0].rest = now + 300 * MS;
+	add(&p, 1000, 0);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_null(job);
+	assert_true(policy_timer(&p, now) <= now + 300 * MS);
+	pass(&p, 300 * MS);
+	accept(&p, must(&p));
+	policy_exit(&p);
+}
+
+static void test_source_lost(void **state)
+{
+	struct policy_request *r;
+	enum policy_death death;
+	struct policy_job *job;
+	struct policy p;
+
+	(void)state;
+	begin(&p, &standard, 2);
+	policy_source_down(&p, 1, now);
+	add(&p, 1, 0);
+	r = must(&p);
+	assert_int_equal(r->source, 0);
+	/* It goes away: this says nothing about the block. */
+	policy_source_down(&p, 0, now);
+	assert_int_equal(answer(&p, r, POLICY_LOST), POLICY_DROP);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_int_equal(death, POLICY_LATER);
+	policy_finish(&p, job);
+	/* Put off while nothing has changed … */
+	assert_int_equal(add(&p, 1, 0), POLICY_DEFERRED_);
+	/* … until a source is back. */
+	policy_source_up(&p, 1, now);
+	assert_int_equal(add(&p, 1, 0), POLICY_ADDED);
+	r = must(&p);
+	assert_int_equal(r->source, 1);
+	/* 1 has an error; 0 is away, but not for long: it may have it. */
+	assert_int_equal(answer(&p, r, POLICY_ERROR), POLICY_DROP);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_int_equal(death, POLICY_LATER);
+	policy_finish(&p, job);
+	/* Away for longer than patience: it doesn't count any more. */
+	pass(&p, 61 * S);
+	assert_int_equal(add(&p, 1, 0), POLICY_ADDED);
+	answer(&p, must(&p), POLICY_ERROR);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_int_equal(death, POLICY_GIVE_UP);
+	policy_finish(&p, job);
+	policy_exit(&p);
+}
+
+static void test_priority(void **state)
+{
+	struct policy_request *r;
+	struct policy p;
+	unsigned int i;
+
+	(void)state;
+	begin(&p, &standard, 0);
+	policy_add_source(&p, false, 5, now);
+	policy_add_source(&p, false, 1, now);
+	policy_source_up(&p, 0, now);
+	policy_source_up(&p, 1, now);
+	for (i = 0; i < 20; i++) {
+		add(&p, i, 0);
+		r = must(&p);
+		assert_int_equal(r->source, 1);
+		answer(&p, r, POLICY_ERROR);
+		r = must(&p);
+		assert_int_equal(r->source, 0);
+		accept(&p, r);
+		p.sources[1].bad = 0;
+	}
+	policy_exit(&p);
+}
+
+static void test_urgency(void **state)
+{
+	struct policy_request *r;
+	struct policy p;
+
+	(void)state;
+	begin(&p, &standard, 1);
+	add(&p, 1, 0);
+	add(&p, 2, GRID_MISSING_F_WANTED);
+	add(&p, 3, GRID_MISSING_F_READERS);
+	add(&p, 4, 0);
+	/* A reader comes to one that waits already. */
+	assert_int_equal(add(&p, 4, GRID_MISSING_F_READERS), POLICY_KNOWN);
+	r = must(&p);
+	assert_int_equal(r->job->address, 3);
+	assert_int_equal(must(&p)->job->address, 4);
+	assert_int_equal(must(&p)->job->address, 2);
+	assert_int_equal(must(&p)->job->address, 1);
+	policy_exit(&p);
+}
+
+static void test_untrusted(void **state)
+{
+	struct policy_config config = standard;
+	enum policy_death death;
+	struct policy_job *job;
+	struct policy p;
+	struct policy_request *r;
+	struct grid_missing_checksum sum = { { 1 } };
+	struct grid_missing_fault f = { .address = 9,
+					.flags = GRID_MISSING_F_NO_CHECKSUM };
+
+	(void)state;
+	begin(&p, &config, 2);
+	add(&p, 1, GRID_MISSING_F_NO_CHECKSUM);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_int_equal(death, POLICY_UNTRUSTED);
+	assert_int_equal(job->requests, 0); /* nobody was even asked */
+	policy_finish(&p, job);
+	/* The manifest knows it. */
+	assert_int_equal(policy_add(&p, &f, &sum, true, now), POLICY_ADDED);
+	r = must(&p);
+	assert_true(r->job->verifiable);
+	assert_memory_equal(&r->job->checksum, &sum, sizeof(sum));
+	accept(&p, r);
+	/* But without a hash it can't be verified. */
+	assert_int_equal(policy_add(&p, &f, &sum, false, now), POLICY_ADDED);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_int_equal(death, POLICY_UNTRUSTED);
+	policy_finish(&p, job);
+	policy_exit(&p);
+}
+
+static void test_trust(void **state)
+{
+	enum policy_death death;
+	struct policy_request *r;
+	struct policy_job *job;
+	struct policy p;
+	unsigned int i;
+
+	(void)state;
+	begin(&p, &standard, 2);
+	policy_add_source(&p, true, 0, now);
+	policy_source_up(&p, 2, now);
+	for (i = 0; i < 20; i++) {
+		add(&p, i, GRID_MISSING_F_NO_CHECKSUM);
+		r = must(&p);
+		assert_int_equal(r->source, 2);
+		accept(&p, r);
+	}
+	add(&p, 100, GRID_MISSING_F_NO_CHECKSUM);
+	answer(&p, must(&p), POLICY_ERROR);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_int_equal(death, POLICY_GIVE_UP);
+	policy_finish(&p, job);
+	policy_exit(&p);
+}
+
+static void test_agree(void **state)
+{
+	struct policy_config config = standard;
+	struct policy_request *r[3];
+	enum policy_death death;
+	struct policy_job *job;
+	struct policy p;
+	unsigned int i;
+
+	(void)state;
+	config.agree = 2;
+	begin(&p, &config, 3);
+	add(&p, 1, GRID_MISSING_F_NO_CHECKSUM);
+	r[0] = must(&p);
+	r[1] = must(&p); /* two at once */
+	assert_null(next(&p));
+	r[0]->data = (void *)1;
+	r[1]->data = (void *)2;
+	assert_int_equal(answer(&p, r[0], POLICY_GOOD), POLICY_KEEP);
+	assert_null(next(&p));
+	assert_int_equal(answer(&p, r[1], POLICY_GOOD), POLICY_KEEP);
+	r[2] = must(&p); /* they differ: the third decides */
+	r[2]->data = (void *)1;
+	assert_int_equal(r[2]->job->kept_count, 2);
+	accept(&p, r[2]);
+
+	/* All differ. */
+	add(&p, 2, GRID_MISSING_F_NO_CHECKSUM);
+	for (i = 0; i < 2; i++)
+		r[i] = must(&p);
+	for (i = 0; i < 2; i++) {
+		r[i]->data = (void *)(uintptr_t)(i + 1);
+		answer(&p, r[i], POLICY_GOOD);
+	}
+	r[2] = must(&p);
+	r[2]->data = (void *)3;
+	assert_int_equal(answer(&p, r[2], POLICY_GOOD), POLICY_KEEP);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_int_equal(death, POLICY_GIVE_UP);
+	assert_int_equal(job->kept_count, 3);
+	while (job->kept_count)
+		policy_release(&p, job->kept[--job->kept_count]);
+	policy_finish(&p, job);
+
+	/* A block with a checksum needs no second opinion. */
+	add(&p, 3, 0);
+	accept(&p, must(&p));
+	policy_exit(&p);
+}
+
+static void test_rate(void **state)
+{
+	struct policy_config config = standard;
+	struct policy_request *r;
+	unsigned int sent = 0, i;
+	struct policy p;
+
+	(void)state;
+	config.rate = 4096 * 100; /* a hundred blocks a second */
+	config.budget = config.budget_max = 16;
+	begin(&p, &config, 1);
+	for (i = 0; i < 2000; i++) {
+		/* The daemon keeps the queue full. */
+		add(&p, 10000 + i, 0);
+		while ((r = next(&p))) {
+			sent++;
+			accept(&p, r);
+		}
+		pass(&p, 1 * MS);
+	}
+	assert_in_range(sent, 190, 220);
+	/* What readers wait for isn't held. */
+	for (i = 0; i < 16; i++)
+		assert_int_equal(add(&p, i, GRID_MISSING_F_READERS),
+				 POLICY_ADDED);
+	for (i = 0; i < 16; i++)
+		assert_int_equal(must(&p)->job->urgency, POLICY_READERS);
+	policy_exit(&p);
+}
+
+/*
+ * A simulation, with every kind of source: everything that can be repaired is,
+ * nothing that is wrong lands, nothing leaks, and the cost is bounded.
+ */
+struct in_flight {
+	struct policy_request *r;
+	uint64_t at;
+	enum policy_outcome outcome;
+};
+
+static void test_simulation(void **state)
+{
+	enum { BLOCKS = 3000 };
+	struct policy_config config = standard;
+	struct in_flight out[256] = { 0 };
+	unsigned int i, good = 0, asked = 0, queued = 0, n = 0;
+	bool done[BLOCKS] = { 0 };
+	enum policy_death death;
+	struct policy_request *r;
+	struct policy_job *job;
+	struct policy p;
+	uint64_t started;
+
+	(void)state;
+	begin(&p, &config, 4);
+	policy_source_down(&p, 0, now); /* dead from the start */
+	started = now;
+	while (good < BLOCKS && now - started < 600 * S) {
+		while (policy_room(&p, now) && queued < 2 * BLOCKS) {
+			uint64_t a = queued++ % BLOCKS;
+
+			if (!done[a])
+				add(&p, a, 0);
+		}
+		if (good + n < BLOCKS && queued >= 2 * BLOCKS)
+			queued = BLOCKS;
+		while ((r = next(&p))) {
+			uint64_t a = r->job->address;
+
+			asked++;
+			for (i = 0; out[i].r; i++)
+				;
+			n++;
+			out[i].r = r;
+			out[i].outcome = POLICY_GOOD;
+			out[i].at = now + 2 * MS;
+			if (r->source == 1) /* slow */
+				out[i].at = now + 400 * MS;
+			if (r->source == 2 && a % 10 == 0)
+				out[i].outcome = POLICY_WRONG;
+		}
+		while ((job = policy_dead(&p, &death, now)))
+			policy_finish(&p, job);
+		pass(&p, 1 * MS);
+		for (i = 0; i < 256; i++) {
+			if (!out[i].r || out[i].at > now)
+				continue;
+			r = out[i].r;
+			out[i].r = NULL;
+			n--;
+			job = r->job;
+			if (policy_answer(&p, r, out[i].outcome, now) !=
+			    POLICY_ACCEPT)
+				continue;
+			assert_int_equal(out[i].outcome, POLICY_GOOD);
+			assert_false(done[job->address]);
+			done[job->address] = true;
+			good++;
+			policy_release(&p, r);
+			policy_finish(&p, job);
+		}
+	}
+	assert_int_equal(good, BLOCKS);
+	print_message("# %u blocks, %.2f requests a block, %.1f s\n", good,
+		      (double)asked / BLOCKS, (double)(now - started) / S);
+	assert_true(asked <= 2 * BLOCKS);
+	/* The last answers come in; then nothing is out. */
+	for (i = 0; i < 256; i++)
+		if (out[i].r)
+			answer(&p, out[i].r, POLICY_LOST);
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(p.sources[i].inflight, 0);
+		assert_int_equal(p.sources[i].late, 0);
+	}
+	assert_int_equal(p.job_count, 0);
+	policy_exit(&p);
+}
+
+/*
+ * Random operations: no state the policy cannot bear, under the sanitizers,
+ * and afterwards every job and request is free again.
+ */
+static void test_storm(void **state)
+{
+	struct policy_config config = standard;
+	struct policy_request *out[64] = { 0 };
+	unsigned int i, free_jobs, free_requests;
+	struct policy_request *r;
+	enum policy_death death;
+	struct policy_job *job;
+	struct policy p;
+	uint64_t step;
+
+	(void)state;
+	config.jobs_max = 32;
+	config.requests_max = 64;
+	config.agree = 2;
+	config.patience_us = 1 * S;
+	begin(&p, &config, 5);
+	srandom(7);
+	for (step = 0; step < 300000; step++) {
+		unsigned int x = (unsigned int)random();
+
+		switch (x % 8) {
+		case 0:
+		case 1:
+			add(&p, x / 8 % 100,
+			    x & 512 ? GRID_MISSING_F_NO_CHECKSUM : 0);
+			break;
+		case 2:
+		case 3:
+			for (i = 0; i < 64 && out[i]; i++)
+				;
+			if (i < 64) {
+				out[i] = next(&p);
+				if (out[i])
+					out[i]->data = (void *)(uintptr_t)(
+						x / 8 % 3 + 1);
+			}
+			break;
+		case 4:
+		case 5:
+			i = x / 8 % 64;
+			r = out[i];
+			if (!r)
+				break;
+			out[i] = NULL;
+			job = r->job;
+			if (policy_answer(&p, r, x / 512 % 4, now) ==
+			    POLICY_ACCEPT) {
+				while (job->kept_count)
+					policy_release(
+						&p,
+						job->kept[--job->kept_count]);
+				policy_release(&p, r);
+				policy_finish(&p, job);
+			}
+			break;
+		case 6:
+			pass(&p, x / 8 % 50000);
+			break;
+		case 7:
+			if (x / 8 % 16 == 0)
+				policy_source_down(&p, x / 128 % 5, now);
+			else if (x / 8 % 16 == 1)
+				policy_source_up(&p, x / 128 % 5, now);
+			break;
+		}
+		while ((job = policy_dead(&p, &death, now))) {
+			while (job->kept_count)
+				policy_release(&p,
+					       job->kept[--job->kept_count]);
+			policy_finish(&p, job);
+		}
+		policy_timer(&p, now);
+		policy_room(&p, now);
+	}
+	/* Wind up: everyone goes away, and says so. */
+	for (i = 0; i < 5; i++)
+		policy_source_down(&p, i, now);
+	for (i = 0; i < 64; i++) {
+		if (!out[i])
+			continue;
+		assert_int_not_equal(answer(&p, out[i], POLICY_LOST),
+				     POLICY_ACCEPT);
+	}
+	for (i = 0; i < 10; i++) {
+		pass(&p, 1 * S);
+		assert_null(next(&p));
+		while ((job = policy_dead(&p, &death, now))) {
+			while (job->kept_count)
+				policy_release(&p,
+					       job->kept[--job->kept_count]);
+			policy_finish(&p, job);
+		}
+	}
+	assert_int_equal(p.job_count, 0);
+	for (free_jobs = 0, job = p.jobs_free; job; job = job->chain)
+		free_jobs++;
+	assert_int_equal(free_jobs, 32 + 64);
+	for (free_requests = 0, r = p.requests_free; r;
+	     r = (struct policy_request *)r->link.next)
+		free_requests++;
+	assert_int_equal(free_requests, 64);
+	policy_exit(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_simple),
+		cmocka_unit_test(test_random_first),
+		cmocka_unit_test(test_hedge),
+		cmocka_unit_test(test_expiry_frees_budget),
+		cmocka_unit_test(test_budget_grows),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_many_errors_rest),
+		cmocka_unit_test(test_source_lost),
+		cmocka_unit_test(test_priority),
+		cmocka_unit_test(test_urgency),
+		cmocka_unit_test(test_untrusted),
+		cmocka_unit_test(test_trust),
+		cmocka_unit_test(test_agree),
+		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_simulation),
+		cmocka_unit_test(test_storm),
+	};
+
+	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
