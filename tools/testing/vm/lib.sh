@@ -205,7 +205,7 @@ dm_create()
 dm_remove()
 {
 	dmsetup info "$1" > /dev/null 2>&1 || return 0
-	timeout -k 5 60 dmsetup remove --retry "$1"
+	timeout -k 5 60 dmsetup remove --retry "$1" 2>&1 | uniq
 }
 
 # dm_get NAME KEY: the value of KEY= in the target's status.
