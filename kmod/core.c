@@ -315,6 +315,9 @@ static struct grid_missing *gm_alloc(const struct gm_limits *limits)
 	struct grid_missing *gm;
 	int ret = -ENOMEM;
 
+	/* What no memory can hold is not even tried. */
+	if (gm_tracker_bytes(limits) >> PAGE_SHIFT > totalram_pages())
+		return ERR_PTR(-ENOMEM);
 	gm = kzalloc(sizeof(*gm), GFP_KERNEL_ACCOUNT);
 	if (!gm)
 		return ERR_PTR(-ENOMEM);

@@ -2,21 +2,33 @@
 # shellcheck shell=bash
 #
 # For the cases dev_*.sh: build one of the programs here, and run it as a
-# 64-bit program and, where the guest can, as a 32-bit one.
+# 64-bit program and as a 32-bit one.
 
-dev_test()
+# dev_begin: the module, and debugfs for the programs to look into.
+dev_begin()
 {
-	local m
-
-	load_modules grid_missing
+	load_modules "$@"
 	if ! mountpoint -q /sys/kernel/debug; then
 		mount -t debugfs debugfs /sys/kernel/debug
 		defer umount /sys/kernel/debug
 	fi
-	for m in -m64 -m32; do
-		log "$1 $m"
-		make -s -C "$GRID_TOP/tools/testing/dev" O="/tmp/dev$m" M=$m \
-			CFLAGS=-O0 WARN= "/tmp/dev$m/$1"
-		"/tmp/dev$m/$1" || fail "$1 $m: $?"
-	done
+}
+
+# dev_run -m64|-m32 PROGRAM [ARGUMENT...]
+dev_run()
+{
+	local m=$1 program=$2
+	shift 2
+	log "$program $m"
+	make -s -C "$GRID_TOP/tools/testing/dev" O="/tmp/dev$m" M="$m" \
+		CFLAGS=-O0 WARN= "/tmp/dev$m/$program"
+	"/tmp/dev$m/$program" "$@" || fail "$program $m: $?"
+}
+
+# dev_test PROGRAM: that needs no device.
+dev_test()
+{
+	dev_begin grid_missing
+	dev_run -m64 "$1"
+	dev_run -m32 "$1"
 }
