@@ -128,11 +128,25 @@ static void log_close(int fd, char *text, size_t size)
 
 /* ------------------------------------------------------------------ create */
 
+static bool new_uuid(char *uuid, size_t size)
+{
+	FILE *f = fopen("/proc/sys/kernel/random/uuid", "re");
+	char text[40] = "";
+
+	if (f && !fgets(text, sizeof(text), f))
+		*text = 0;
+	if (f)
+		fclose(f);
+	text[strcspn(text, "\n")] = 0;
+	snprintf(uuid, size, "GRID-%s", text);
+	return *text;
+}
+
 int verb_create(struct ctl *ctl)
 {
 	const char *name = ctl->argv[0], *path = ctl->argv[1];
 	uint64_t size = 0, block_size = 0, offset = 0, length = 0;
-	char words[1024] = "", params[1280], text[1024], human[32];
+	char words[1024] = "", params[1280], text[1024], human[32], uuid[64];
 	bool explicit_length = ctl_option(ctl, "length");
 	unsigned int major = 0, minor = 0, count = 0;
 	struct gm_dm_create create = { .name = name };
@@ -220,7 +234,10 @@ int verb_create(struct ctl *ctl)
 		return CTL_GOOD;
 	}
 
+	/* By the prefix the udev rule knows it. */
 	create.uuid = ctl_option(ctl, "uuid");
+	if (!create.uuid && new_uuid(uuid, sizeof(uuid)))
+		create.uuid = uuid;
 	create.sectors = length / 512;
 	create.params = params;
 	create.read_only = ctl_option(ctl, "read-only");

@@ -37,7 +37,7 @@ static const struct ctl_verb verbs[] = {
 	    { "tables-max", "N", "most tables at a time (8)" },
 	    { "table-values-max", "N", "most values of a table (16384)" },
 	    { "read-only", NULL, "a device that cannot be written" },
-	    { "uuid", "UUID", "of the dm device" },
+	    { "uuid", "UUID", "of the dm device (GRID- and a random one)" },
 	    { "print-table", NULL, "print the table line, create nothing" } },
 	  verb_create },
 	{ "remove", "NAME", 1, 1, "remove a grid device",
