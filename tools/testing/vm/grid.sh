@@ -71,6 +71,7 @@ mend() { gridctl repair t0 --from "$replica" "$@" > /dev/null; }
 # FILE.status. REPLY is the process.
 read_background()
 {
+	rm -f "$2" "$2.status"
 	(
 		status=0
 		dd if="$dev" of="$2" bs="$bs" skip="$1" count=1 iflag=direct \

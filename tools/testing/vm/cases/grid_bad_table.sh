@@ -37,7 +37,7 @@ refused "bad value" "0 $len grid $lower 0 128 1 park_timeout_ms:3600001"
 refused "bad value" "0 $len grid $lower 0 128 1 blocks_max:0"
 refused "no such hash" "0 $len grid $lower 0 128 1 checksum:nohash"
 refused "key" "0 $len grid $lower 0 128 1 checksum:hmac(sha256)"
-refused "not enough arguments\|fewer\|insufficient\|arguments" "0 $len grid $lower 0 128 2 detect:on"
+refused "number of options" "0 $len grid $lower 0 128 2 detect:on"
 refused "more options" "0 $len grid $lower 0 128 1 detect:on start:held"
 refused "memory" "0 $len grid $lower 0 128 2 blocks_max:4294967295 tables_max:1"
 

@@ -7,7 +7,7 @@
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 
 flush() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none; blockdev --flushbufs "$dev"; }
-discard() { blkdiscard -o $(($1 * bs)) -l $(($2 * bs)) "$dev"; }
+discard() { blkdiscard -f -o $(($1 * bs)) -l $(($2 * bs)) "$dev"; }
 
 grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
 
@@ -48,7 +48,7 @@ dd if="$dev" bs="$bs" skip=8 count=1 iflag=direct status=none | cmp - /tmp/new |
 	fail "the discard came after the write"
 
 log "parts of blocks are ignored"
-blkdiscard -o $((12 * bs + 4096)) -l $((bs - 4096)) "$dev"
+blkdiscard -f -o $((12 * bs + 4096)) -l $((bs - 4096)) "$dev"
 assert_eq "$(dm_get t0 released)" 0
 
 log "checkpoint:explicit: two generations"

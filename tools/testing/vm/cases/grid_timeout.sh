@@ -21,9 +21,10 @@ must_fail dd if="$dev" of=/dev/null bs="$bs" skip=3 count=1 iflag=direct
 assert_eq "$(dm_get t0 timeouts)" 1 "the second one waited"
 gridctl retry t0 3
 read_background 3 /tmp/out
+reader=$REPLY
 wait_until 10 parked 1
 mend 3
-wait "$REPLY"
+wait "$reader"
 assert_eq "$(cat /tmp/out.status)" 0
 assert_eq "$(dm_get t0 unavailable)" 0
 
@@ -36,9 +37,10 @@ log "a helper says that nobody has it: readers fail, also those that wait"
 dmsetup message t0 0 set no_helper_ms:60000
 gridctl retry t0 4
 read_background 4 /tmp/out
+reader=$REPLY
 wait_until 10 parked 1
 gridctl unavailable t0 4
-wait "$REPLY"
+wait "$reader"
 assert_ne "$(cat /tmp/out.status)" 0
 gridctl retry t0 4
 mend 4

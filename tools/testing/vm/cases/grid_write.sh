@@ -24,10 +24,10 @@ head -c $((2 * bs)) /dev/urandom > /tmp/new
 		seek=$((5 * bs + bs / 2)) conv=notrunc status=none
 ) &
 writer=$!
-wait_until 10 parked 1
-assert_eq "$(dm_get t0 superseded)" 2 "block 6 is covered"
+wait_until 10 parked 2
+wait_until 10 is superseded 2
 mend 5
-wait_until 10 is waiting 1
+assert_eq "$(dm_get t0 waiting)" 1 "block 6 is covered"
 mend 7
 wait $writer
 assert_eq "$(dm_get t0 waiting)" 0
