@@ -171,7 +171,7 @@ struct grid_missing {
  * @node: in gm->files, under gm->files_lock
  */
 struct gm_file {
-	struct mutex lock;
+	struct mutex lock; /* attach; cursor */
 	struct grid_missing *gm;
 	bool writable;
 	bool creator;

@@ -34,6 +34,20 @@
 /* Elements that are handled in one go, with the tracker's lock held. */
 #define GM_CHUNK 64U
 
+/*
+ * Memory, without waiting for what only the caller can repair: reclaim might
+ * write to a device whose blocks he is about to bring back (U6).
+ */
+static void *gm_alloc_noio(size_t size)
+{
+	unsigned int noio = memalloc_noio_save();
+	void *p;
+
+	p = kvmalloc(size, GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+	memalloc_noio_restore(noio);
+	return p;
+}
+
 /* ---- user memory ---- */
 
 static void __user *gm_elem(const struct grid_missing_vector *v, u32 i)
@@ -167,7 +181,7 @@ static int gm_do_blocks(struct gm_ioctl_call *c, const struct gm_block_op *op)
 			      offsetofend(struct grid_missing_block, result));
 	if (err)
 		return err;
-	b = kmalloc_array(GM_CHUNK, sizeof(*b), GFP_KERNEL);
+	b = gm_alloc_noio(GM_CHUNK * sizeof(*b));
 	if (!b)
 		return -ENOMEM;
 
@@ -202,7 +216,7 @@ static int gm_do_blocks(struct gm_ioctl_call *c, const struct gm_block_op *op)
 			err = -EINTR;
 		cond_resched();
 	}
-	kfree(b);
+	kvfree(b);
 	return v->done ? 0 : err;
 }
 
@@ -476,7 +490,7 @@ int gm_ioctl_batch(struct gm_ioctl_call *c)
 		wake_up_all(&c->file->wait);
 	}
 	min_age = READ_ONCE(c->file->min_age_ms);
-	out = kmalloc_array(GM_CHUNK, sizeof(*out), GFP_KERNEL);
+	out = gm_alloc_noio(GM_CHUNK * sizeof(*out));
 	if (!out)
 		return -ENOMEM;
 
@@ -501,7 +515,7 @@ int gm_ioctl_batch(struct gm_ioctl_call *c)
 		min_age = max(min_age, 1U);
 		cond_resched();
 	}
-	kfree(out);
+	kvfree(out);
 	return v->done ? 0 : err;
 }
 
@@ -522,7 +536,7 @@ static int gm_list(struct gm_ioctl_call *c, gm_list_fn list, size_t size,
 	err = gm_check_vector(v, size);
 	if (err)
 		return err;
-	out = kmalloc_array(chunk, size, GFP_KERNEL);
+	out = gm_alloc_noio(chunk * size);
 	if (!out)
 		return -ENOMEM;
 
@@ -545,7 +559,7 @@ static int gm_list(struct gm_ioctl_call *c, gm_list_fn list, size_t size,
 			break;
 		cond_resched();
 	}
-	kfree(out);
+	kvfree(out);
 	return v->done ? 0 : err;
 }
 
@@ -608,17 +622,6 @@ int gm_ioctl_list_trackers(struct gm_ioctl_call *c)
 }
 
 /* ---- data and values ---- */
-
-/* On the way to a repair: reclaim must not wait for what we repair (U6). */
-static void *gm_alloc_noio(size_t size)
-{
-	unsigned int noio = memalloc_noio_save();
-	void *p;
-
-	p = kvmalloc(size, GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
-	memalloc_noio_restore(noio);
-	return p;
-}
 
 /*
  * Copy in an index's list; free with kvfree().  *@values is NULL for what is

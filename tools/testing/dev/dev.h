@@ -28,15 +28,6 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-/* The kernel's types differ in what printf() wants for them. */
-typedef unsigned long long u64;
-typedef uint32_t u32;
-typedef struct grid_missing_checksum sum_t;
-typedef struct grid_missing_block block_t;
-typedef struct grid_missing_repair repair_t;
-typedef struct grid_missing_fault fault_t;
-typedef struct grid_missing_value value_t;
-
 static bool test_failed;
 static int test_count, tests_bad;
 static int test_fds[64], test_fds_count;
@@ -100,17 +91,17 @@ static inline int test_end(void)
 	return tests_bad ? 1 : 0;
 }
 
-static inline u64 ptr(const void *p)
+static inline __u64 ptr(const void *p)
 {
 	return (uintptr_t)p;
 }
 
-static inline void *ptr_of(u64 p)
+static inline void *ptr_of(__u64 p)
 {
 	return (void *)(uintptr_t)p;
 }
 
-static inline u64 now_ms(void)
+static inline __u64 now_ms(void)
 {
 	struct timespec t;
 
@@ -157,8 +148,8 @@ static inline int do_ioctl(int fd, unsigned long cmd, void *arg)
 	return ioctl(fd, cmd, arg) < 0 ? -errno : 0;
 }
 
-static inline int do_create(int fd, u32 blocks, u32 tables, u32 values,
-			    u32 min_age, u32 revert_age, u64 *id)
+static inline int do_create(int fd, __u32 blocks, __u32 tables, __u32 values,
+			    __u32 min_age, __u32 revert_age, __u64 *id)
 {
 	struct grid_missing_create c = {
 		.size = sizeof(c),
@@ -176,7 +167,7 @@ static inline int do_create(int fd, u32 blocks, u32 tables, u32 values,
 }
 
 /* A new file with a private tracker of its own. */
-static inline int private(u32 blocks, u32 tables, u32 values)
+static inline int private(__u32 blocks, __u32 tables, __u32 values)
 {
 	int fd = must_open(O_RDWR);
 
@@ -184,7 +175,7 @@ static inline int private(u32 blocks, u32 tables, u32 values)
 	return fd;
 }
 
-static inline int do_attach(int fd, u64 id, u32 min_age)
+static inline int do_attach(int fd, __u64 id, __u32 min_age)
 {
 	struct grid_missing_attach a = {
 		.size = sizeof(a),
@@ -196,9 +187,9 @@ static inline int do_attach(int fd, u64 id, u32 min_age)
 }
 
 /* A vector call; *done and *cursor may be NULL. */
-static inline int do_vector(int fd, unsigned long cmd, void *elems, u32 size,
-			    u32 count, u32 flags, u32 arg, u64 *cursor,
-			    u32 *done)
+static inline int do_vector(int fd, unsigned long cmd, void *elems, __u32 size,
+			    __u32 count, __u32 flags, __u32 arg, __u64 *cursor,
+			    __u32 *done)
 {
 	struct grid_missing_vector v = {
 		.size = sizeof(v),
@@ -220,10 +211,10 @@ static inline int do_vector(int fd, unsigned long cmd, void *elems, u32 size,
 }
 
 /* On whole arrays of the first version's elements; all must be handled. */
-static inline int do_all(int fd, unsigned long cmd, void *elems, u32 size,
-			 u32 count)
+static inline int do_all(int fd, unsigned long cmd, void *elems, __u32 size,
+			 __u32 count)
 {
-	u32 done;
+	__u32 done;
 	int ret = do_vector(fd, cmd, elems, size, count, 0, 0, NULL, &done);
 
 	if (!ret)
@@ -234,9 +225,9 @@ static inline int do_all(int fd, unsigned long cmd, void *elems, u32 size,
 #define ALL(fd, cmd, array) \
 	do_all(fd, cmd, array, sizeof((array)[0]), ARRAY_SIZE(array))
 
-static inline sum_t sum_of(u64 address)
+static inline struct grid_missing_checksum sum_of(__u64 address)
 {
-	sum_t s = {};
+	struct grid_missing_checksum s = {};
 
 	memcpy(s.bytes, &address, sizeof(address));
 	s.bytes[15] = 0x5a;
@@ -244,9 +235,12 @@ static inline sum_t sum_of(u64 address)
 }
 
 /* One block: the call's errno, or the element's result. */
-static inline int one_block(int fd, unsigned long cmd, u64 address, u32 flags)
+static inline int one_block(int fd, unsigned long cmd, __u64 address,
+			    __u32 flags)
 {
-	block_t b = { .address = address, .flags = flags, .result = 777 };
+	struct grid_missing_block b = { .address = address,
+					.flags = flags,
+					.result = 777 };
 	int ret;
 
 	if (!(flags & GRID_MISSING_F_NO_CHECKSUM))
@@ -255,32 +249,32 @@ static inline int one_block(int fd, unsigned long cmd, u64 address, u32 flags)
 	return ret ? ret : b.result;
 }
 
-static inline int enqueue(int fd, u64 address)
+static inline int enqueue(int fd, __u64 address)
 {
 	return one_block(fd, GRID_MISSING_ENQUEUE, address, 0);
 }
 
-static inline int enqueue_table(int fd, u64 address)
+static inline int enqueue_table(int fd, __u64 address)
 {
 	return one_block(fd, GRID_MISSING_ENQUEUE, address,
 			 GRID_MISSING_F_TABLE);
 }
 
-static inline int commence(int fd, u64 address)
+static inline int commence(int fd, __u64 address)
 {
 	return one_block(fd, GRID_MISSING_COMMENCE, address, 0);
 }
 
-static inline int cancel(int fd, u64 address)
+static inline int cancel(int fd, __u64 address)
 {
 	return one_block(fd, GRID_MISSING_CANCEL, address, 0);
 }
 
 /* @values NULL: no index; @n values. */
-static inline int complete(int fd, u64 address, u32 flags,
-			   const value_t *values, u32 n)
+static inline int complete(int fd, __u64 address, __u32 flags,
+			   const struct grid_missing_value *values, __u32 n)
 {
-	repair_t r = {
+	struct grid_missing_repair r = {
 		.address = address,
 		.checksum = sum_of(address),
 		.flags = flags,
@@ -296,7 +290,7 @@ static inline int complete(int fd, u64 address, u32 flags,
 }
 
 /* Both in one: the repair of a block. */
-static inline int repaired(int fd, u64 address)
+static inline int repaired(int fd, __u64 address)
 {
 	int ret = commence(fd, address);
 
@@ -312,17 +306,17 @@ static inline struct grid_missing_status status(int fd)
 }
 
 /* How many faults a batch of at most @max returns, in @out; or an errno. */
-static inline int batch(int fd, fault_t *out, u32 max)
+static inline int batch(int fd, struct grid_missing_fault *out, __u32 max)
 {
-	u32 done;
+	__u32 done;
 	int ret = do_vector(fd, GRID_MISSING_BATCH, out, sizeof(*out), max, 0,
 			    0, NULL, &done);
 
 	return ret ? ret : (int)done;
 }
 
-static inline int checkpoint(int fd, u32 op, u64 *id, u32 *pending,
-			     const __u64 *addresses, u32 count)
+static inline int checkpoint(int fd, __u32 op, __u64 *id, __u32 *pending,
+			     const __u64 *addresses, __u32 count)
 {
 	struct grid_missing_checkpoint c = {
 		.size = sizeof(c),
@@ -341,7 +335,8 @@ static inline int checkpoint(int fd, u32 op, u64 *id, u32 *pending,
 	return ret;
 }
 
-static inline int sync_jump(int fd, u32 op, const __u64 *addresses, u32 count)
+static inline int sync_jump(int fd, __u32 op, const __u64 *addresses,
+			    __u32 count)
 {
 	struct grid_missing_sync_jump j = {
 		.size = sizeof(j),

@@ -61,14 +61,14 @@ static int attached(const char *name)
 }
 
 /* The kernel's sha256, as the device would compute it. */
-static sum_t hash_of(const void *block)
+static struct grid_missing_checksum hash_of(const void *block)
 {
 	struct sockaddr_alg a = { .salg_family = AF_ALG,
 				  .salg_type = "hash",
 				  .salg_name = "sha256" };
 	unsigned char out[32] = {};
 	int s = socket(AF_ALG, SOCK_SEQPACKET, 0), op;
-	sum_t sum;
+	struct grid_missing_checksum sum;
 
 	if (s < 0 || bind(s, (void *)&a, sizeof(a))) {
 		printf("Bail out! AF_ALG: %s\n", strerror(errno));
@@ -84,16 +84,16 @@ static sum_t hash_of(const void *block)
 	return sum;
 }
 
-static void fill(void *block, u64 address, u32 salt)
+static void fill(void *block, __u64 address, __u32 salt)
 {
-	u32 i, *p = block;
+	__u32 i, *p = block;
 
 	for (i = 0; i < BLOCK / sizeof(*p); i++)
 		p[i] = address * 2654435761U + i * 40503U + salt;
 }
 
 /* Does @address of the device hold what is at @want? */
-static bool holds(const char *name, u64 address, const void *want)
+static bool holds(const char *name, __u64 address, const void *want)
 {
 	char path[128];
 	void *buf;
@@ -110,20 +110,20 @@ static bool holds(const char *name, u64 address, const void *want)
 	return same;
 }
 
-static int enqueue_sum(int fd, u64 address, sum_t sum)
+static int enqueue_sum(int fd, __u64 address, struct grid_missing_checksum sum)
 {
-	block_t b = { .address = address, .checksum = sum };
+	struct grid_missing_block b = { .address = address, .checksum = sum };
 	int ret = do_all(fd, GRID_MISSING_ENQUEUE, &b, sizeof(b), 1);
 
 	return ret ? ret : b.result;
 }
 
-static repair_t repair_of(u64 address, const void *block)
+static struct grid_missing_repair repair_of(__u64 address, const void *block)
 {
-	return (repair_t){ .address = address,
-			   .checksum = hash_of(block),
-			   .result = 777,
-			   .data = ptr(block) };
+	return (struct grid_missing_repair){ .address = address,
+					     .checksum = hash_of(block),
+					     .result = 777,
+					     .data = ptr(block) };
 }
 
 static void attach_by_number(void)
@@ -131,8 +131,8 @@ static void attach_by_number(void)
 	struct grid_missing_attach a = attach_arg(hashed);
 	struct grid_missing_tracker t[64];
 	bool found = false;
-	u64 cursor = 0;
-	u32 done, i;
+	__u64 cursor = 0;
+	__u32 done, i;
 	int fd = must_open(O_RDONLY), other;
 
 	EQ(do_ioctl(fd, GRID_MISSING_ATTACH, &a), 0);
@@ -188,7 +188,7 @@ static void repair_one(void)
 {
 	int fd = attached(hashed);
 	struct grid_missing_status s, before = status(fd);
-	repair_t r;
+	struct grid_missing_repair r;
 
 	fill(data[0], 5, 1);
 	fill(data[1], 5, 2);
@@ -206,9 +206,9 @@ static void repair_one(void)
 	EQ(s.waiting, 1);
 	EQ(s.verify_failed, before.verify_failed + 1);
 	/* Nothing is stated, where there is a hash. */
-	r = (repair_t){ .address = 5,
-			.flags = GRID_MISSING_F_NO_CHECKSUM,
-			.data = ptr(data[0]) };
+	r = (struct grid_missing_repair){ .address = 5,
+					  .flags = GRID_MISSING_F_NO_CHECKSUM,
+					  .data = ptr(data[0]) };
 	EQ(do_all(fd, GRID_MISSING_REPAIR, &r, sizeof(r), 1), 0);
 	EQ(r.result, -EINVAL);
 	r = repair_of(5, data[0]);
@@ -242,17 +242,20 @@ static void repair_one(void)
 static void repair_many(void)
 {
 	int fd = attached(plain);
-	static block_t b[MANY];
-	static repair_t r[MANY];
-	u64 i, bad = 0;
+	static struct grid_missing_block b[MANY];
+	static struct grid_missing_repair r[MANY];
+	__u64 i, bad = 0;
 
 	for (i = 0; i < MANY; i++) {
 		fill(data[i], i, 7);
-		b[i] = (block_t){ .address = i,
-				  .flags = GRID_MISSING_F_NO_CHECKSUM };
-		r[i] = (repair_t){ .address = i,
-				   .flags = GRID_MISSING_F_NO_CHECKSUM,
-				   .data = ptr(data[i]) };
+		b[i] = (struct grid_missing_block){
+			.address = i, .flags = GRID_MISSING_F_NO_CHECKSUM
+		};
+		r[i] = (struct grid_missing_repair){
+			.address = i,
+			.flags = GRID_MISSING_F_NO_CHECKSUM,
+			.data = ptr(data[i])
+		};
 	}
 	EQ(ALL(fd, GRID_MISSING_ENQUEUE, b), 0);
 	r[1].data = 8;
@@ -279,17 +282,19 @@ static void repair_many(void)
 static void repair_into_a_hole(void)
 {
 	int fd = attached(plain);
-	repair_t *r = before_hole(10 * sizeof(*r) + 16);
-	u32 i, done;
+	struct grid_missing_repair *r = before_hole(10 * sizeof(*r) + 16);
+	__u32 i, done;
 
 	for (i = 0; i < 10; i++) {
 		EQ(one_block(fd, GRID_MISSING_ENQUEUE, i,
 			     GRID_MISSING_F_NO_CHECKSUM),
 		   0);
-		r[i] = (repair_t){ .address = i,
-				   .flags = GRID_MISSING_F_NO_CHECKSUM,
-				   .result = 777,
-				   .data = ptr(data[i]) };
+		r[i] = (struct grid_missing_repair){
+			.address = i,
+			.flags = GRID_MISSING_F_NO_CHECKSUM,
+			.result = 777,
+			.data = ptr(data[i])
+		};
 	}
 	EQ(enqueue(fd, 10), 0);
 	EQ(do_vector(fd, GRID_MISSING_REPAIR, r, sizeof(*r), 20, 0, 0, NULL,
@@ -305,13 +310,15 @@ static void repair_into_a_hole(void)
 static void repair_table(void)
 {
 	int fd = attached(plain);
-	value_t v[3] = { { .address = 21, .checksum = sum_of(21) },
-			 { .address = 22, .checksum = sum_of(22) },
-			 { .address = ~0ULL, .checksum = sum_of(23) } };
-	repair_t r = { .address = 20,
-		       .checksum = sum_of(20),
-		       .data = ptr(data[20]) };
-	fault_t f[4];
+	struct grid_missing_value v[3] = {
+		{ .address = 21, .checksum = sum_of(21) },
+		{ .address = 22, .checksum = sum_of(22) },
+		{ .address = ~0ULL, .checksum = sum_of(23) }
+	};
+	struct grid_missing_repair r = { .address = 20,
+					 .checksum = sum_of(20),
+					 .data = ptr(data[20]) };
+	struct grid_missing_fault f[4];
 
 	EQ(enqueue_table(fd, 20), 0);
 	/* An index needs its list, even an empty one. */
@@ -339,12 +346,12 @@ static void repair_table(void)
 static void suspended(void)
 {
 	int fd = attached(plain);
-	u64 cursor = 0;
-	fault_t f[4];
-	repair_t r = { .address = 30,
-		       .checksum = sum_of(30),
-		       .data = ptr(data[30]) };
-	u32 done;
+	__u64 cursor = 0;
+	struct grid_missing_fault f[4];
+	struct grid_missing_repair r = { .address = 30,
+					 .checksum = sum_of(30),
+					 .data = ptr(data[30]) };
+	__u32 done;
 
 	EQ(enqueue(fd, 30), 0);
 	EQ(poll_for(fd, POLLIN, 0), POLLIN);
@@ -373,9 +380,9 @@ static void suspended(void)
 struct stalled {
 	pthread_t thread;
 	int fd;
-	repair_t *r;
+	struct grid_missing_repair *r;
 	int ret;
-	u32 done;
+	__u32 done;
 };
 
 static void *repair_stalled(void *arg)
@@ -399,9 +406,9 @@ static void stalled_memory(void)
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 	struct uffdio_zeropage zero = {};
 	struct stalled s = { .fd = fd };
-	repair_t r[2], mine;
+	struct grid_missing_repair r[2], mine;
 	char *page;
-	u64 start;
+	__u64 start;
 
 	if (uffd < 0) {
 		printf("# no userfaultfd here: %s\n", strerror(errno));
@@ -417,15 +424,15 @@ static void stalled_memory(void)
 	EQ(enqueue(fd, 40), 0);
 	EQ(enqueue(fd, 41), 0);
 	EQ(enqueue(fd, 42), 0);
-	r[0] = (repair_t){ .address = 40,
-			   .checksum = sum_of(40),
-			   .data = ptr(data[0]) };
-	r[1] = (repair_t){ .address = 41,
-			   .checksum = sum_of(41),
-			   .data = ptr(page) };
-	mine = (repair_t){ .address = 42,
-			   .checksum = sum_of(42),
-			   .data = ptr(data[2]) };
+	r[0] = (struct grid_missing_repair){ .address = 40,
+					     .checksum = sum_of(40),
+					     .data = ptr(data[0]) };
+	r[1] = (struct grid_missing_repair){ .address = 41,
+					     .checksum = sum_of(41),
+					     .data = ptr(page) };
+	mine = (struct grid_missing_repair){ .address = 42,
+					     .checksum = sum_of(42),
+					     .data = ptr(data[2]) };
 	s.r = r;
 	pthread_create(&s.thread, NULL, repair_stalled, &s);
 	usleep(300 * 1000);
@@ -450,7 +457,7 @@ static void stalled_memory(void)
 static void explicit_checkpoint(void)
 {
 	int fd = attached(plain);
-	u64 id = 0, wrong;
+	__u64 id = 0, wrong;
 
 	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &id, NULL, NULL, 0), 0);
 	CHECK(id != 0);
@@ -467,8 +474,8 @@ static void reload(void)
 {
 	struct grid_missing_attach a = attach_arg(plain);
 	int fd = attached(plain);
-	u64 id = status(fd).id;
-	fault_t f[4];
+	__u64 id = status(fd).id;
+	struct grid_missing_fault f[4];
 
 	EQ(enqueue(fd, 50), 0);
 	EQ(run("dmsetup table %1$s | dmsetup reload --noudevsync %1$s && dmsetup resume --noudevsync %1$s",
@@ -498,7 +505,7 @@ static void removed(void)
 	struct stalled s = { .fd = fd };
 	struct grid_missing_event e;
 	struct grid_missing_status st = { .size = sizeof(st) };
-	u64 id = status(fd).id;
+	__u64 id = status(fd).id;
 
 	pthread_create(&s.thread, NULL, sleep_in_poll, &s);
 	usleep(100 * 1000);

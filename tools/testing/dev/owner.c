@@ -19,7 +19,7 @@ static int second(int fd, int flags)
 static void not_the_others(void)
 {
 	int a = private(8, 2, 8), b = second(a, O_RDWR);
-	block_t r = { .address = 1 };
+	struct grid_missing_block r = { .address = 1 };
 
 	EQ(enqueue(a, 1), 0);
 	EQ(enqueue(b, 2), 0);
@@ -51,7 +51,7 @@ static void not_the_others(void)
 static void revert_one(void)
 {
 	int a = private(8, 2, 8);
-	block_t r[2] = { { .address = 1 }, { .address = 9 } };
+	struct grid_missing_block r[2] = { { .address = 1 }, { .address = 9 } };
 
 	EQ(enqueue(a, 1), 0);
 	EQ(commence(a, 1), 0);
@@ -201,7 +201,7 @@ static void creator_closes(void)
 	int a = private(8, 2, 8), b = second(a, O_RDWR);
 	struct grid_missing_event e;
 	struct grid_missing_status s = { .size = sizeof(s) };
-	u64 id = status(a).id;
+	__u64 id = status(a).id;
 
 	EQ(enqueue(a, 1), 0);
 	EQ(commence(b, 1), 0);

@@ -8,7 +8,7 @@
 
 #include "dev.h"
 
-static int aged(u32 min_age)
+static int aged(__u32 min_age)
 {
 	int fd = must_open(O_RDWR);
 
@@ -19,7 +19,7 @@ static int aged(u32 min_age)
 static void level_triggered(void)
 {
 	int fd = private(8, 2, 8);
-	fault_t f[8];
+	struct grid_missing_fault f[8];
 
 	EQ(poll_for(fd, POLLIN, 0), 0);
 	EQ(enqueue(fd, 1), 0);
@@ -37,8 +37,8 @@ static void level_triggered(void)
 static void due_by_age(void)
 {
 	int fd = aged(300);
-	fault_t f[8];
-	u64 start;
+	struct grid_missing_fault f[8];
+	__u64 start;
 
 	EQ(enqueue(fd, 1), 0);
 	EQ(poll_for(fd, POLLIN, 0), POLLIN);
@@ -64,7 +64,7 @@ static void due_by_age(void)
 static void due_after_back_off(void)
 {
 	int fd = private(8, 2, 8);
-	fault_t f[8];
+	struct grid_missing_fault f[8];
 
 	EQ(enqueue(fd, 1), 0);
 	EQ(commence(fd, 1), 0);
@@ -78,7 +78,7 @@ static void epoll_by_age(void)
 {
 	struct epoll_event e = { .events = EPOLLIN };
 	int fd = aged(300), ep = epoll_create1(0);
-	fault_t f[8];
+	struct grid_missing_fault f[8];
 	int i;
 
 	EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), 0);
@@ -112,14 +112,14 @@ static void epoll_then_attach(void)
 struct worker {
 	pthread_t thread;
 	int fd;
-	u64 target, got;
+	__u64 target, got;
 };
 
 /* Only polls and batches; must not sleep while work is due. */
 static void *work(void *arg)
 {
 	struct worker *w = arg;
-	fault_t f[4];
+	struct grid_missing_fault f[4];
 	int n, i;
 
 	while (w->got < w->target) {
@@ -136,7 +136,7 @@ static void *work(void *arg)
 static void no_lost_wakeup(void)
 {
 	struct worker w = { .target = 3000 };
-	u64 i, start = now_ms();
+	__u64 i, start = now_ms();
 
 	w.fd = private(4, 1, 1);
 	pthread_create(&w.thread, NULL, work, &w);
@@ -157,7 +157,7 @@ static void events(void)
 {
 	int fd = private(8, 2, 8);
 	static const struct {
-		u32 reason, state;
+		__u32 reason, state;
 	} want[] = {
 		{ GRID_MISSING_WHY_ENQUEUED, GRID_MISSING_STATE_WAITING },
 		{ GRID_MISSING_WHY_COMMENCED, GRID_MISSING_STATE_WRITING },
@@ -168,7 +168,7 @@ static void events(void)
 		{ GRID_MISSING_WHY_REPAIRED, GRID_MISSING_STATE_GONE },
 	};
 	struct grid_missing_event e[16];
-	u64 time = 0;
+	__u64 time = 0;
 	int i, n;
 
 	EQ(poll_for(fd, POLLPRI, 0), 0);
@@ -221,16 +221,18 @@ static void event_cursors(void)
 static void events_lost(void)
 {
 	int fd = private(20000, 2, 8);
-	static block_t b[1000];
+	static struct grid_missing_block b[1000];
 	static struct grid_missing_event e[8192];
-	u64 i, k, sequence;
+	__u64 i, k, sequence;
 	int n;
 
 	for (k = 0; k < 10; k++) {
 		for (i = 0; i < 1000; i++) {
-			u64 a = k * 1000 + i;
+			__u64 a = k * 1000 + i;
 
-			b[i] = (block_t){ .address = a, .checksum = sum_of(a) };
+			b[i] = (struct grid_missing_block){
+				.address = a, .checksum = sum_of(a)
+			};
 		}
 		EQ(ALL(fd, GRID_MISSING_ENQUEUE, b), 0);
 	}
@@ -241,7 +243,7 @@ static void events_lost(void)
 	EQ(e[0].reason + e[0].sequence + e[0].address + e[0].time_ns, 0);
 	EQ(e[0].lost + n - 1, 10000);
 	sequence = e[0].lost;
-	for (i = 1; i < (u64)n; i++) {
+	for (i = 1; i < (__u64)n; i++) {
 		if (!EQ(e[i].sequence, ++sequence) ||
 		    !EQ(e[i].address, sequence - 1))
 			break;
@@ -298,7 +300,7 @@ static void *sleep_in_poll(void *arg)
 static void retry_wakes(void)
 {
 	struct worker w = {};
-	fault_t f[8];
+	struct grid_missing_fault f[8];
 	int i;
 
 	w.fd = private(8, 2, 8);

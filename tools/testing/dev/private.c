@@ -20,7 +20,7 @@ static void one_fault(void)
 {
 	int fd = private(8, 2, 8);
 	struct grid_missing_status s;
-	fault_t f[8];
+	struct grid_missing_fault f[8];
 
 	EQ(enqueue(fd, 0), 0);
 	EQ(enqueue(fd, 0), GRID_MISSING_DUPLICATE);
@@ -37,7 +37,9 @@ static void one_fault(void)
 	EQ(f[0].address, 0);
 	EQ(f[0].state, GRID_MISSING_STATE_WAITING);
 	EQ(f[0].cause, GRID_MISSING_CAUSE_BLOCK);
-	EQ(memcmp(&f[0].checksum, &(sum_t[]){ sum_of(0) }, 16), 0);
+	EQ(memcmp(&f[0].checksum,
+		  &(struct grid_missing_checksum[]){ sum_of(0) }, 16),
+	   0);
 	EQ(complete(fd, 0, 0, NULL, 0) < 0, 1);
 	EQ(commence(fd, 0), 0);
 	EQ(commence(fd, 0), -EBUSY);
@@ -56,7 +58,7 @@ static void one_fault(void)
 static void checksums(void)
 {
 	int fd = private(8, 2, 8);
-	block_t b = { .address = 1, .checksum = sum_of(2) };
+	struct grid_missing_block b = { .address = 1, .checksum = sum_of(2) };
 
 	EQ(one_block(fd, GRID_MISSING_ENQUEUE, 1, GRID_MISSING_F_NO_CHECKSUM),
 	   0);
@@ -81,7 +83,7 @@ static void checksums(void)
 static void full(void)
 {
 	int fd = private(3, 1, 8);
-	u64 i;
+	__u64 i;
 
 	for (i = 0; i < 3; i++)
 		EQ(enqueue(fd, i), 0);
@@ -97,7 +99,7 @@ static void full(void)
 static void failed_write(void)
 {
 	int fd = private(8, 2, 8);
-	fault_t f[8];
+	struct grid_missing_fault f[8];
 
 	EQ(enqueue(fd, 5), 0);
 	EQ(commence(fd, 5), 0);
@@ -116,7 +118,7 @@ static void failed_write(void)
 static void unavailable(void)
 {
 	int fd = private(8, 2, 8);
-	fault_t f[8];
+	struct grid_missing_fault f[8];
 
 	EQ(enqueue(fd, 5), 0);
 	EQ(enqueue(fd, 6), 0);
@@ -135,14 +137,15 @@ static void table(void)
 {
 	int fd = private(8, 2, 8);
 	struct grid_missing_table t[4];
-	value_t v[8];
-	fault_t f[16];
-	u64 cursor = 0;
-	u32 i, done;
+	struct grid_missing_value v[8];
+	struct grid_missing_fault f[16];
+	__u64 cursor = 0;
+	__u32 i, done;
 
 	for (i = 0; i < 8; i++) {
-		v[i] = (value_t){ .address = 100 + i,
-				  .checksum = sum_of(100 + i) };
+		v[i] = (struct grid_missing_value){
+			.address = 100 + i, .checksum = sum_of(100 + i)
+		};
 	}
 	EQ(enqueue(fd, 103), 0); /* it will be promoted */
 	EQ(enqueue_table(fd, 50), 0);
@@ -195,8 +198,8 @@ static void two_generations(void)
 {
 	int fd = private(64, 2, 8);
 	__u64 first[] = { 1, 2, 3, ~0ULL }, second[] = { 4, 1ULL << 40 };
-	u64 id = 0, id2 = 0, i;
-	u32 pending;
+	__u64 id = 0, id2 = 0, i;
+	__u32 pending;
 
 	for (i = 0; i < 8; i++)
 		EQ(enqueue(fd, i), 0);
@@ -263,16 +266,18 @@ static void two_generations(void)
 static void many_released(void)
 {
 	int fd = private(20000, 2, 8);
-	static block_t b[GRID_MISSING_VECTOR_MAX];
+	static struct grid_missing_block b[GRID_MISSING_VECTOR_MAX];
 	static __u64 a[GRID_MISSING_VECTOR_MAX];
-	u64 id = 0;
-	u32 i, k, pending;
+	__u64 id = 0;
+	__u32 i, k, pending;
 
 	for (k = 0; k < 4; k++) {
 		for (i = 0; i < ARRAY_SIZE(b); i++) {
-			u64 n = (k * ARRAY_SIZE(b) + i) * 1000003ULL;
+			__u64 n = (k * ARRAY_SIZE(b) + i) * 1000003ULL;
 
-			b[i] = (block_t){ .address = n, .checksum = sum_of(n) };
+			b[i] = (struct grid_missing_block){
+				.address = n, .checksum = sum_of(n)
+			};
 			a[i] = n;
 		}
 		EQ(ALL(fd, GRID_MISSING_ENQUEUE, b), 0);
@@ -298,13 +303,15 @@ static void many_released(void)
 static void jump(void)
 {
 	int fd = private(8, 2, 8);
-	value_t v[2] = { { .address = 100, .checksum = sum_of(100) },
-			 { .address = 101, .checksum = sum_of(101) } };
+	struct grid_missing_value v[2] = {
+		{ .address = 100, .checksum = sum_of(100) },
+		{ .address = 101, .checksum = sum_of(101) }
+	};
 	__u64 gone[] = { 60 };
 	struct grid_missing_table t[4];
-	fault_t f[8];
-	u64 cursor = 0;
-	u32 done;
+	struct grid_missing_fault f[8];
+	__u64 cursor = 0;
+	__u32 done;
 
 	EQ(enqueue(fd, 1), 0);
 	EQ(enqueue_table(fd, 50), 0);
@@ -336,7 +343,7 @@ static void jump(void)
 static void cancels(void)
 {
 	int fd = private(8, 2, 8);
-	u64 i;
+	__u64 i;
 
 	for (i = 0; i < 4; i++)
 		EQ(enqueue(fd, i), 0);
@@ -362,9 +369,9 @@ static void list_by_cursor(void)
 {
 	int fd = private(4096, 2, 8);
 	static unsigned char seen[2000];
-	fault_t f[7];
-	u64 cursor = 0, i;
-	u32 done, turns = 0;
+	struct grid_missing_fault f[7];
+	__u64 cursor = 0, i;
+	__u32 done, turns = 0;
 
 	for (i = 0; i < 2000; i++)
 		EQ(enqueue(fd, i), 0);
@@ -398,9 +405,9 @@ static void list_by_cursor(void)
 static void large_batch(void)
 {
 	int fd = private(5000, 2, 8);
-	static fault_t f[GRID_MISSING_VECTOR_MAX];
+	static struct grid_missing_fault f[GRID_MISSING_VECTOR_MAX];
 	static unsigned char seen[5000];
-	u64 i;
+	__u64 i;
 	int n;
 
 	for (i = 0; i < 130; i++)
@@ -409,7 +416,7 @@ static void large_batch(void)
 	n = batch(fd, f, GRID_MISSING_VECTOR_MAX);
 	EQ(n, 130);
 	memset(seen, 0, sizeof(seen));
-	for (i = 0; i < (u64)n; i++)
+	for (i = 0; i < (__u64)n; i++)
 		seen[f[i].address]++;
 	for (i = 0; i < 130; i++)
 		EQ(seen[i], 1);
@@ -419,12 +426,12 @@ static void large_batch(void)
 	memset(seen, 0, sizeof(seen));
 	n = batch(fd, f, GRID_MISSING_VECTOR_MAX);
 	EQ(n, GRID_MISSING_VECTOR_MAX);
-	for (i = 0; i < (u64)n; i++) {
+	for (i = 0; i < (__u64)n; i++) {
 		CHECK(f[i].address >= 130);
 		seen[f[i].address]++;
 	}
 	n = batch(fd, f, 5000 - 130 - GRID_MISSING_VECTOR_MAX);
-	for (i = 0; i < (u64)n; i++)
+	for (i = 0; i < (__u64)n; i++)
 		seen[f[i].address]++;
 	for (i = 130; i < 5000; i++)
 		EQ(seen[i], 1);
@@ -435,9 +442,9 @@ static void list_trackers(void)
 {
 	int a = private(8, 2, 8), b = private(8, 2, 8), i;
 	struct grid_missing_tracker t[3];
-	u64 id_a = status(a).id, id_b = status(b).id, cursor = 0;
+	__u64 id_a = status(a).id, id_b = status(b).id, cursor = 0;
 	bool got_a = false, got_b = false;
-	u32 done;
+	__u32 done;
 
 	CHECK(id_b > id_a);
 	EQ(enqueue(b, 1), 0);
@@ -467,7 +474,7 @@ static void fdinfo(void)
 {
 	int fd = private(8, 2, 8);
 	char path[64], line[128];
-	u64 id = 0, faults = 99;
+	__u64 id = 0, faults = 99;
 	FILE *f;
 
 	EQ(enqueue(fd, 1), 0);
@@ -488,8 +495,8 @@ static void dump(void)
 {
 	int fd = private(4096, 2, 8);
 	char line[512];
-	u64 i, id, address, mine = status(fd).id;
-	u32 lines = 0;
+	__u64 i, id, address, mine = status(fd).id;
+	__u32 lines = 0;
 	bool here = false;
 	FILE *f;
 

@@ -20,7 +20,7 @@ static const struct command {
 	size_t size, elem;
 	enum kind kind;
 	bool write, attached, out;
-	u32 flags; /* known ones */
+	__u32 flags; /* known ones */
 } commands[] = {
 #define V(c, e, k, w, a, f)                                                    \
 	{                                                                      \
@@ -38,18 +38,19 @@ static const struct command {
 	  0),
 	F(ATTACH, grid_missing_attach, false, false, false),
 	F(CREATE, grid_missing_create, true, false, false),
-	V(ENQUEUE, block_t, VECTOR_RW, true, true, 0),
-	V(BATCH, fault_t, VECTOR_OUT, true, true, 1),
-	V(REPAIR, repair_t, VECTOR_RW, true, true, 0),
-	V(COMMENCE, block_t, VECTOR_RW, true, true, 0),
-	V(COMPLETE, repair_t, VECTOR_RW, true, true, 0),
-	V(MARK_UNAVAILABLE, block_t, VECTOR_RW, true, true, 0),
-	V(RETRY, block_t, VECTOR_RW, true, true, 0),
-	V(CANCEL, block_t, VECTOR_RW, true, true, 7),
+	V(ENQUEUE, struct grid_missing_block, VECTOR_RW, true, true, 0),
+	V(BATCH, struct grid_missing_fault, VECTOR_OUT, true, true, 1),
+	V(REPAIR, struct grid_missing_repair, VECTOR_RW, true, true, 0),
+	V(COMMENCE, struct grid_missing_block, VECTOR_RW, true, true, 0),
+	V(COMPLETE, struct grid_missing_repair, VECTOR_RW, true, true, 0),
+	V(MARK_UNAVAILABLE, struct grid_missing_block, VECTOR_RW, true, true,
+	  0),
+	V(RETRY, struct grid_missing_block, VECTOR_RW, true, true, 0),
+	V(CANCEL, struct grid_missing_block, VECTOR_RW, true, true, 7),
 	F(CHECKPOINT, grid_missing_checkpoint, true, true, false),
 	F(SYNC_JUMP, grid_missing_sync_jump, true, true, false),
 	F(RECLAIM, grid_missing_simple, true, true, false),
-	V(LIST_FAULTS, fault_t, VECTOR_OUT, false, true, 0),
+	V(LIST_FAULTS, struct grid_missing_fault, VECTOR_OUT, false, true, 0),
 	V(LIST_TABLES, struct grid_missing_table, VECTOR_OUT, false, true, 0),
 	F(STATUS, grid_missing_status, false, true, true),
 	F(READY, grid_missing_simple, true, true, false),
@@ -66,7 +67,7 @@ static const struct command {
 	})
 
 static union {
-	u32 word[4096];
+	__u32 word[4096];
 	struct grid_missing_vector vector;
 	struct grid_missing_create create;
 } arg;
@@ -306,7 +307,7 @@ static void read_only(void)
 {
 	const struct command *c;
 	int owner, fd;
-	u64 id;
+	__u64 id;
 
 	owner = must_open(O_RDWR);
 	EQ(do_create(owner, 8, 2, 8, 0, 0, &id), 0);
@@ -334,7 +335,7 @@ static void unknown_commands(void)
 		EQ(do_ioctl(fd, _IO(GRID_MISSING_IOC, nr), buf), -ENOTTY);
 	for (nr = 0; nr < 256; nr++) {
 		EQ(do_ioctl(fd, _IO(GRID_MISSING_IOC + 1, nr), buf), -ENOTTY);
-		EQ(do_ioctl(fd, _IOWR(GRID_MISSING_IOC, nr, u32), buf),
+		EQ(do_ioctl(fd, _IOWR(GRID_MISSING_IOC, nr, __u32), buf),
 		   -ENOTTY);
 	}
 	EQ(do_ioctl(fd, 0xffffffff, buf), -ENOTTY);
@@ -344,7 +345,7 @@ static void attach(void)
 {
 	int fd = private(8, 2, 8), other;
 	struct grid_missing_attach a = { .size = sizeof(a), .id = ~0ULL };
-	u64 id = status(fd).id;
+	__u64 id = status(fd).id;
 
 	EQ(do_attach(fd, id, 0), -EBUSY);
 	EQ(do_create(fd, 8, 2, 8, 0, 0, NULL), -EBUSY);
@@ -367,7 +368,7 @@ static void attach(void)
 
 static void create_values(void)
 {
-	static const u32 bad[][3] = {
+	static const __u32 bad[][3] = {
 		{ 0, 2, 8 },	   { 8, 2, 0 },	    { 0, 0, 0 },
 		{ ~0U, ~0U, ~0U }, { 1, ~0U, ~0U },
 	};
@@ -376,7 +377,7 @@ static void create_values(void)
 					 .table_values_max = 1,
 					 .reserved = 1 };
 	int fd = must_open(O_RDWR), ret;
-	u32 i;
+	__u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		ret = do_create(fd, bad[i][0], bad[i][1], bad[i][2], 0, 0,
@@ -393,7 +394,7 @@ static void wrong_kind(void)
 {
 	int fd = private(8, 2, 8);
 	struct grid_missing_simple s = { .size = sizeof(s) };
-	repair_t r = { .address = 1 };
+	struct grid_missing_repair r = { .address = 1 };
 
 	EQ(do_all(fd, GRID_MISSING_REPAIR, &r, sizeof(r), 1), -EOPNOTSUPP);
 	EQ(do_ioctl(fd, GRID_MISSING_READY, &s), -EOPNOTSUPP);
@@ -402,7 +403,7 @@ static void wrong_kind(void)
 static void bad_blocks(void)
 {
 	int fd = private(8, 2, 8);
-	block_t b[4] = {
+	struct grid_missing_block b[4] = {
 		{ .address = 1, .flags = 1U << 31 },
 		{ .address = 2,
 		  .flags = GRID_MISSING_F_NO_CHECKSUM,
@@ -430,17 +431,17 @@ static void bad_blocks(void)
 /* A vector that runs into a hole: what came before counts, exactly. */
 static void fault_in_vector(void)
 {
-	const u32 fits = 100;
+	const __u32 fits = 100;
 	int fd = private(1000, 2, 8);
-	block_t *b = before_hole(fits * sizeof(*b) + 8);
-	fault_t *f = before_hole(50 * sizeof(*f) + 20);
-	u32 i, done;
-	u64 cursor = 0;
+	struct grid_missing_block *b = before_hole(fits * sizeof(*b) + 8);
+	struct grid_missing_fault *f = before_hole(50 * sizeof(*f) + 20);
+	__u32 i, done;
+	__u64 cursor = 0;
 
 	for (i = 0; i < fits; i++) {
-		b[i] = (block_t){ .address = i,
-				  .checksum = sum_of(i),
-				  .result = 99 };
+		b[i] = (struct grid_missing_block){ .address = i,
+						    .checksum = sum_of(i),
+						    .result = 99 };
 	}
 	EQ(do_vector(fd, GRID_MISSING_ENQUEUE, b, sizeof(*b), 200, 0, 0, NULL,
 		     &done),
@@ -472,14 +473,15 @@ static void fault_in_vector(void)
 static void fault_in_result(void)
 {
 	int fd = private(1000, 2, 8);
-	block_t *b = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	repair_t *r;
-	const u32 first = 4096 / sizeof(*b);
-	u32 i, done;
+	struct grid_missing_block *b = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct grid_missing_repair *r;
+	const __u32 first = 4096 / sizeof(*b);
+	__u32 i, done;
 
 	for (i = 0; i < 8192 / sizeof(*b); i++) {
-		b[i] = (block_t){ .address = i, .checksum = sum_of(i) };
+		b[i] = (struct grid_missing_block){ .address = i,
+						    .checksum = sum_of(i) };
 	}
 	EQ(do_all(fd, GRID_MISSING_ENQUEUE, b, sizeof(*b), 2 * first), 0);
 	/* The second page can be read only. */
@@ -496,7 +498,8 @@ static void fault_in_result(void)
 	r = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (i = 0; i < 8192 / sizeof(*r); i++) {
-		r[i] = (repair_t){ .address = i, .checksum = sum_of(i) };
+		r[i] = (struct grid_missing_repair){ .address = i,
+						     .checksum = sum_of(i) };
 	}
 	mprotect((char *)r + 4096, 4096, PROT_READ);
 	EQ(do_vector(fd, GRID_MISSING_COMPLETE, r, sizeof(*r), first, 0, 0,
@@ -513,14 +516,15 @@ static void fault_in_result(void)
 static void bad_values(void)
 {
 	int fd = private(8, 2, 4);
-	value_t v[5];
-	repair_t r = { .address = 1, .checksum = sum_of(1) };
+	struct grid_missing_value v[5];
+	struct grid_missing_repair r = { .address = 1, .checksum = sum_of(1) };
 	char *big;
-	u32 i;
+	__u32 i;
 
 	for (i = 0; i < 5; i++) {
-		v[i] = (value_t){ .address = 10 + i,
-				  .checksum = sum_of(10 + i) };
+		v[i] = (struct grid_missing_value){
+			.address = 10 + i, .checksum = sum_of(10 + i)
+		};
 	}
 	EQ(enqueue_table(fd, 1), 0);
 	EQ(commence(fd, 1), 0);
@@ -586,8 +590,8 @@ static void bad_checkpoints(void)
 	struct grid_missing_checkpoint c = { .size = sizeof(c) };
 	int fd = private(8, 2, 8);
 	__u64 a[2] = { 1, 2 };
-	u64 id = 1;
-	u32 pending;
+	__u64 id = 1;
+	__u32 pending;
 
 	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
 	c.op = 5;
@@ -645,7 +649,7 @@ static void bad_jumps(void)
 static void bad_cancels(void)
 {
 	int fd = private(8, 2, 8);
-	block_t b = { .address = 1, .checksum = sum_of(1) };
+	struct grid_missing_block b = { .address = 1, .checksum = sum_of(1) };
 
 	EQ(enqueue(fd, 1), 0);
 	EQ(do_vector(fd, GRID_MISSING_CANCEL, &b, sizeof(b), 1,
@@ -713,8 +717,8 @@ static void no_leak(void)
 {
 	int fd = private(64, 2, 8);
 	char out[8][96];
-	u32 i, j, done;
-	u64 cursor = 0;
+	__u32 i, j, done;
+	__u64 cursor = 0;
 
 	for (i = 0; i < 8; i++)
 		EQ(enqueue(fd, i), 0);
@@ -724,10 +728,10 @@ static void no_leak(void)
 	   0);
 	EQ(done, 8);
 	for (i = 0; i < 8; i++) {
-		EQ(((fault_t *)out[i])->reserved0, 0);
-		EQ(((fault_t *)out[i])->reserved1, 0);
-		EQ(((fault_t *)out[i])->reserved2, 0);
-		for (j = sizeof(fault_t); j < 96; j++)
+		EQ(((struct grid_missing_fault *)out[i])->reserved0, 0);
+		EQ(((struct grid_missing_fault *)out[i])->reserved1, 0);
+		EQ(((struct grid_missing_fault *)out[i])->reserved2, 0);
+		for (j = sizeof(struct grid_missing_fault); j < 96; j++)
 			EQ(out[i][j], 0);
 	}
 }
