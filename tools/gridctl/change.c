@@ -82,12 +82,13 @@ static int check_range(const struct ctl *ctl, const struct gm_dev *dev,
 
 	for (i = 0; dev->block_size && i < count; i++)
 		if (v[i].address >= dev->blocks)
-			return ctl_fail(ctl, CTL_FAILED,
-					"%s: block %" PRIu64
-					" lies beyond the end of the device (it has %" PRIu64
-					" blocks); nothing was changed",
-					ctl->argv[0], (uint64_t)v[i].address,
-					dev->blocks);
+			return ctl_fail(
+				ctl, CTL_FAILED,
+				"%s: block %" PRIu64
+				" lies beyond the end of the device (it has %" PRIu64
+				" blocks); nothing was changed",
+				ctl->argv[0], (uint64_t)v[i].address,
+				dev->blocks);
 	return CTL_GOOD;
 }
 
@@ -184,8 +185,9 @@ static int enqueue(struct ctl *ctl, uint32_t flags)
 		ctl->argc = 1;
 	}
 	if (!!manifest + !!ctl_option(ctl, "all") + (ctl->argc > 1) != 1)
-		return ctl_fail(ctl, CTL_USAGE,
-				"which blocks?  Give addresses, or --manifest, or --all");
+		return ctl_fail(
+			ctl, CTL_USAGE,
+			"which blocks?  Give addresses, or --manifest, or --all");
 	code = ctl_attach(ctl, &dev, O_RDWR);
 	if (code)
 		return code;
@@ -325,9 +327,8 @@ int verb_retry(struct ctl *ctl)
 
 int verb_cancel(struct ctl *ctl)
 {
-	uint32_t flags = ctl_option(ctl, "nowait") ?
-				 GRID_MISSING_CANCEL_NOWAIT :
-				 0;
+	uint32_t flags =
+		ctl_option(ctl, "nowait") ? GRID_MISSING_CANCEL_NOWAIT : 0;
 	struct gm_dev dev;
 	int code, err;
 
@@ -427,8 +428,9 @@ int verb_checkpoint(struct ctl *ctl)
 
 	if (op && ((!take && !durable) || (take && ctl->argc != 2) ||
 		   (durable && ctl->argc != 3)))
-		return ctl_fail(ctl, CTL_USAGE,
-				"usage: gridctl checkpoint DEV [take | durable ID]");
+		return ctl_fail(
+			ctl, CTL_USAGE,
+			"usage: gridctl checkpoint DEV [take | durable ID]");
 	if (op && durable && gm_parse_u64(ctl->argv[2], &id))
 		return ctl_fail(ctl, CTL_USAGE,
 				"\"%s\" is not a checkpoint's id",
@@ -471,8 +473,9 @@ int verb_sync_jump(struct ctl *ctl)
 	commence = !strcmp(ctl->argv[1], "commence");
 	if ((!commence && strcmp(ctl->argv[1], "complete")) ||
 	    (commence && ctl->argc != 2))
-		return ctl_fail(ctl, CTL_USAGE,
-				"usage: gridctl sync-jump DEV commence | complete [ADDRESS…]");
+		return ctl_fail(
+			ctl, CTL_USAGE,
+			"usage: gridctl sync-jump DEV commence | complete [ADDRESS…]");
 	code = ctl_addresses(ctl, 2, &addresses, &count);
 	if (code)
 		return code;

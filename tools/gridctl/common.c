@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "ctl.h"
 
@@ -122,6 +123,14 @@ bool ctl_ms(const struct ctl *ctl, const char *name, unsigned int unit,
 
 /* ------------------------------------------------------------------ device */
 
+static bool exists(unsigned int major, unsigned int minor)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major, minor);
+	return !access(path, F_OK);
+}
+
 int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags)
 {
 	const char *name = ctl->argv[0];
@@ -130,9 +139,10 @@ int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags)
 
 	err = gm_open(dev, flags);
 	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
-		return ctl_fail(ctl, CTL_NO_DEVICE,
-				"%s is not there: load the module (modprobe grid_missing)",
-				GRID_MISSING_DEVICE);
+		return ctl_fail(
+			ctl, CTL_NO_DEVICE,
+			"%s is not there: load the module (modprobe grid_missing)",
+			GRID_MISSING_DEVICE);
 	if (err == -EACCES)
 		return ctl_fail(ctl, CTL_FAILED, "%s: permission denied",
 				GRID_MISSING_DEVICE);
@@ -148,10 +158,12 @@ int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags)
 					"\"%s\" is not a tracker's id", name);
 		return ctl_error(ctl, err, "%s", name);
 	}
-	if (gm_resolve(name, &major, &minor) == -ENODEV)
-		return ctl_fail(ctl, CTL_NO_DEVICE,
-				"%s: there is no such device (gridctl list shows those of target grid)",
-				name);
+	if (gm_resolve(name, &major, &minor) == -ENODEV ||
+	    (err == -ENODEV && !exists(major, minor)))
+		return ctl_fail(
+			ctl, CTL_NO_DEVICE,
+			"%s: there is no such device (gridctl list shows those of target grid)",
+			name);
 	if (err == -ENODEV)
 		return ctl_fail(ctl, CTL_NO_DEVICE,
 				"%s (%u:%u) is not a device of target grid",
@@ -255,9 +267,10 @@ int ctl_blocks(const struct ctl *ctl, int first, uint32_t flags,
 		}
 		if (!parse_block(ctl->argv[i], &block, &last)) {
 			free(v);
-			return ctl_fail(ctl, CTL_USAGE,
-					"\"%s\" is not a block (ADDRESS, ADDRESS:CHECKSUM or FIRST-LAST)",
-					ctl->argv[i]);
+			return ctl_fail(
+				ctl, CTL_USAGE,
+				"\"%s\" is not a block (ADDRESS, ADDRESS:CHECKSUM or FIRST-LAST)",
+				ctl->argv[i]);
 		}
 		block.flags |= flags;
 		add = (size_t)(last - block.address) + 1;

@@ -29,8 +29,7 @@ static int lower_device(const struct ctl *ctl, const char *path, uint64_t *size,
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		err = errno;
-		return ctl_fail(ctl,
-				err == ENOENT ? CTL_NO_DEVICE : CTL_FAILED,
+		return ctl_fail(ctl, err == ENOENT ? CTL_NO_DEVICE : CTL_FAILED,
 				"%s: %s", path, strerrordesc_np(err));
 	}
 	if (fstat(fd, &st))
@@ -71,6 +70,13 @@ static bool add_number(const struct ctl *ctl, char *words, size_t size,
 		return true;
 	if (!(time ? ctl_ms(ctl, name, 1, &value) : ctl_u64(ctl, name, &value)))
 		return false;
+	/* Only a tracker without tables makes sense of a 0. */
+	if (!time &&
+	    (value > UINT32_MAX || (!value && strcmp(name, "tables-max")))) {
+		ctl_fail(ctl, CTL_USAGE, "--%s=%s: must be from 1 to %u", name,
+			 ctl_option(ctl, name), UINT32_MAX);
+		return false;
+	}
 	snprintf(words + len, size - len, " %s:%" PRIu64, key, value);
 	++*count;
 	return true;
@@ -166,9 +172,10 @@ int verb_create(struct ctl *ctl)
 		return CTL_USAGE;
 	if (block_size < GM_BLOCK_SIZE_MIN || block_size > GM_BLOCK_SIZE_MAX ||
 	    block_size & (block_size - 1))
-		return ctl_fail(ctl, CTL_USAGE,
-				"--block-size=%s: must be a power of two from 4K to 1M",
-				ctl_option(ctl, "block-size"));
+		return ctl_fail(
+			ctl, CTL_USAGE,
+			"--block-size=%s: must be a power of two from 4K to 1M",
+			ctl_option(ctl, "block-size"));
 	if (offset % 512)
 		return ctl_fail(ctl, CTL_USAGE,
 				"--offset=%s: must be a multiple of 512",
@@ -212,12 +219,14 @@ int verb_create(struct ctl *ctl)
 	if (!explicit_length)
 		length = (size - offset) / block_size * block_size;
 	if (length % block_size)
-		return ctl_fail(ctl, CTL_USAGE,
-				"--length=%s is not a multiple of the block size",
-				ctl_option(ctl, "length"));
+		return ctl_fail(
+			ctl, CTL_USAGE,
+			"--length=%s is not a multiple of the block size",
+			ctl_option(ctl, "length"));
 	if (!length || length > size - offset)
 		return ctl_fail(ctl, CTL_FAILED,
-				"%s: %s: it has %" PRIu64 " bytes after the offset",
+				"%s: %s: it has %" PRIu64
+				" bytes after the offset",
 				path,
 				explicit_length ? "too small for that length" :
 						  "too small for one block",
@@ -245,9 +254,10 @@ int verb_create(struct ctl *ctl)
 	err = gm_dm_create(&create);
 	log_close(log, text, sizeof(text));
 	if (err == -EEXIST)
-		return ctl_fail(ctl, CTL_FAILED,
-				"%s: a dm device of this name (or uuid) exists already",
-				name);
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s: a dm device of this name (or uuid) exists already",
+			name);
 	if (err == -ENXIO && !*text)
 		return ctl_fail(ctl, CTL_NO_DEVICE,
 				"device-mapper is not there (modprobe dm_mod)");
@@ -255,9 +265,10 @@ int verb_create(struct ctl *ctl)
 		return ctl_fail(ctl, CTL_FAILED, "%s on %s: %s (%s)", name,
 				path, text, strerrordesc_np(-err));
 	if (err)
-		return ctl_fail(ctl, CTL_FAILED,
-				"%s on %s: %s (is the module dm-grid loaded? dmesg may say more)",
-				name, path, strerrordesc_np(-err));
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s on %s: %s (is the module dm-grid loaded? dmesg may say more)",
+			name, path, strerrordesc_np(-err));
 	if (ctl->json) {
 		o = ctl_object();
 		ctl_put_string(o, "name", name);
@@ -270,11 +281,12 @@ int verb_create(struct ctl *ctl)
 	printf("%s: %" PRIu64 " blocks of %s on %s\n", name,
 	       length / block_size,
 	       gm_format_size(block_size, human, sizeof(human)), path);
-	ctl_note(ctl,
-		 "the set of missing blocks is volatile: a crash, a removal or a module upgrade\n"
-		 "forgets it, and blocks not repaired by then would read as good again.  After a\n"
-		 "crash start with --start=held and enqueue what is missing; over a planned stop\n"
-		 "use \"gridctl save\" and \"gridctl load\".");
+	ctl_note(
+		ctl,
+		"the set of missing blocks is volatile: a crash, a removal or a module upgrade\n"
+		"forgets it, and blocks not repaired by then would read as good again.  After a\n"
+		"crash start with --start=held and enqueue what is missing; over a planned stop\n"
+		"use \"gridctl save\" and \"gridctl load\".");
 	return CTL_GOOD;
 }
 
@@ -316,10 +328,11 @@ int verb_remove(struct ctl *ctl)
 		gm_close(&dev);
 	}
 	if (left)
-		return ctl_fail(ctl, CTL_FAILED,
-				"%s: %" PRIu64
-				" blocks are missing, and would be forgotten: \"gridctl save\" keeps them, --force forgets them",
-				name, left);
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s: %" PRIu64
+			" blocks are missing, and would be forgotten: \"gridctl save\" keeps them, --force forgets them",
+			name, left);
 	err = gm_dm_remove(name, ctl_option(ctl, "deferred"));
 	if (err == -EBUSY)
 		return ctl_fail(ctl, CTL_FAILED,
@@ -343,9 +356,10 @@ int verb_list(struct ctl *ctl)
 
 	err = gm_open(&dev, O_RDONLY);
 	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
-		return ctl_fail(ctl, CTL_NO_DEVICE,
-				"%s is not there: load the module (modprobe grid_missing)",
-				GRID_MISSING_DEVICE);
+		return ctl_fail(
+			ctl, CTL_NO_DEVICE,
+			"%s is not there: load the module (modprobe grid_missing)",
+			GRID_MISSING_DEVICE);
 	if (err)
 		return ctl_fail(ctl, CTL_FAILED, "%s: %s", GRID_MISSING_DEVICE,
 				strerrordesc_np(-err));
@@ -408,8 +422,8 @@ int verb_set(struct ctl *ctl)
 		err = gm_dm_message(name, message, NULL);
 		log_close(log, text, sizeof(text));
 		if (err)
-			code = ctl_fail(ctl, CTL_FAILED, "%s: \"%s\": %s",
-					name, ctl->argv[i],
+			code = ctl_fail(ctl, CTL_FAILED, "%s: \"%s\": %s", name,
+					ctl->argv[i],
 					*text ? text : strerrordesc_np(-err));
 	}
 	return code;
@@ -446,8 +460,9 @@ int verb_version(struct ctl *ctl)
 		return CTL_GOOD;
 	}
 	printf("module grid_missing:%s%s%s, vectors of %u, slices of %u bytes\n",
-	       q.features & GRID_MISSING_FEATURE_PRIVATE ? " private trackers," :
-							   "",
+	       q.features & GRID_MISSING_FEATURE_PRIVATE ?
+		       " private trackers," :
+		       "",
 	       q.features & GRID_MISSING_FEATURE_SYNC_JUMP ? " sync jump," : "",
 	       q.features & GRID_MISSING_FEATURE_EVENTS ? " events" : "",
 	       q.vector_max, q.slice_max);

@@ -54,20 +54,19 @@ struct ctl {
 	bool json;
 	int argc; /* operands */
 	char **argv;
-	const char *values[CTL_OPTIONS_MAX]; /* "" for an option without argument */
+	/* By the table's order; "" for an option without argument. */
+	const char *values[CTL_OPTIONS_MAX];
 };
 
 /* The value of an option that was given, else NULL. */
 const char *ctl_option(const struct ctl *ctl, const char *name);
 
 /* Say why on stderr ("gridctl: VERB: …"); returns @code, for return. */
-__attribute__((format(printf, 3, 4))) int ctl_fail(const struct ctl *ctl,
-						   int code,
-						   const char *format, ...);
+__attribute__((format(printf, 3, 4))) int
+ctl_fail(const struct ctl *ctl, int code, const char *format, ...);
 /* The same for an errno: "…: REASON"; ENODEV makes it CTL_NO_DEVICE. */
-__attribute__((format(printf, 3, 4))) int ctl_error(const struct ctl *ctl,
-						    int err, const char *format,
-						    ...);
+__attribute__((format(printf, 3, 4))) int
+ctl_error(const struct ctl *ctl, int err, const char *format, ...);
 /* The same without a return value: a remark on stderr. */
 __attribute__((format(printf, 2, 3))) void ctl_note(const struct ctl *ctl,
 						    const char *format, ...);

@@ -16,18 +16,25 @@
 #include "ctl.h"
 
 static const struct ctl_verb verbs[] = {
-	{ "create", "NAME DEVICE", 2, 2,
+	{ "create",
+	  "NAME DEVICE",
+	  2,
+	  2,
 	  "create a grid device on top of a block device",
 	  "The set of missing blocks is volatile: a crash, a removal or a module\n"
 	  "upgrade forgets it, and blocks that were not repaired would read as good\n"
 	  "again.  After a crash, create the device with --start=held, enqueue what\n"
 	  "your application's checksums or a manifest say is missing, then \"ready\".\n"
 	  "Over a planned stop, \"save\" and \"load\" carry it.\n",
-	  { { "block-size", "SIZE", "bytes a block, 4K to 1M, a power of two (required)" },
+	  { { "block-size", "SIZE",
+	      "bytes a block, 4K to 1M, a power of two (required)" },
 	    { "offset", "SIZE", "where the grid begins on DEVICE (0)" },
-	    { "length", "SIZE", "its length (all that is left, in whole blocks)" },
-	    { "checksum", "NAME", "hash of the kernel's crypto API, or none (none)" },
-	    { "on-missing", "park|error", "what a read of a missing block does (park)" },
+	    { "length", "SIZE",
+	      "its length (all that is left, in whole blocks)" },
+	    { "checksum", "NAME",
+	      "hash of the kernel's crypto API, or none (none)" },
+	    { "on-missing", "park|error",
+	      "what a read of a missing block does (park)" },
 	    { "park-timeout", "TIME", "how long it may wait (60s)" },
 	    { "no-helper", "TIME", "the same while no helper is there (5s)" },
 	    { "checkpoint", "flush|explicit", "what a checkpoint is (flush)" },
@@ -40,91 +47,197 @@ static const struct ctl_verb verbs[] = {
 	    { "uuid", "UUID", "of the dm device (GRID- and a random one)" },
 	    { "print-table", NULL, "print the table line, create nothing" } },
 	  verb_create },
-	{ "remove", "NAME", 1, 1, "remove a grid device",
+	{ "remove",
+	  "NAME",
+	  1,
+	  1,
+	  "remove a grid device",
 	  "Missing blocks that were not repaired are forgotten with it: see \"save\".\n",
 	  { { "deferred", NULL, "when its last user closes it" },
 	    { "force", NULL, "though blocks are still missing" } },
 	  verb_remove },
 	{ "list", "", 0, 0, "list trackers", NULL, { { 0 } }, verb_list },
-	{ "status", "DEV", 1, 1, "counters of a device", NULL,
-	  { { "watch", "TIME", "again and again, this often" } }, verb_status },
-	{ "faults", "DEV", 1, 1, "list missing blocks", NULL,
+	{ "status",
+	  "DEV",
+	  1,
+	  1,
+	  "counters of a device",
+	  NULL,
+	  { { "watch", "TIME", "again and again, this often" } },
+	  verb_status },
+	{ "faults",
+	  "DEV",
+	  1,
+	  1,
+	  "list missing blocks",
+	  NULL,
 	  { { "state", "STATE", "only these: waiting, writing or aborting" },
 	    { "unavailable", NULL, "only those that no source has" },
 	    { "limit", "N", "at most so many" } },
 	  verb_faults },
 	{ "tables", "DEV", 1, 1, "list tables", NULL, { { 0 } }, verb_tables },
-	{ "enqueue", "DEV [BLOCK…]", 1, -1, "say that blocks are missing",
+	{ "enqueue",
+	  "DEV [BLOCK…]",
+	  1,
+	  -1,
+	  "say that blocks are missing",
 	  "BLOCK is ADDRESS, ADDRESS:CHECKSUM, ADDRESS CHECKSUM, or FIRST-LAST (no\n"
 	  "checksum).  With \"-\" or --manifest, lines ADDRESS CHECKSUM [table].\n",
-	  { { "manifest", "FILE", "read them from there (\"-\": standard input)" },
+	  { { "manifest", "FILE",
+	      "read them from there (\"-\": standard input)" },
 	    { "all", NULL, "every block of the device, without checksum" } },
 	  verb_enqueue },
-	{ "enqueue-table", "DEV BLOCK…", 2, -1,
+	{ "enqueue-table",
+	  "DEV BLOCK…",
+	  2,
+	  -1,
 	  "say that tables are missing, by their index blocks",
 	  "BLOCK is ADDRESS, ADDRESS:CHECKSUM or ADDRESS CHECKSUM.\n",
-	  { { 0 } }, verb_enqueue_table },
-	{ "batch", "DEV", 1, 1, "what to repair next",
+	  { { 0 } },
+	  verb_enqueue_table },
+	{ "batch",
+	  "DEV",
+	  1,
+	  1,
+	  "what to repair next",
 	  "This hands out: what it prints goes to the end of the queue.\n",
 	  { { "max", "N", "at most so many (64)" },
 	    { "min-age", "TIME", "nothing handed out less than that ago (0)" } },
 	  verb_batch },
-	{ "repair", "DEV [ADDRESS [CHECKSUM]]", 1, -1, "put blocks back",
+	{ "repair",
+	  "DEV [ADDRESS [CHECKSUM]]",
+	  1,
+	  -1,
+	  "put blocks back",
 	  "With one ADDRESS, its data comes from standard input or --data.  With\n"
 	  "--from, each ADDRESS (all that wait, when none is given) is read at its own\n"
 	  "place in SOURCE, a file or block device.\n",
 	  { { "data", "FILE", "the block's data" },
 	    { "from", "SOURCE", "a replica: a file or block device" },
 	    { "source-offset", "SIZE", "where the grid begins in SOURCE (0)" },
-	    { "trust", NULL, "with --from: also blocks whose checksum nobody knows" } },
+	    { "trust", NULL,
+	      "with --from: also blocks whose checksum nobody knows" } },
 	  verb_repair },
-	{ "unavailable", "DEV ADDRESS…", 2, -1,
+	{ "unavailable",
+	  "DEV ADDRESS…",
+	  2,
+	  -1,
 	  "mark blocks that no source has: their readers fail at once",
-	  NULL, { { 0 } }, verb_unavailable },
-	{ "retry", "DEV [ADDRESS…]", 1, -1, "try blocks again that were marked unavailable",
-	  NULL, { { "all", NULL, "all of them" } }, verb_retry },
-	{ "reclaim", "DEV", 1, 1, "free the slots of ended tables", NULL, { { 0 } },
+	  NULL,
+	  { { 0 } },
+	  verb_unavailable },
+	{ "retry",
+	  "DEV [ADDRESS…]",
+	  1,
+	  -1,
+	  "try blocks again that were marked unavailable",
+	  NULL,
+	  { { "all", NULL, "all of them" } },
+	  verb_retry },
+	{ "reclaim",
+	  "DEV",
+	  1,
+	  1,
+	  "free the slots of ended tables",
+	  NULL,
+	  { { 0 } },
 	  verb_reclaim },
-	{ "cancel", "DEV [ADDRESS…]", 1, -1, "forget missing blocks",
+	{ "cancel",
+	  "DEV [ADDRESS…]",
+	  1,
+	  -1,
+	  "forget missing blocks",
 	  "Afterwards reads of them return what the lower device has.\n",
 	  { { "all", NULL, "all of them, and all tables" },
 	    { "nowait", NULL, "don't wait for writes under way" } },
 	  verb_cancel },
-	{ "checkpoint", "DEV [take | durable ID]", 1, 3, "take a checkpoint, make it durable",
+	{ "checkpoint",
+	  "DEV [take | durable ID]",
+	  1,
+	  3,
+	  "take a checkpoint, make it durable",
 	  "Without more: both at once (with checkpoint:flush, a flush).\n",
-	  { { 0 } }, verb_checkpoint },
-	{ "sync-jump", "DEV commence | complete [ADDRESS…]", 2, -1,
+	  { { 0 } },
+	  verb_checkpoint },
+	{ "sync-jump",
+	  "DEV commence | complete [ADDRESS…]",
+	  2,
+	  -1,
 	  "the store jumps to a newer checkpoint",
 	  "complete: cancel the tables with these index addresses, resume the others.\n",
-	  { { 0 } }, verb_sync_jump },
-	{ "ready", "DEV", 1, 1, "end of --start=held: let I/O through", NULL, { { 0 } },
+	  { { 0 } },
+	  verb_sync_jump },
+	{ "ready",
+	  "DEV",
+	  1,
+	  1,
+	  "end of --start=held: let I/O through",
+	  NULL,
+	  { { 0 } },
 	  verb_ready },
-	{ "save", "DEV FILE", 2, 2, "write the missing blocks of a suspended device to a file",
+	{ "save",
+	  "DEV FILE",
+	  2,
+	  2,
+	  "write the missing blocks of a suspended device to a file",
 	  "For a planned stop.  The device must be suspended, and stay so until it is\n"
 	  "removed: otherwise what changes afterwards is not in FILE.\n",
-	  { { "suspend", NULL, "suspend it first; it stays suspended" } }, verb_save },
-	{ "load", "DEV FILE", 2, 2, "enqueue what \"save\" wrote, before \"ready\"",
+	  { { "suspend", NULL, "suspend it first; it stays suspended" } },
+	  verb_save },
+	{ "load",
+	  "DEV FILE",
+	  2,
+	  2,
+	  "enqueue what \"save\" wrote, before \"ready\"",
 	  "FILE is renamed to FILE.loaded, for it must not be used again after a crash.\n",
-	  { { "planned-reboot", NULL, "FILE is from before a reboot that was no crash" } },
+	  { { "planned-reboot", NULL,
+	      "FILE is from before a reboot that was no crash" } },
 	  verb_load },
-	{ "set", "DEV OPTION:VALUE…", 2, -1, "change options of a device",
+	{ "set",
+	  "DEV OPTION:VALUE…",
+	  2,
+	  -1,
+	  "change options of a device",
 	  "Options as in a table line, such as on_missing:error or park_timeout_ms:1000.\n",
-	  { { 0 } }, verb_set },
-	{ "wait", "DEV", 1, 1, "wait until something holds", NULL,
-	  { { "until", "clean|checkpoint", "nothing is missing; no checkpoint is open (clean)" },
+	  { { 0 } },
+	  verb_set },
+	{ "wait",
+	  "DEV",
+	  1,
+	  1,
+	  "wait until something holds",
+	  NULL,
+	  { { "until", "clean|checkpoint",
+	      "nothing is missing; no checkpoint is open (clean)" },
 	    { "timeout", "TIME", "exit 4 after that (never)" },
-	    { "progress", NULL, "lines of progress though this is no terminal" } },
+	    { "progress", NULL,
+	      "lines of progress though this is no terminal" } },
 	  verb_wait },
-	{ "monitor", "DEV", 1, 1, "follow events", NULL,
+	{ "monitor",
+	  "DEV",
+	  1,
+	  1,
+	  "follow events",
+	  NULL,
 	  { { "count", "N", "end after so many" },
 	    { "timeout", "TIME", "end after that" } },
 	  verb_monitor },
-	{ "check", "DEV", 1, 1, "for monitoring: one line, exit code 0, 1, 2 or 3",
+	{ "check",
+	  "DEV",
+	  1,
+	  1,
+	  "for monitoring: one line, exit code 0, 1, 2 or 3",
 	  "Exit code 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, with performance data.\n",
-	  { { "warning", "TIME", "a reader that waits longer is a warning (5s)" },
-	    { "critical", "TIME", "a reader that waits longer is critical (30s)" } },
+	  { { "warning", "TIME",
+	      "a reader that waits longer is a warning (5s)" },
+	    { "critical", "TIME",
+	      "a reader that waits longer is critical (30s)" } },
 	  verb_check },
-	{ "manifest", "FILE", 1, 1, "print ADDRESS CHECKSUM of each block of a device or image",
+	{ "manifest",
+	  "FILE",
+	  1,
+	  1,
+	  "print ADDRESS CHECKSUM of each block of a device or image",
 	  NULL,
 	  { { "block-size", "SIZE", "bytes a block (required)" },
 	    { "checksum", "NAME", "hash of the kernel's crypto API (sha256)" },
@@ -132,8 +245,14 @@ static const struct ctl_verb verbs[] = {
 	    { "blocks", "N", "how many (all)" },
 	    { "output", "FILE", "write it there, complete or not at all" } },
 	  verb_manifest },
-	{ "version", "", 0, 0, "versions of gridctl and of the kernel's module", NULL,
-	  { { 0 } }, verb_version },
+	{ "version",
+	  "",
+	  0,
+	  0,
+	  "versions of gridctl and of the kernel's module",
+	  NULL,
+	  { { 0 } },
+	  verb_version },
 };
 
 #define VERBS (sizeof(verbs) / sizeof(*verbs))
@@ -190,9 +309,10 @@ static const struct ctl_verb *find_verb(const char *name)
 }
 
 /* libdevmapper would print on its own; what went wrong is said by the verbs. */
-__attribute__((format(printf, 5, 6))) static void
-quiet(int level, const char *file, int line, int dm_errno, const char *format,
-      ...)
+__attribute__((format(printf, 5, 6))) static void quiet(int level,
+							const char *file,
+							int line, int dm_errno,
+							const char *format, ...)
 {
 	(void)level;
 	(void)file;
@@ -216,7 +336,8 @@ static int parse_options(struct ctl *ctl, int argc, char **argv)
 		longs[n].val = n;
 	}
 	longs[n] = (struct option){ "help", no_argument, NULL, OPTION_HELP };
-	longs[n + 1] = (struct option){ "json", no_argument, NULL, OPTION_JSON };
+	longs[n + 1] =
+		(struct option){ "json", no_argument, NULL, OPTION_JSON };
 
 	optind = 0;
 	opterr = 0;
@@ -225,20 +346,18 @@ static int parse_options(struct ctl *ctl, int argc, char **argv)
 			verb_help(ctl->verb);
 			return 2;
 		}
-		if (c == OPTION_JSON) {
-			ctl->json = true;
-		} else if (c == ':') {
-			ctl_fail(ctl, CTL_USAGE, "%s needs an argument",
-				 argv[optind - 1]);
+		if (c == ':' || c == '?') {
+			ctl_fail(ctl, CTL_USAGE, "%s: %s (gridctl %s --help)",
+				 argv[optind - 1],
+				 c == ':' ? "needs an argument" :
+					    "unknown option, or a wrong one",
+				 ctl->verb->name);
 			return 1;
-		} else if (c == '?') {
-			ctl_fail(ctl, CTL_USAGE,
-				 "unknown option or argument \"%s\" (gridctl %s --help)",
-				 argv[optind - 1], ctl->verb->name);
-			return 1;
-		} else {
-			ctl->values[c] = optarg ? optarg : "";
 		}
+		if (c == OPTION_JSON)
+			ctl->json = true;
+		else
+			ctl->values[c] = optarg ? optarg : "";
 	}
 	ctl->argc = argc - optind;
 	ctl->argv = argv + optind;
@@ -258,21 +377,21 @@ int main(int argc, char **argv)
 
 	dm_log_with_errno_init(quiet);
 	for (; at < argc && argv[at][0] == '-'; at++) {
-		if (!strcmp(argv[at], "--json")) {
-			ctl.json = true;
-		} else if (!strcmp(argv[at], "--help") ||
-			   !strcmp(argv[at], "-h")) {
+		if (!strcmp(argv[at], "--help") || !strcmp(argv[at], "-h")) {
 			help(stdout);
 			return CTL_GOOD;
-		} else if (!strcmp(argv[at], "--version")) {
+		}
+		if (!strcmp(argv[at], "--version")) {
 			argv[at] = (char *)"version";
 			break;
-		} else {
+		}
+		if (strcmp(argv[at], "--json")) {
 			fprintf(stderr,
 				"gridctl: unknown option \"%s\" (gridctl --help)\n",
 				argv[at]);
 			return CTL_USAGE;
 		}
+		ctl.json = true;
 	}
 	if (at == argc) {
 		help(stderr);

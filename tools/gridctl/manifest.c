@@ -32,11 +32,10 @@ static int hash_all(const struct ctl *ctl, FILE *out, int fd,
 				  (off_t)(offset + i * block_size + at));
 			if (n > 0)
 				continue;
-			code = ctl_fail(ctl, CTL_FAILED,
-					"%s: block %" PRIu64 ": %s",
-					ctl->argv[0], i,
-					n ? strerrordesc_np(errno) :
-					    "it ends before");
+			code = ctl_fail(
+				ctl, CTL_FAILED, "%s: block %" PRIu64 ": %s",
+				ctl->argv[0], i,
+				n ? strerrordesc_np(errno) : "it ends before");
 			goto out;
 		}
 		err = gm_hash(hash, data, block_size, &sum);
@@ -75,9 +74,10 @@ int verb_manifest(struct ctl *ctl)
 		return CTL_USAGE;
 	if (block_size < GM_BLOCK_SIZE_MIN || block_size > GM_BLOCK_SIZE_MAX ||
 	    block_size & (block_size - 1))
-		return ctl_fail(ctl, CTL_USAGE,
-				"--block-size=%s: must be a power of two from 4K to 1M",
-				ctl_option(ctl, "block-size"));
+		return ctl_fail(
+			ctl, CTL_USAGE,
+			"--block-size=%s: must be a power of two from 4K to 1M",
+			ctl_option(ctl, "block-size"));
 	fd = open(ctl->argv[0], O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->argv[0],
@@ -90,18 +90,20 @@ int verb_manifest(struct ctl *ctl)
 		blocks = there;
 	if (!blocks || blocks > there) {
 		code = ctl_fail(ctl, CTL_FAILED,
-				"%s has %" PRIu64 " blocks of %" PRIu64 " bytes",
+				"%s has %" PRIu64 " blocks of %" PRIu64
+				" bytes",
 				ctl->argv[0], there, block_size);
 		goto out_close;
 	}
 	err = gm_hash_open(&hash, algorithm);
 	if (err) {
-		code = ctl_fail(ctl, CTL_FAILED, "hash \"%s\": %s", algorithm,
-				err == -ENOENT ?
-					"the kernel has no such hash" :
-				err == -EAFNOSUPPORT ?
-					"this kernel has no AF_ALG; only sha256 works without it" :
-					strerrordesc_np(-err));
+		code = ctl_fail(
+			ctl, CTL_FAILED, "hash \"%s\": %s", algorithm,
+			err == -ENOENT ?
+				"the kernel has no such hash" :
+			err == -EAFNOSUPPORT ?
+				"this kernel has no AF_ALG; only sha256 works without it" :
+				strerrordesc_np(-err));
 		goto out_close;
 	}
 	if (output) {

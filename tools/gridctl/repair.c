@@ -45,17 +45,17 @@ static int work_start(struct work *w, struct ctl *ctl)
 		return code;
 	if (!w->dev.block_size) {
 		gm_close(&w->dev);
-		return ctl_fail(ctl, CTL_FAILED,
-				"%s is a private tracker: only its own program repairs",
-				ctl->argv[0]);
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s is a private tracker: only its own program repairs",
+			ctl->argv[0]);
 	}
 	if (*w->dev.checksum) {
 		err = gm_hash_open(&w->hash, w->dev.checksum);
 		if (err) {
 			gm_close(&w->dev);
 			return ctl_fail(ctl, CTL_FAILED, "hash %s: %s",
-					w->dev.checksum,
-					strerrordesc_np(-err));
+					w->dev.checksum, strerrordesc_np(-err));
 		}
 		w->hashing = true;
 	}
@@ -171,9 +171,9 @@ static ssize_t read_full(int fd, char *data, size_t size, off_t offset)
 	ssize_t n;
 
 	while (at < size) {
-		n = offset < 0 ? read(fd, data + at, size - at) :
-				 pread(fd, data + at, size - at,
-				       offset + (off_t)at);
+		n = offset < 0 ?
+			    read(fd, data + at, size - at) :
+			    pread(fd, data + at, size - at, offset + (off_t)at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -265,18 +265,19 @@ static int repair_from(struct work *w, const char *source)
 			untrusted++;
 			continue;
 		}
-		if (f->address > ((uint64_t)INT64_MAX - offset) /
-					 w->dev.block_size - 1) {
+		if (f->address >
+		    ((uint64_t)INT64_MAX - offset) / w->dev.block_size - 1) {
 			tell(w, f->address, -ERANGE);
 			continue;
 		}
-		got = read_full(fd, work_buffer(w), w->dev.block_size,
-				(off_t)(offset +
-					f->address * w->dev.block_size));
+		got = read_full(
+			fd, work_buffer(w), w->dev.block_size,
+			(off_t)(offset + f->address * w->dev.block_size));
 		if (got != (ssize_t)w->dev.block_size) {
 			w->failed++;
-			ctl_fail(w->ctl, CTL_FAILED, "%s: block %" PRIu64 ": %s",
-				 source, (uint64_t)f->address,
+			ctl_fail(w->ctl, CTL_FAILED,
+				 "%s: block %" PRIu64 ": %s", source,
+				 (uint64_t)f->address,
 				 got < 0 ? strerrordesc_np((int)-got) :
 					   "it ends before");
 			continue;
@@ -293,10 +294,11 @@ static int repair_from(struct work *w, const char *source)
 	free(faults);
 	if (untrusted) {
 		w->failed += untrusted;
-		ctl_note(w->ctl,
-			 "%" PRIu64
-			 " blocks have no checksum, and were left: --trust repairs them, if %s is no stale replica",
-			 untrusted, source);
+		ctl_note(
+			w->ctl,
+			"%" PRIu64
+			" blocks have no checksum, and were left: --trust repairs them, if %s is no stale replica",
+			untrusted, source);
 	}
 out_close:
 	close(fd);
@@ -345,12 +347,12 @@ static int repair_one(struct work *w)
 		code = ctl_fail(w->ctl, CTL_FAILED, "%s: %s", name,
 				strerrordesc_np((int)-got));
 	else if (got != (ssize_t)w->dev.block_size)
-		code = ctl_fail(w->ctl, CTL_FAILED,
-				"%s has %s than one block (%u bytes); nothing was changed",
-				name,
-				got < (ssize_t)w->dev.block_size ? "less" :
-								   "more",
-				w->dev.block_size);
+		code = ctl_fail(
+			w->ctl, CTL_FAILED,
+			"%s has %s than one block (%u bytes); nothing was changed",
+			name,
+			got < (ssize_t)w->dev.block_size ? "less" : "more",
+			w->dev.block_size);
 	else if (work_add(w, address,
 			  has_stated ? &stated :
 			  faults->flags & GRID_MISSING_F_NO_CHECKSUM ?
@@ -369,10 +371,10 @@ int verb_repair(struct ctl *ctl)
 	struct work w;
 	int code;
 
-	if (from ? !!ctl_option(ctl, "data") :
-		   (ctl->argc < 2 || ctl->argc > 3))
-		return ctl_fail(ctl, CTL_USAGE,
-				"one ADDRESS with its data on standard input or by --data, or --from=SOURCE");
+	if (from ? !!ctl_option(ctl, "data") : (ctl->argc < 2 || ctl->argc > 3))
+		return ctl_fail(
+			ctl, CTL_USAGE,
+			"one ADDRESS with its data on standard input or by --data, or --from=SOURCE");
 	code = work_start(&w, ctl);
 	if (!code)
 		code = from ? repair_from(&w, from) : repair_one(&w);

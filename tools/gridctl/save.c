@@ -113,17 +113,18 @@ int verb_save(struct ctl *ctl)
 		goto out_close;
 	}
 	if (!(s.flags & GRID_MISSING_STATUS_SUSPENDED)) {
-		code = ctl_fail(ctl, CTL_FAILED,
-				"%s is not suspended: dmsetup suspend it first, or use --suspend",
-				name);
+		code = ctl_fail(
+			ctl, CTL_FAILED,
+			"%s is not suspended: dmsetup suspend it first, or use --suspend",
+			name);
 		goto out_close;
 	}
 	if (s.released || s.discarding) {
-		code = ctl_fail(ctl, CTL_FAILED,
-				"%s: %" PRIu64
-				" blocks are released and not yet freed, which a save cannot hold: resume it, \"gridctl checkpoint %s\", and again",
-				name, (uint64_t)(s.released + s.discarding),
-				name);
+		code = ctl_fail(
+			ctl, CTL_FAILED,
+			"%s: %" PRIu64
+			" blocks are released and not yet freed, which a save cannot hold: resume it, \"gridctl checkpoint %s\", and again",
+			name, (uint64_t)(s.released + s.discarding), name);
 		goto out_close;
 	}
 	code = ctl_all_faults(ctl, &dev, &v, &count);
@@ -226,9 +227,10 @@ static int read_save(const struct ctl *ctl, const struct gm_dev *dev,
 			 dev->blocks, dev->block_size,
 			 *dev->checksum ? dev->checksum : "none");
 	} else if (!same_boot && !ctl_option(ctl, "planned-reboot")) {
-		ctl_fail(ctl, CTL_FAILED,
-			 "%s was saved in another boot: if the machine crashed, it is wrong, and only your application's checksums can say what is missing; if not, --planned-reboot",
-			 path);
+		ctl_fail(
+			ctl, CTL_FAILED,
+			"%s was saved in another boot: if the machine crashed, it is wrong, and only your application's checksums can say what is missing; if not, --planned-reboot",
+			path);
 	} else {
 		*blocks = v;
 		*count = n;
@@ -259,18 +261,20 @@ int verb_load(struct ctl *ctl)
 			ctl_error(ctl, v[i].result, "%s: block %" PRIu64,
 				  ctl->argv[0], (uint64_t)v[i].address);
 	if (err || failed) {
-		code = ctl_fail(ctl, CTL_FAILED,
-				"%s: %" PRIu64
-				" of %zu blocks are not enqueued: don't let I/O through (%s)",
-				ctl->argv[0], failed + (count - done), count,
-				gm_reason(err ? err : -EINVAL));
+		code = ctl_fail(
+			ctl, CTL_FAILED,
+			"%s: %" PRIu64
+			" of %zu blocks are not enqueued: don't let I/O through (%s)",
+			ctl->argv[0], failed + (count - done), count,
+			gm_reason(err ? err : -EINVAL));
 		goto out_free;
 	}
 	snprintf(used, sizeof(used), "%s.loaded", ctl->argv[1]);
 	if (rename(ctl->argv[1], used))
-		code = ctl_fail(ctl, CTL_FAILED,
-				"%s: loaded, but it cannot be renamed (%s): remove it yourself",
-				ctl->argv[1], strerrordesc_np(errno));
+		code = ctl_fail(
+			ctl, CTL_FAILED,
+			"%s: loaded, but it cannot be renamed (%s): remove it yourself",
+			ctl->argv[1], strerrordesc_np(errno));
 	if (!ctl->json)
 		printf("%s: %zu blocks enqueued from %s\n", ctl->argv[0], count,
 		       ctl->argv[1]);

@@ -168,7 +168,8 @@ static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
 	     (uint64_t)s->discarding);
 	line("helpers", "%u", s->helpers);
 	line("capacity",
-	     "%" PRIu64 " of %u blocks, %u of %u tables (%u reclaimable, %u values each)",
+	     "%" PRIu64
+	     " of %u blocks, %u of %u tables (%u reclaimable, %u values each)",
 	     (uint64_t)s->blocks_single, s->blocks_max, s->tables,
 	     s->tables_max, s->tables_free, s->table_values_max);
 }
@@ -264,8 +265,7 @@ void ctl_print_fault(const struct ctl *ctl, const struct grid_missing_fault *f)
 		 f->flags & GRID_MISSING_F_ASIDE ? "aside " : "");
 	if (!*flags)
 		strcpy(flags, "-");
-	flags[strcspn(flags, " ")] =
-		flags[strcspn(flags, " ")] ? ',' : 0;
+	flags[strcspn(flags, " ")] = flags[strcspn(flags, " ")] ? ',' : 0;
 	if (*flags && flags[strlen(flags) - 1] == ',')
 		flags[strlen(flags) - 1] = 0;
 	printf("%12" PRIu64 "  %-8s  %-11s  %-32s  %-18s  %s\n",
@@ -290,9 +290,10 @@ int verb_faults(struct ctl *ctl)
 		return CTL_USAGE;
 	if (state && strcmp(state, "waiting") && strcmp(state, "writing") &&
 	    strcmp(state, "aborting"))
-		return ctl_fail(ctl, CTL_USAGE,
-				"--state=%s: must be waiting, writing or aborting",
-				state);
+		return ctl_fail(
+			ctl, CTL_USAGE,
+			"--state=%s: must be waiting, writing or aborting",
+			state);
 	code = ctl_attach(ctl, &dev, O_RDONLY);
 	if (code)
 		return code;
@@ -442,22 +443,23 @@ int verb_wait(struct ctl *ctl)
 				fputc('\n', stderr);
 			gm_close(&dev);
 			if (checkpoint)
-				return ctl_fail(ctl, CTL_TIMEOUT,
-						"%s: the checkpoint is still open: timed out",
-						ctl->argv[0]);
-			return ctl_fail(
-				ctl, CTL_TIMEOUT,
-				"%s: %" PRIu64
-				" blocks are still missing (%" PRIu64
-				" unavailable, %u helpers): timed out",
-				ctl->argv[0], missing(&s),
-				(uint64_t)s.unavailable, s.helpers);
+				return ctl_fail(
+					ctl, CTL_TIMEOUT,
+					"%s: the checkpoint is still open: timed out",
+					ctl->argv[0]);
+			return ctl_fail(ctl, CTL_TIMEOUT,
+					"%s: %" PRIu64
+					" blocks are still missing (%" PRIu64
+					" unavailable, %u helpers): timed out",
+					ctl->argv[0], missing(&s),
+					(uint64_t)s.unavailable, s.helpers);
 		}
 		if (!checkpoint && !told && s.unavailable == missing(&s)) {
-			ctl_note(ctl,
-				 "%s: all %" PRIu64
-				 " blocks left are marked unavailable; \"gridctl retry\" tries them again",
-				 ctl->argv[0], missing(&s));
+			ctl_note(
+				ctl,
+				"%s: all %" PRIu64
+				" blocks left are marked unavailable; \"gridctl retry\" tries them again",
+				ctl->argv[0], missing(&s));
 			told = true;
 		}
 		pause_ms(step);
@@ -527,7 +529,7 @@ int verb_monitor(struct ctl *ctl)
 	uint64_t count = UINT64_MAX, timeout = 0;
 	const struct grid_missing_event *e;
 	struct grid_missing_query q;
-	_Alignas(8) char buf[64 * sizeof(*e)];
+	uint64_t buf[64 * sizeof(*e) / sizeof(uint64_t)];
 	struct pollfd p;
 	struct gm_dev dev;
 	double start = ctl_now(), left;
@@ -543,8 +545,9 @@ int verb_monitor(struct ctl *ctl)
 	err = gm_query(&dev, &q);
 	if (!err && !(q.features & GRID_MISSING_FEATURE_EVENTS)) {
 		gm_close(&dev);
-		return ctl_fail(ctl, CTL_FAILED,
-				"this module has no events (it is older than gridctl); \"gridctl status --watch=1s\" works");
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"this module has no events (it is older than gridctl); \"gridctl status --watch=1s\" works");
 	}
 	while (!err && count) {
 		n = read(dev.fd, buf, sizeof(buf));
@@ -553,7 +556,7 @@ int verb_monitor(struct ctl *ctl)
 			break;
 		}
 		for (at = 0; n - at >= (ssize_t)sizeof(e->size) && count;) {
-			e = (const void *)(buf + at);
+			e = (const void *)((const char *)buf + at);
 			if (e->size < sizeof(*e) || e->size > n - at)
 				break;
 			print_event(ctl, e);
@@ -609,12 +612,12 @@ int verb_check(struct ctl *ctl)
 	use = s.blocks_max ? 100.0 * (double)s.blocks_single / s.blocks_max : 0;
 
 	/* The worst is named; a tie goes to what comes first. */
-#define FINDING(cond, lvl, ...)                                 \
-	do {                                                    \
-		if ((cond) && level < (lvl)) {                  \
-			level = lvl;                            \
+#define FINDING(cond, lvl, ...)                                    \
+	do {                                                       \
+		if ((cond) && level < (lvl)) {                     \
+			level = lvl;                               \
 			snprintf(text, sizeof(text), __VA_ARGS__); \
-		}                                               \
+		}                                                  \
 	} while (0)
 	FINDING(s.unavailable, 2, "%" PRIu64 " blocks that no source has",
 		(uint64_t)s.unavailable);
@@ -622,7 +625,8 @@ int verb_check(struct ctl *ctl)
 		"%" PRIu64 " read errors found the tracker full",
 		(uint64_t)s.lost_full);
 	FINDING(missing(&s) && !s.helpers, 2,
-		"%" PRIu64 " blocks missing and no helper running", missing(&s));
+		"%" PRIu64 " blocks missing and no helper running",
+		missing(&s));
 	FINDING(s.oldest_waiting_ms >= critical, 2,
 		"a reader has waited for %.1f s",
 		(double)s.oldest_waiting_ms / 1000);
@@ -646,9 +650,10 @@ int verb_check(struct ctl *ctl)
 		ctl_print(o);
 		return level;
 	}
-	printf("GRID %s - %s: %s | missing=%" PRIu64 ";;;0;%u unavailable=%" PRIu64
-	       " parked=%" PRIu64 " oldest=%.3fs;%.3f;%.3f timeouts=%" PRIu64
-	       "c repaired=%" PRIu64 "c\n",
+	printf("GRID %s - %s: %s | missing=%" PRIu64
+	       ";;;0;%u unavailable=%" PRIu64 " parked=%" PRIu64
+	       " oldest=%.3fs;%.3f;%.3f timeouts=%" PRIu64 "c repaired=%" PRIu64
+	       "c\n",
 	       words[level], ctl->argv[0], text, missing(&s), s.blocks_max,
 	       (uint64_t)s.unavailable, (uint64_t)s.parked,
 	       (double)s.oldest_waiting_ms / 1000, (double)warning / 1000,

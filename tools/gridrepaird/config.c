@@ -16,43 +16,43 @@
 #include "config.h"
 #include "log.h"
 
-#define USAGE                                                                  \
-	"Usage: gridrepaird [--config FILE]\n"                                 \
-	"       gridrepaird --device DEV --source URI [--source URI …] [OPTION…]\n" \
-	"\n"                                                                   \
-	"Repair the missing blocks of grid devices from other replicas.\n"     \
-	"\n"                                                                   \
-	"  --config FILE         configuration (/etc/gridrepaird.conf)\n"      \
-	"  --device DEV          dm name, path or MAJOR:MINOR\n"               \
-	"  --source URI          nbd://HOST[:PORT]/EXPORT, nbds://…,\n"         \
-	"                        nbd+unix:///EXPORT?socket=PATH, or a path\n"   \
-	"\n"                                                                   \
+#define USAGE                                                                             \
+	"Usage: gridrepaird [--config FILE]\n"                                            \
+	"       gridrepaird --device DEV --source URI [--source URI …] [OPTION…]\n"   \
+	"\n"                                                                              \
+	"Repair the missing blocks of grid devices from other replicas.\n"                \
+	"\n"                                                                              \
+	"  --config FILE         configuration (/etc/gridrepaird.conf)\n"                 \
+	"  --device DEV          dm name, path or MAJOR:MINOR\n"                          \
+	"  --source URI          nbd://HOST[:PORT]/EXPORT, nbds://…,\n"                 \
+	"                        nbd+unix:///EXPORT?socket=PATH, or a path\n"             \
+	"\n"                                                                              \
 	"Options of a source: after a --source, of that one; before the first, of all:\n" \
 	"  --trust               also repair from it what nobody knows the checksum of\n" \
-	"  --source-offset SIZE  where the grid begins in it (0)\n"            \
-	"  --priority N          lower is asked first (0)\n"                   \
-	"\n"                                                                   \
-	"Options of the device:\n"                                             \
-	"  --manifest FILE       checksums of blocks, for faults without one\n" \
-	"  --agree N             accept what N sources say alike, for these (never)\n" \
-	"  --checksum NAME       hash to verify by, when the device has none\n" \
-	"  --batch N             faults taken from the kernel at a time (64)\n" \
-	"  --budget N            requests to a source at a time, to begin with (16)\n" \
-	"  --budget-max N        and at most (64)\n"                           \
-	"  --hedge TIME          ask another source after that (100ms)\n"      \
-	"  --expiry TIME         a request's place is free after that (250ms)\n" \
-	"  --patience TIME       a source that is away for longer doesn't count (60s)\n" \
-	"  --answer-timeout TIME reconnect when nothing is answered for that (15s)\n" \
+	"  --source-offset SIZE  where the grid begins in it (0)\n"                       \
+	"  --priority N          lower is asked first (0)\n"                              \
+	"\n"                                                                              \
+	"Options of the device:\n"                                                        \
+	"  --manifest FILE       checksums of blocks, for faults without one\n"           \
+	"  --agree N             accept what N sources say alike, for these (never)\n"    \
+	"  --checksum NAME       hash to verify by, when the device has none\n"           \
+	"  --batch N             faults taken from the kernel at a time (64)\n"           \
+	"  --budget N            requests to a source at a time, to begin with (16)\n"    \
+	"  --budget-max N        and at most (64)\n"                                      \
+	"  --hedge TIME          ask another source after that (100ms)\n"                 \
+	"  --expiry TIME         a request's place is free after that (250ms)\n"          \
+	"  --patience TIME       a source that is away for longer doesn't count (60s)\n"  \
+	"  --answer-timeout TIME reconnect when nothing is answered for that (15s)\n"     \
 	"  --min-age TIME        the kernel hands a fault out again after that (500ms)\n" \
-	"  --retry TIME          try again what no source had (60s; 0 never)\n" \
-	"  --rate SIZE           bytes a second, for what no reader waits for (any)\n" \
-	"  --memory SIZE         for blocks on their way (64M)\n"              \
-	"\n"                                                                   \
-	"Options of the daemon:\n"                                             \
-	"  --foreground          stay in the foreground (it always does)\n"    \
-	"  --stats-interval TIME log counters of each source this often (never)\n" \
-	"  --log-level LEVEL     error, warning, notice, info or debug (info)\n" \
-	"  --no-lock             don't lock memory\n"                          \
+	"  --retry TIME          try again what no source had (60s; 0 never)\n"           \
+	"  --rate SIZE           bytes a second, for what no reader waits for (any)\n"    \
+	"  --memory SIZE         for blocks on their way (64M)\n"                         \
+	"\n"                                                                              \
+	"Options of the daemon:\n"                                                        \
+	"  --foreground          stay in the foreground (it always does)\n"               \
+	"  --stats-interval TIME log counters of each source this often (never)\n"        \
+	"  --log-level LEVEL     error, warning, notice, info or debug (info)\n"          \
+	"  --no-lock             don't lock memory\n"                                     \
 	"  --help, --version\n"
 
 static int fail(struct config *c, const char *format, ...)
@@ -222,7 +222,10 @@ static int add_source(struct config *c, struct config_device *d,
 		      const char *uri)
 {
 	static const char *const schemes[] = {
-		"nbd://", "nbds://", "nbd+unix://", "nbds+unix://",
+		"nbd://",
+		"nbds://",
+		"nbd+unix://",
+		"nbds+unix://",
 	};
 	struct config_source *s = &d->sources[d->source_count];
 	size_t i;
@@ -238,14 +241,16 @@ static int add_source(struct config *c, struct config_device *d,
 			s->kind = SOURCE_NBD;
 	if (s->kind == SOURCE_NBD && strstr(uri, "+unix://") &&
 	    !strstr(uri, "socket="))
-		return fail(c,
-			    "source %s names no socket: nbd+unix:///EXPORT?socket=PATH",
-			    uri);
+		return fail(
+			c,
+			"source %s names no socket: nbd+unix:///EXPORT?socket=PATH",
+			uri);
 	if (s->kind == SOURCE_FILE && strstr(uri, "://") &&
 	    strncmp(uri, "file://", 7))
-		return fail(c,
-			    "source %s: unknown scheme (nbd://, nbds://, nbd+unix://, file:// or a path)",
-			    uri);
+		return fail(
+			c,
+			"source %s: unknown scheme (nbd://, nbds://, nbd+unix://, file:// or a path)",
+			uri);
 	s->uri = strdup(uri);
 	if (!s->uri)
 		return fail(c, "out of memory");
@@ -266,9 +271,10 @@ static int check(struct config *c)
 		if (!d->source_count)
 			return fail(c, "device %s has no source", d->device);
 		if (d->agree > d->source_count)
-			return fail(c,
-				    "device %s: %u sources shall agree, it has %u",
-				    d->device, d->agree, d->source_count);
+			return fail(
+				c,
+				"device %s: %u sources shall agree, it has %u",
+				d->device, d->agree, d->source_count);
 		if (d->budget > d->budget_max)
 			d->budget = d->budget_max;
 		for (j = 0; j < i; j++)
@@ -284,7 +290,7 @@ static int check(struct config *c)
 static int set_global(struct config *c, const char *name, const char *value)
 {
 	static const char *const levels[] = {
-		[LOG_ERR] = "error",   [LOG_WARNING] = "warning",
+		[LOG_ERR] = "error",	 [LOG_WARNING] = "warning",
 		[LOG_NOTICE] = "notice", [LOG_INFO] = "info",
 		[LOG_DEBUG] = "debug",
 	};
@@ -292,9 +298,10 @@ static int set_global(struct config *c, const char *name, const char *value)
 
 	if (!strcmp(name, "stats-interval")) {
 		if (gm_parse_ms(value, 1000, &c->stats_interval_ms))
-			return fail(c,
-				    "stats-interval: \"%s\" is not a time (such as 60s)",
-				    value);
+			return fail(
+				c,
+				"stats-interval: \"%s\" is not a time (such as 60s)",
+				value);
 		return 0;
 	}
 	for (i = LOG_ERR; i <= LOG_DEBUG; i++)
@@ -302,9 +309,10 @@ static int set_global(struct config *c, const char *name, const char *value)
 			c->log_level = i;
 			return 0;
 		}
-	return fail(c,
-		    "log-level: \"%s\" is not error, warning, notice, info or debug",
-		    value);
+	return fail(
+		c,
+		"log-level: \"%s\" is not error, warning, notice, info or debug",
+		value);
 }
 
 /* -------------------------------------------------------------------- file */
@@ -352,9 +360,10 @@ static int source_line(struct config *c, struct config_device *d, char *text)
 		if (!!strcmp(word, "trust") != !!value ||
 		    (strcmp(word, "trust") && strcmp(word, "priority") &&
 		     strcmp(word, "offset")))
-			return fail(c,
-				    "source: unknown word \"%s\" (trust, priority=N, offset=SIZE)",
-				    word);
+			return fail(
+				c,
+				"source: unknown word \"%s\" (trust, priority=N, offset=SIZE)",
+				word);
 		err = set_source(c, s, word, value);
 		if (err)
 			return err;
@@ -386,9 +395,10 @@ static int config_line(struct config *c, struct config_device **d, char *line)
 	value = trim(value);
 	if (!strcmp(key, "stats-interval") || !strcmp(key, "log-level")) {
 		if (*d)
-			return fail(c,
-				    "%s is of the daemon: before the first [DEVICE]",
-				    key);
+			return fail(
+				c,
+				"%s is of the daemon: before the first [DEVICE]",
+				key);
 		return set_global(c, key, value);
 	}
 	if (!*d)

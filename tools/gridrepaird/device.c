@@ -146,8 +146,8 @@ static int load_manifest(struct device *d, const char *path, char *error,
 	return got;
 }
 
-static const struct grid_missing_checksum *
-manifest_find(const struct device *d, uint64_t address)
+static const struct grid_missing_checksum *manifest_find(const struct device *d,
+							 uint64_t address)
 {
 	struct manifest_entry key = { .address = address }, *hit;
 
@@ -410,9 +410,10 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 			    s->d->config->device, job->address,
 			    source->config->uri, why);
 		if (suppressed)
-			log_warning("%s: source %s: %u such messages were left out",
-				    s->d->config->device, source->config->uri,
-				    suppressed);
+			log_warning(
+				"%s: source %s: %u such messages were left out",
+				s->d->config->device, source->config->uri,
+				suppressed);
 	}
 	switch (policy_answer(&s->policy, r, outcome, now)) {
 	case POLICY_ACCEPT:
@@ -522,8 +523,7 @@ static void read_mail(struct session *s)
 			repaired(s, item_of(read));
 			break;
 		case MAIL_UP:
-			policy_source_up(&s->policy, read->source->number,
-					 now);
+			policy_source_up(&s->policy, read->source->number, now);
 			retry_marked(s);
 			free(read);
 			break;
@@ -822,7 +822,7 @@ static int session_run(struct device *d)
 		err = -EOPNOTSUPP;
 	if (err)
 		goto out_free;
-	s->hash = *s->gm.checksum    ? s->gm.checksum :
+	s->hash = *s->gm.checksum     ? s->gm.checksum :
 		  d->config->checksum ? d->config->checksum :
 					NULL;
 	log_notice("%s: attached to tracker %" PRIu64 ": %" PRIu64
@@ -830,8 +830,9 @@ static int session_run(struct device *d)
 		   d->config->device, s->gm.id, s->gm.blocks, s->gm.block_size,
 		   s->hash ? s->hash : "none");
 	if (!s->hash)
-		log_warning("%s: no hash: nothing can be verified, so only what is trusted or agreed on is repaired",
-			    d->config->device);
+		log_warning(
+			"%s: no hash: nothing can be verified, so only what is trusted or agreed on is repaired",
+			d->config->device);
 	err = session_memory(s);
 	if (!err)
 		err = session_policy(s);
@@ -872,8 +873,9 @@ static void *device_thread(void *arg)
 			said = 0;
 		}
 		if (err == -ENODEV && said != err)
-			log_notice("%s: the device is not there; waiting for it",
-				   d->config->device);
+			log_notice(
+				"%s: the device is not there; waiting for it",
+				d->config->device);
 		else if (err != said)
 			log_err("%s: cannot attach: %s; trying on",
 				d->config->device, gm_reason(err));
@@ -976,11 +978,12 @@ void device_log_stats(struct device *d)
 	for (i = 0; i < d->config->source_count; i++) {
 		struct source_stats *s = &d->stats[i];
 
-		log_info("%s: source %s: asked %llu served %llu late %llu wrong %llu errors %llu lost %llu bytes %llu",
-			 d->config->device, d->config->sources[i].uri,
-			 atomic_load(&s->asked), atomic_load(&s->served),
-			 atomic_load(&s->late), atomic_load(&s->wrong),
-			 atomic_load(&s->errors), atomic_load(&s->lost),
-			 atomic_load(&s->bytes));
+		log_info(
+			"%s: source %s: asked %llu served %llu late %llu wrong %llu errors %llu lost %llu bytes %llu",
+			d->config->device, d->config->sources[i].uri,
+			atomic_load(&s->asked), atomic_load(&s->served),
+			atomic_load(&s->late), atomic_load(&s->wrong),
+			atomic_load(&s->errors), atomic_load(&s->lost),
+			atomic_load(&s->bytes));
 	}
 }

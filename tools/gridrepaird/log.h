@@ -13,7 +13,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LOG_ERR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFO = 6, LOG_DEBUG = 7 };
+enum {
+	LOG_ERR = 3,
+	LOG_WARNING = 4,
+	LOG_NOTICE = 5,
+	LOG_INFO = 6,
+	LOG_DEBUG = 7
+};
 
 void log_start(int level);
 void log_level(int level);

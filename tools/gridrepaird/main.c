@@ -191,8 +191,7 @@ static void run(struct daemon *m, int signals)
 				stalled = true;
 			}
 			notify_status(m);
-			next_dog = now +
-				   (watchdog ? watchdog / 4 : 2000000);
+			next_dog = now + (watchdog ? watchdog / 4 : 2000000);
 		}
 		if (interval && now >= next_stats) {
 			log_stats(m);
@@ -265,8 +264,9 @@ int main(int argc, char **argv)
 		err = errno;
 	log_start(config->log_level);
 	if (err)
-		log_info("PR_SET_IO_FLUSHER: %s; memory shortage may make this wait for the device it repairs",
-			 strerrordesc_np(err));
+		log_info(
+			"PR_SET_IO_FLUSHER: %s; memory shortage may make this wait for the device it repairs",
+			strerrordesc_np(err));
 	if (config->lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE))
 		log_warning("cannot lock memory: %s (--no-lock to do without)",
 			    strerrordesc_np(errno));

@@ -516,8 +516,7 @@ enum policy_added policy_add(struct policy *p,
 /* Data that is there or under way and would count towards an agreement. */
 static unsigned int under_way(const struct policy_job *job)
 {
-	return (unsigned int)__builtin_popcountll(job->asked) +
-	       job->kept_count;
+	return (unsigned int)__builtin_popcountll(job->asked) + job->kept_count;
 }
 
 static uint64_t kept_mask(const struct policy_job *job)
@@ -598,8 +597,7 @@ static struct policy_request *ask(struct policy *p, struct policy_job *job,
 				     p->tokens :
 				     p->config.block_size;
 	/* For an agreement, the others are asked at once. */
-	if (!job->verifiable && !s->trust &&
-	    under_way(job) < p->config.agree)
+	if (!job->verifiable && !s->trust && under_way(job) < p->config.agree)
 		return r;
 	job->hedge = now + jitter(p, p->config.hedge_us);
 	move(p, job, JOB_ASKED);
@@ -789,9 +787,9 @@ struct policy_job *policy_dead(struct policy *p, enum policy_death *death,
 		if (d->address != job->address)
 			d->times = 0;
 		d->address = job->address;
-		d->until = now + jitter(p, 500000ULL
-						   << (d->times < 5 ? d->times :
-								      5));
+		d->until =
+			now +
+			jitter(p, 500000ULL << (d->times < 5 ? d->times : 5));
 		d->times++;
 	}
 	return job;

@@ -53,7 +53,12 @@ struct policy_config {
 	unsigned int jobs_max, requests_max;
 };
 
-enum policy_urgency { POLICY_READERS, POLICY_WANTED, POLICY_NORMAL, POLICY_URGENCIES };
+enum policy_urgency {
+	POLICY_READERS,
+	POLICY_WANTED,
+	POLICY_NORMAL,
+	POLICY_URGENCIES
+};
 
 struct policy_link {
 	struct policy_link *next, *prev;

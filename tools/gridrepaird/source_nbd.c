@@ -66,7 +66,8 @@ static int completed(void *data, int *error)
 	 */
 	if (*error)
 		status = *error == ENOTCONN || *error == ECONNRESET ||
-					 *error == EPIPE || *error == ESHUTDOWN ?
+					 *error == EPIPE ||
+					 *error == ESHUTDOWN ?
 				 READ_LOST :
 				 READ_ERROR;
 	source_answer(c->source, c->hashing ? &c->hash : NULL, r, status,
@@ -152,8 +153,9 @@ static bool establish(struct connection *c, char *why, size_t size)
 	c->nbd = nbd_create();
 	if (!c->nbd)
 		goto fail;
-	nbd_set_handshake_flags(c->nbd, LIBNBD_HANDSHAKE_FLAG_FIXED_NEWSTYLE |
-						LIBNBD_HANDSHAKE_FLAG_NO_ZEROES);
+	nbd_set_handshake_flags(c->nbd,
+				LIBNBD_HANDSHAKE_FLAG_FIXED_NEWSTYLE |
+					LIBNBD_HANDSHAKE_FLAG_NO_ZEROES);
 	/* Certificates of nbds:// URIs are files of this machine. */
 	nbd_set_uri_allow_local_file(c->nbd, true);
 	if (nbd_aio_connect_uri(c->nbd, s->config->uri) < 0)
@@ -219,8 +221,8 @@ void *source_nbd_thread(void *arg)
 	}
 	while (!atomic_load(&s->stop)) {
 		good = establish(&c, why, sizeof(why));
-		if (good && s->config->offset + s->block_size >
-				    (uint64_t)c.size) {
+		if (good &&
+		    s->config->offset + s->block_size > (uint64_t)c.size) {
 			good = false;
 			snprintf(why, sizeof(why),
 				 "the export has only %lld bytes",
@@ -240,14 +242,14 @@ void *source_nbd_thread(void *arg)
 					break;
 			source_says(s, false);
 			if (!atomic_load(&s->stop))
-				log_warning("source %s: connection lost (%s); connecting again",
-					    s->config->uri,
-					    c.out_count &&
-							    now_us() - c.heard >
-								    s->answer_timeout_ms *
-									    1000 ?
-						    "no answers" :
-						    "it ended");
+				log_warning(
+					"source %s: connection lost (%s); connecting again",
+					s->config->uri,
+					c.out_count && now_us() - c.heard >
+								s->answer_timeout_ms *
+									1000 ?
+						"no answers" :
+						"it ended");
 		} else if (!atomic_load(&s->stop) && strcmp(why, said)) {
 			/* Said once, till it is another trouble. */
 			log_err("source %s: cannot connect: %s; trying on",

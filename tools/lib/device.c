@@ -428,7 +428,6 @@ int gm_sync_jump_commence(struct gm_dev *dev)
 	struct grid_missing_sync_jump j = {
 		.size = sizeof(j),
 		.op = GRID_MISSING_SYNC_JUMP_COMMENCE,
-		.elem_size = sizeof(uint64_t),
 	};
 
 	return call(dev, GRID_MISSING_SYNC_JUMP, &j);

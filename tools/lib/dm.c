@@ -135,8 +135,7 @@ int gm_dm_message(const char *name, const char *message, char **reply)
 		*reply = NULL;
 	if (!task)
 		return -ENOMEM;
-	if (!dm_task_set_sector(task, 0) ||
-	    !dm_task_set_message(task, message))
+	if (!dm_task_set_sector(task, 0) || !dm_task_set_message(task, message))
 		err = -ENOMEM;
 	else
 		err = run(task, false);

@@ -40,8 +40,8 @@ void gm_manifest_close(struct gm_manifest *m)
 	m->line = NULL;
 }
 
-__attribute__((format(printf, 2, 3))) static int
-wrong(struct gm_manifest *m, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int wrong(struct gm_manifest *m,
+						       const char *format, ...)
 {
 	va_list args;
 	size_t len;

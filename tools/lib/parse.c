@@ -89,7 +89,7 @@ int gm_parse_ms(const char *s, unsigned int unit, uint64_t *ms)
 		const char *name;
 		unsigned int ms;
 	} units[] = {
-		{ "ms", 1 },	{ "s", 1000 },	   { "m", 60000 },
+		{ "ms", 1 },	  { "s", 1000 },    { "m", 60000 },
 		{ "min", 60000 }, { "h", 3600000 },
 	};
 	const char *end;

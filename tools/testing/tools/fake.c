@@ -296,12 +296,12 @@ static int blocks_call(struct state *s, unsigned long request,
 	}
 	for (; v->done < v->count; v->done++, b++) {
 		if (request == GRID_MISSING_ENQUEUE) {
-			b->result = enqueue(
-				s, b->address, &b->checksum, b->flags,
-				b->flags & GRID_MISSING_F_TABLE ?
-					GRID_MISSING_CAUSE_TABLE_INDEX :
-					GRID_MISSING_CAUSE_BLOCK,
-				0, 0);
+			b->result =
+				enqueue(s, b->address, &b->checksum, b->flags,
+					b->flags & GRID_MISSING_F_TABLE ?
+						GRID_MISSING_CAUSE_TABLE_INDEX :
+						GRID_MISSING_CAUSE_BLOCK,
+					0, 0);
 			continue;
 		}
 		f = b->address < s->blocks ? &s->faults[b->address] : NULL;

@@ -13,7 +13,7 @@
 #include "config.h"
 #include "log.h"
 
-static char path[] = "/tmp/test_config.XXXXXX";
+static char path[64];
 
 static int line(struct config *c, const char *first, ...)
 {
@@ -74,13 +74,13 @@ static void test_line(void **state)
 	config_free(&c);
 }
 
-#define REFUSED(want, ...)                                            \
-	do {                                                          \
-		struct config c;                                      \
-		assert_int_equal(LINE(&c, __VA_ARGS__), -EINVAL);     \
-		if (!strstr(c.error, want))                           \
+#define REFUSED(want, ...)                                                    \
+	do {                                                                  \
+		struct config c;                                              \
+		assert_int_equal(LINE(&c, __VA_ARGS__), -EINVAL);             \
+		if (!strstr(c.error, want))                                   \
 			fail_msg("\"%s\" doesn't say \"%s\"", c.error, want); \
-		config_free(&c);                                      \
+		config_free(&c);                                              \
 	} while (0)
 
 static void test_line_refused(void **state)
@@ -93,7 +93,8 @@ static void test_line_refused(void **state)
 	REFUSED("what is \"x\"", "--device", "d", "--source", "/a", "x");
 	REFUSED("not both", "--config", "/x", "--device", "d");
 	REFUSED("unknown scheme", "--device", "d", "--source", "ftp://x/");
-	REFUSED("names no socket", "--device", "d", "--source", "nbd+unix:///x");
+	REFUSED("names no socket", "--device", "d", "--source",
+		"nbd+unix:///x");
 	REFUSED("source is empty", "--device", "d", "--source", "");
 	REFUSED("device is empty", "--device", "");
 	REFUSED("not a number", "--device", "d", "--batch", "x");
@@ -125,13 +126,14 @@ static void test_file(void **state)
 	struct config c;
 
 	(void)state;
-	assert_int_equal(file(&c, "# all of it\nlog-level = debug\n"
-				  "stats-interval = 60s\n\n[ grid0 ]\n"
-				  "source = nbd://a/x priority=1\n"
-				  "source = \"/a path/with blanks\" trust offset=4K\n"
-				  "memory=128M\n; another\n[253:4]\n"
-				  "source=file:///x\n"),
-			 0);
+	assert_int_equal(
+		file(&c, "# all of it\nlog-level = debug\n"
+			 "stats-interval = 60s\n\n[ grid0 ]\n"
+			 "source = nbd://a/x priority=1\n"
+			 "source = \"/a path/with blanks\" trust offset=4K\n"
+			 "memory=128M\n; another\n[253:4]\n"
+			 "source=file:///x\n"),
+		0);
 	assert_int_equal(c.log_level, LOG_DEBUG);
 	assert_int_equal(c.stats_interval_ms, 60000);
 	assert_int_equal(c.device_count, 2);
@@ -169,7 +171,8 @@ static void test_file_refused(void **state)
 		{ "[d]\nsource = \"/a\n", "the quote isn't closed" },
 		{ "[d]\nsource = /a\nlog-level = info\n",
 		  "before the first [DEVICE]" },
-		{ "[d]\nsource = /a\nbudget = 0\n", ":3: budget: 0 is not from" },
+		{ "[d]\nsource = /a\nbudget = 0\n",
+		  ":3: budget: 0 is not from" },
 	};
 	struct config c;
 	size_t i;
@@ -188,9 +191,11 @@ static void test_file_refused(void **state)
 
 static int setup(void **state)
 {
-	int fd = mkstemp(path);
+	int fd;
 
 	(void)state;
+	strcpy(path, "/tmp/test_config.XXXXXX");
+	fd = mkstemp(path);
 	if (fd < 0)
 		return -1;
 	close(fd);

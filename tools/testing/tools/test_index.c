@@ -65,9 +65,9 @@ static void test_round_trip(void **state)
 static void test_layout(void **state)
 {
 	static const uint8_t want[] = {
-		'G', 'R', 'I', 'D', 'I', 'N', 'D', 'X', 1, 0, 0, 0, 1, 0, 0, 0,
-		0x05, 0x01, 0, 0, 0, 0, 0, 0, 7, 7, 7, 7, 7, 7, 7, 7,
-		7, 7, 7, 7, 7, 7, 7, 7, 0,
+		'G', 'R', 'I',	'D',  'I', 'N', 'D', 'X', 1, 0, 0, 0, 1, 0,
+		0,   0,	  0x05, 0x01, 0,   0,	0,   0,	  0, 0, 7, 7, 7, 7,
+		7,   7,	  7,	7,    7,   7,	7,   7,	  7, 7, 7, 7, 0,
 	};
 	struct grid_missing_value v = { .address = 0x105 };
 	uint8_t *block = malloc(BLOCK);
@@ -139,7 +139,8 @@ static void test_hostile(void **state)
 	for (i = 0; i < 20000; i++) {
 		gm_index_encode(block, BLOCK, v, 1 + i % 170);
 		if (i % 4) {
-			seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+			seed = seed * 6364136223846793005ULL +
+			       1442695040888963407ULL;
 			block[(seed >> 33) % BLOCK] ^= (uint8_t)(seed >> 25);
 		} else {
 			for (j = i % 8 ? 0 : 8; j < BLOCK; j++) {

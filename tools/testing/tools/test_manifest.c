@@ -12,7 +12,7 @@
 
 #include "gridmissing.h"
 
-static char path[] = "/tmp/test_manifest.XXXXXX";
+static char path[64];
 
 static void with(const char *text, size_t size)
 {
@@ -54,8 +54,8 @@ static void test_good(void **state)
 	assert_int_equal(b.flags, GRID_MISSING_F_NO_CHECKSUM);
 	assert_int_equal(gm_manifest_next(&m, &b), 1);
 	assert_int_equal(b.address, 8);
-	assert_int_equal(b.flags, GRID_MISSING_F_NO_CHECKSUM |
-					  GRID_MISSING_F_TABLE);
+	assert_int_equal(b.flags,
+			 GRID_MISSING_F_NO_CHECKSUM | GRID_MISSING_F_TABLE);
 	assert_int_equal(gm_manifest_next(&m, &b), 0);
 	assert_int_equal(gm_manifest_next(&m, &b), 0);
 	gm_manifest_close(&m);
@@ -119,9 +119,11 @@ static void test_empty(void **state)
 
 static int setup(void **state)
 {
-	int fd = mkstemp(path);
+	int fd;
 
 	(void)state;
+	strcpy(path, "/tmp/test_manifest.XXXXXX");
+	fd = mkstemp(path);
 	if (fd < 0)
 		return -1;
 	close(fd);

@@ -54,13 +54,13 @@ static void test_size(void **state)
 		int err;
 		uint64_t value;
 	} t[] = {
-		{ "4096", 0, 4096 },	   { "64K", 0, 65536 },
-		{ "64k", 0, 65536 },	   { "64KiB", 0, 65536 },
-		{ "1M", 0, 1 << 20 },	   { "2g", 0, 2ULL << 30 },
-		{ "1T", 0, 1ULL << 40 },   { "0x10K", 0, 16384 },
+		{ "4096", 0, 4096 },	     { "64K", 0, 65536 },
+		{ "64k", 0, 65536 },	     { "64KiB", 0, 65536 },
+		{ "1M", 0, 1 << 20 },	     { "2g", 0, 2ULL << 30 },
+		{ "1T", 0, 1ULL << 40 },     { "0x10K", 0, 16384 },
 		{ "16777216T", -ERANGE, 0 }, { "1P", -EINVAL, 0 },
-		{ "1KB", -EINVAL, 0 },	   { "1 K", -EINVAL, 0 },
-		{ "K", -EINVAL, 0 },	   { "1KiBx", -EINVAL, 0 },
+		{ "1KB", -EINVAL, 0 },	     { "1 K", -EINVAL, 0 },
+		{ "K", -EINVAL, 0 },	     { "1KiBx", -EINVAL, 0 },
 	};
 	uint64_t v;
 	size_t i;
@@ -175,9 +175,12 @@ static void test_resolve(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_u64),	    cmocka_unit_test(test_size),
-		cmocka_unit_test(test_ms),	    cmocka_unit_test(test_checksum),
-		cmocka_unit_test(test_format_size), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_u64),
+		cmocka_unit_test(test_size),
+		cmocka_unit_test(test_ms),
+		cmocka_unit_test(test_checksum),
+		cmocka_unit_test(test_format_size),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_resolve),
 	};
 

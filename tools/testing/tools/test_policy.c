@@ -656,8 +656,9 @@ static void test_storm(void **state)
 			if (i < 64) {
 				out[i] = next(&p);
 				if (out[i])
-					out[i]->data = (void *)(uintptr_t)(
-						x / 8 % 3 + 1);
+					out[i]->data =
+						(void *)(uintptr_t)(x / 8 % 3 +
+								    1);
 			}
 			break;
 		case 4:
