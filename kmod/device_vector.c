@@ -143,8 +143,8 @@ gm_sum(u32 flags, const struct grid_missing_checksum *sum)
  * @flags: what an element's flags may be
  * @run: does @n elements whose result is 0 and sets that; bind lock held
  * @wait: waits for what @run began; nothing held; may be NULL
- * @undo: the results of these @n could not be delivered; bind lock held; may
- *	be NULL
+ * @undo: the results of these @n could not be delivered; nothing held; may be
+ *	NULL; for private trackers, where no target has seen what @run did
  */
 struct gm_block_op {
 	u32 flags;
@@ -209,7 +209,6 @@ static int gm_do_blocks(struct gm_ioctl_call *c, const struct gm_block_op *op)
 
 		put = gm_put_elems(v, v->done, got, b, sizeof(*b), &err);
 		v->done += put;
-		/* On a private tracker gm_begin() fails for the removed only. */
 		if (put < got && op->undo)
 			op->undo(c, b + put, got - put);
 		if (signal_pending(current) && !err)
