@@ -624,7 +624,7 @@ static int do_free(int argc, char **argv)
 	uint64_t seed = number(argv[2]), range[2], cursor, b;
 	double begin, end = now() + (double)number(argv[4]);
 	int fd, err, n, i, marker;
-	bool waiting, writing, value;
+	unsigned int waiting, writing, value;
 	struct gm_dev dev;
 	void *data;
 
@@ -642,7 +642,7 @@ static int do_free(int argc, char **argv)
 	 * and the last table's values must be known.
 	 */
 	for (;;) {
-		waiting = writing = value = false;
+		waiting = writing = value = 0;
 		cursor = 0;
 		while (cursor != GM_CURSOR_END) {
 			n = gm_list_faults(&dev, &cursor, v, STORE_BLOCKS);
@@ -652,18 +652,18 @@ static int do_free(int argc, char **argv)
 				if (!is_freed(v[i].address))
 					continue;
 				if (v[i].state == GRID_MISSING_STATE_WAITING)
-					waiting = true;
+					waiting++;
 				if (v[i].state == GRID_MISSING_STATE_WRITING)
-					writing = true;
+					writing++;
 				if (store_part(v[i].address) == VALUE &&
 				    v[i].table == STORE_TABLES - 1)
-					value = true;
+					value++;
 			}
 		}
-		if (waiting && writing && value)
+		if (waiting && writing > 1 && value)
 			break;
 		if (now() > end)
-			die("no freed block was under repair in time (waiting %d, writing %d, the last table's %d)",
+			die("no freed block was under repair in time (%u wait, %u are being written, %u of the last table)",
 			    waiting, writing, value);
 		usleep(2000);
 	}
@@ -758,13 +758,12 @@ static int do_look(int argc, char **argv)
  */
 static int do_trace(int argc, char **argv)
 {
-	enum { BEFORE, BARRIER, AFTER } phase = BEFORE;
-	uint64_t sector, b, late = 0, during = 0, discards = 0, writes = 0,
-			    address;
+	uint64_t sector, b, late = 0, discards = 0, writes = 0, address, held,
+			    written;
 	char *line = NULL, *at, rwbs[16], change[32];
 	unsigned int count, aborted = 0, dropped = 0, landed = 0;
 	size_t size = 0;
-	bool began = false, ended = false;
+	bool began = false, ended = false, whole = false;
 	FILE *f = fopen(argv[0], "re");
 
 	(void)argc;
@@ -772,13 +771,16 @@ static int do_trace(int argc, char **argv)
 		die("%s: %s", argv[0], strerror(errno));
 	while (getline(&line, &size, f) > 0) {
 		if (strstr(line, "demo: barrier begins")) {
-			phase = BARRIER;
 			began = true;
 		} else if (strstr(line, "demo: barrier ended")) {
-			phase = AFTER;
 			ended = true;
-		} else if (strstr(line, "LOST ")) {
-			die("the trace has lost events: %s", line);
+		} else if (sscanf(line,
+				  "# entries-in-buffer/entries-written: %" SCNu64
+				  "/%" SCNu64,
+				  &held, &written) == 2) {
+			if (held != written)
+				die("the trace has lost events: %s", line);
+			whole = true;
 		}
 		at = strstr(line, "block_rq_issue: ");
 		if (at &&
@@ -786,7 +788,7 @@ static int do_trace(int argc, char **argv)
 			   "block_rq_issue: %*s %15s %*u () %" SCNu64 " + %u",
 			   rwbs, &sector, &count) == 3) {
 			if (strchr(rwbs, 'D')) {
-				discards += phase == AFTER;
+				discards += ended;
 				continue;
 			}
 			if (!strchr(rwbs, 'W') || !count)
@@ -801,8 +803,7 @@ static int do_trace(int argc, char **argv)
 			     b++) {
 				if (!is_freed(b) || is_reused(b))
 					continue;
-				late += phase == AFTER;
-				during += phase == BARRIER;
+				late += ended;
 			}
 		}
 		at = strstr(line, "grid_missing_change: ");
@@ -816,11 +817,11 @@ static int do_trace(int argc, char **argv)
 		dropped += !strcmp(change, "waiting->gone");
 		landed += !strcmp(change, "writing->gone");
 	}
-	if (!began || !ended || !writes)
+	if (!began || !ended || !whole || !writes)
 		die("%s: the trace is not whole", argv[0]);
-	printf("late=%" PRIu64 "\nduring=%" PRIu64 "\ndiscards=%" PRIu64
-	       "\nwrites=%" PRIu64 "\naborted=%u\ndropped=%u\nlanded=%u\n",
-	       late, during, discards, writes, aborted, dropped, landed);
+	printf("late=%" PRIu64 "\ndiscards=%" PRIu64 "\nwrites=%" PRIu64
+	       "\naborted=%u\ndropped=%u\nlanded=%u\n",
+	       late, discards, writes, aborted, dropped, landed);
 	free(line);
 	fclose(f);
 	return 0;
