@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: U1 gridctl monitor tells what happened to which block, why, and who did it
+# kernels: all
+# timeout: 60
+# boot: shared
+. "$GRID_TOP/tools/testing/vm/repaird.sh"
+grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
+
+gridctl --json monitor t0 > /tmp/events &
+monitor=$!
+defer kill_wait $monitor
+wait_until 20 test "$(ls -l /proc/$monitor/fd 2> /dev/null | grep -c grid_missing)" = 1
+lose 3
+head -c 65536 /dev/zero > /tmp/zero
+must_fail gridctl repair t0 3 --data=/tmp/zero
+mend 3
+lose 4
+gridctl cancel t0 4 > /dev/null
+lose 5
+dd if=/tmp/zero of="$dev" bs=65536 seek=5 count=1 oflag=direct status=none
+gridctl enqueue t0 6 > /dev/null
+gridctl unavailable t0 6 > /dev/null
+gridctl retry t0 6 > /dev/null
+
+saw() { grep -q "\"reason\":\"$1\",\"address\":$2,\"state\":\"$3\"" /tmp/events; }
+wait_until 20 saw retried 6 waiting
+saw enqueued 3 waiting
+saw verify-failed 3 waiting
+saw repaired 3 gone
+saw cancelled 4 gone
+saw superseded 5 gone
+saw unavailable 6 waiting
+python3 - << 'END'
+import json
+last = 0
+for line in open("/tmp/events"):
+    e = json.loads(line)
+    assert e["schema_version"] == 1
+    assert e["sequence"] == last + 1, line
+    last = e["sequence"]
+END
+kill $monitor
+wait $monitor || :
+timeout 20 gridctl monitor t0 --count=1 --timeout=200ms
+dm_remove t0

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: U1 U5 every verb of gridctl on the real thing, its words and exit codes
+# kernels: all
+# timeout: 90
+# boot: shared
+load_modules
+ram_disk 16
+lower=$REPLY
+head -c 16M /dev/urandom > /tmp/replica
+defer rm -f /tmp/replica /tmp/manifest /tmp/save /tmp/save.loaded
+
+# exits STATUS PATTERN COMMAND...
+exits()
+{
+	local want=$1 pattern=$2 out status=0
+	shift 2
+	out=$("$@" 2>&1) || status=$?
+	assert_eq "$status" "$want" "exit status of '$*' ($out)"
+	grep -qi -- "$pattern" <<< "$out" || fail "'$*' doesn't say '$pattern': $out"
+}
+
+count() { gridctl --json status g0 | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"; }
+block() { dd if=/tmp/replica bs=64K skip="$1" count=1 status=none; }
+
+log "create"
+exits 0 "events" gridctl version
+exits 0 "g0: 256 blocks of 64 KiB" gridctl create g0 "$lower" --block-size=64K \
+	--checksum=sha256 --start=held --blocks-max=1000 --no-helper=60s
+defer dm_remove g0
+exits 1 "exists already" gridctl create g0 "$lower" --block-size=64K
+exits 1 "no such hash" gridctl create g1 "$lower" --block-size=64K --checksum=nohash
+must_fail dmsetup info g1
+exits 2 "must be from 1" gridctl create g1 "$lower" --block-size=64K --blocks-max=0
+exits 0 "^0 32768 grid .* 0 128 1 on_missing:error" \
+	gridctl create x "$lower" --block-size=64K --on-missing=error --print-table
+exits 0 "g0 " gridctl list
+exits 0 "held" gridctl status g0
+exits 1 "held" gridctl check g0
+number=$(stat -c %Hr:%Lr /dev/mapper/g0)
+exits 0 "256 blocks" gridctl status "$number"
+exits 0 "256 blocks" gridctl status /dev/mapper/g0
+exits 0 "256 blocks" gridctl status "id:$(count id)"
+exits 3 "not a device of target grid" gridctl status "$lower"
+exits 3 "no such device" gridctl status 254:77
+
+log "enqueue"
+gridctl manifest /tmp/replica --block-size=64K --output=/tmp/manifest
+exits 0 "256 blocks enqueued" gridctl enqueue g0 --manifest=/tmp/manifest
+exits 0 "0 blocks enqueued, 256 were" gridctl enqueue g0 --manifest=/tmp/manifest
+exits 1 "block 7: .*another checksum" gridctl enqueue g0 7:00
+exits 1 "block 256 lies beyond" gridctl enqueue g0 256
+assert_eq "$(count waiting)" 256
+assert_eq "$(gridctl --json faults g0 | wc -l)" 256
+assert_eq "$(gridctl --json faults g0 | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -nu | wc -l)" 256
+exits 0 "waiting" gridctl batch g0 --max=4
+exits 4 "256 blocks are still missing" gridctl wait g0 --timeout=100ms
+exits 2 "no helper" gridctl check g0
+exits 0 "" gridctl ready g0
+
+log "repair"
+block 8 > /tmp/block
+defer rm -f /tmp/block
+exits 1 "doesn't match the checksum" gridctl repair g0 7 --data=/tmp/block
+assert_eq "$(count verify_failed)" 1
+exits 0 "1 blocks repaired" gridctl repair g0 8 --data=/tmp/block
+exits 1 "no fault" gridctl repair g0 8 --data=/tmp/block
+exits 1 "less than one block" gridctl repair g0 9 --data=/dev/null
+exits 0 "1 blocks unavailable" gridctl unavailable g0 9
+must_fail dd if=/dev/mapper/g0 of=/dev/null bs=64K skip=9 count=1 iflag=direct
+exits 0 '"address":9,' gridctl --json faults g0 --unavailable
+exits 2 "1 blocks that no source has" gridctl check g0
+exits 0 "1 blocks retried" gridctl retry g0 9
+exits 0 "255 blocks repaired" gridctl repair g0 --from=/tmp/replica
+exits 0 "" gridctl wait g0 --timeout=5s
+exits 0 "OK" gridctl check g0
+cmp /tmp/replica /dev/mapper/g0
+assert_eq "$(count unverified)" 0
+
+log "tables"
+python3 - /tmp/replica <<'END'
+import hashlib, struct, sys
+with open(sys.argv[1], "r+b") as f:
+    def block(i):
+        f.seek(i * 65536)
+        return hashlib.sha256(f.read(65536)).digest()[:16]
+    data = b"GRIDINDX" + struct.pack("<II", 1, 50)
+    for v in range(100, 150):
+        data += struct.pack("<Q", v) + block(v)
+    f.seek(3 * 65536)
+    f.write(data.ljust(65536, b"\0"))
+END
+sum=$(block 3 | sha256sum | cut -c1-32)
+exits 0 "1 blocks enqueued" gridctl enqueue-table g0 "3:$sum"
+exits 0 "1 were missing already" gridctl enqueue-table g0 3 "$sum"
+exits 0 "indexing" gridctl tables g0
+exits 1 "another checksum" gridctl enqueue g0 3:11
+exits 0 "1 blocks repaired" gridctl repair g0 --from=/tmp/replica 3
+exits 0 '"state":"filling","values":50,"values_gone":0' gridctl --json tables g0
+exits 0 "3\[49\]" gridctl faults g0
+exits 0 "50 blocks repaired" gridctl repair g0 --from=/tmp/replica
+exits 0 "done" gridctl tables g0
+exits 0 "1 table slots" gridctl reclaim g0
+assert_eq "$(gridctl --json tables g0 | wc -l)" 0
+# What should be an index and is none.
+exits 0 "1 blocks enqueued" gridctl enqueue-table g0 "8:$(block 8 | sha256sum | cut -c1-32)"
+exits 1 "should be a table's index, but" gridctl repair g0 --from=/tmp/replica
+exits 0 "" gridctl cancel g0 --all
+exits 0 "cancelled" gridctl tables g0
+exits 0 "" gridctl reclaim g0
+
+log "checkpoint, sync jump, set"
+exits 0 "" gridctl checkpoint g0
+exits 1 "" gridctl checkpoint g0 durable 77
+exits 2 "usage" gridctl checkpoint g0 frob
+exits 0 "1 blocks enqueued" gridctl enqueue g0 5
+exits 0 "" gridctl sync-jump g0 commence
+exits 0 "a sync jump is open" gridctl status g0
+exits 0 "" gridctl sync-jump g0 complete
+assert_eq "$(count waiting)" 0
+exits 0 "" gridctl set g0 on_missing:error park_timeout_ms=1000
+dmsetup table g0 | grep -q "on_missing:error.*park_timeout_ms:1000"
+exits 1 "unknown option" gridctl set g0 colour:blue
+exits 2 "not OPTION:VALUE" gridctl set g0 colour
+
+log "save and load"
+exits 0 "3 blocks enqueued" gridctl enqueue g0 10:00 20 30
+exits 1 "not suspended" gridctl save g0 /tmp/save
+exits 0 "3 missing blocks" gridctl save g0 /tmp/save --suspend
+dmsetup resume g0
+exits 1 "3 blocks are missing" gridctl remove g0
+exits 0 "" gridctl remove g0 --force
+exits 0 "" gridctl create g0 "$lower" --block-size=64K --checksum=sha256 --start=held
+sed 's/^boot_id .*/boot_id other/' /tmp/save > /tmp/other
+exits 1 "another boot" gridctl load g0 /tmp/other
+sed '$d' /tmp/save > /tmp/other
+exits 1 "cut short" gridctl load g0 /tmp/other
+sed 's/^blocks .*/blocks 7/' /tmp/save > /tmp/other
+exits 1 "grid of 7 blocks" gridctl load g0 /tmp/other
+rm /tmp/other
+assert_eq "$(count waiting)" 0 "a refused load changed something"
+exits 0 "3 blocks enqueued" gridctl load g0 /tmp/save
+exits 0 '"address":10,.*"checksum":"00000000000000000000000000000000"' gridctl --json faults g0
+exits 1 "No such file" gridctl load g0 /tmp/save
+exits 0 "" gridctl ready g0
+
+log "who may"
+must_fail setpriv --reuid=65534 --clear-groups gridctl status g0
+exits 0 "2 blocks cancelled" gridctl cancel g0 10 20
+exits 1 "block 10: no fault" gridctl cancel g0 10
+exits 0 "" gridctl cancel g0 --all
+exits 0 "" gridctl remove g0
+exits 3 "no such device" gridctl remove g0

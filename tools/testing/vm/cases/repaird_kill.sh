@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: 6 U3 kill -9 of gridrepaird at any moment loses nothing, while everything is read
+# kernels: all
+# timeout: 180
+# boot: shared
+. "$GRID_TOP/tools/testing/vm/repaird.sh"
+grid_setup 32 65536 checksum:sha256 no_helper_ms:60000
+gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
+defer rm -f /tmp/manifest
+serve 10809 --filter=rate file "$replica" rate=40M
+lose_all
+
+# A reader of everything, buffered, all the time.
+(
+	status=0
+	cmp "$replica" "$dev" > /tmp/read.out 2>&1 || status=$?
+	echo $status > /tmp/read.status
+) &
+reader=$!
+defer rm -f /tmp/read.out /tmp/read.status
+
+kills=0
+until [ "$(dm_get t0 waiting)" = 0 ] || [ $kills = 12 ]; do
+	before=$(dm_get t0 repaired)
+	repaird --source nbd://127.0.0.1:10809/ --budget 4 --budget-max 4
+	for _ in {1..200}; do
+		[ "$(dm_get t0 repaired)" = "$before" ] || break
+		nap 0.1
+	done
+	nap 0.$((RANDOM % 3))
+	kill -9 "$daemon"
+	wait "$daemon" || :
+	kills=$((kills + 1))
+done
+log "killed $kills times, $(dm_get t0 waiting) of $blocks blocks were left"
+[ $kills -ge 3 ] || fail "killed only $kills times"
+repaird --source nbd://127.0.0.1:10809/
+gridctl wait t0 --timeout=90s
+wait $reader
+assert_eq "$(cat /tmp/read.status)" 0 "the reader: $(cat /tmp/read.out)"
+stop_repaird
+drop_caches
+cmp "$replica" "$dev"
+assert_eq "$(dm_get t0 repaired)" "$blocks" "a block was repaired twice"
+assert_eq "$(dm_get t0 timeouts)" 0

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: 6 gridrepaird repairs from TCP, a socket, a file, a disk; bad sources cost no block
+# kernels: all
+# timeout: 240
+# boot: shared
+. "$GRID_TOP/tools/testing/vm/repaird.sh"
+grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
+gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
+defer rm -f /tmp/manifest /tmp/wrong
+
+fill()
+{
+	lose_all
+	repaird "$@"
+	gridctl wait t0 --timeout=120s || fail "not clean: $(tail -n 5 /tmp/repaird.log)"
+	stop_repaird
+	cmp "$replica" "$dev" || fail "wrong blocks landed: $*"
+}
+
+log "TCP"
+serve 10809 file "$replica"
+fill --source nbd://127.0.0.1:10809/
+log "a socket"
+nbdkit -f -U /tmp/nbd.sock file "$replica" &
+defer kill_wait $!
+wait_until 20 test -S /tmp/nbd.sock
+fill --source "nbd+unix:///?socket=/tmp/nbd.sock"
+log "a file, and a disk"
+fill --source "$replica"
+loop_disk "$replica" -r
+fill --source "$REPLY"
+
+log "one dead, one slow, one wrong in every tenth block, one good"
+cp "$replica" /tmp/wrong
+for ((i = 0; i < blocks; i += 10)); do
+	printf x | dd of=/tmp/wrong bs=1 seek=$((i * bs + 4711)) conv=notrunc status=none
+done
+serve 10810 --filter=delay file "$replica" rdelay=400ms
+fill --source nbd://127.0.0.1:9/ --source nbd://127.0.0.1:10810/ \
+	--source /tmp/wrong --source nbd://127.0.0.1:10809/
+grep -q "source nbd://127.0.0.1:9/: cannot connect: .*refused" /tmp/repaird.log ||
+	fail "the dead server was not named: $(cat /tmp/repaird.log)"
+asked=$(sed -n 's/.*asked \([0-9]*\) .*/\1/p' /tmp/repaird.log | awk '{ n += $1 } END { print n }')
+log "$asked requests for $blocks blocks"
+sed -n 's/.*\(source .*asked.*\)/\1/p' /tmp/repaird.log
+[ "$asked" -le $((2 * blocks)) ] || fail "$asked requests for $blocks blocks"
+assert_eq "$(dm_get t0 verify_failed)" 0 "the kernel had to refuse data"

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: 6 D4 a block whose checksum nobody knows: none, manifest, agree, trust
+# kernels: all
+# timeout: 180
+# boot: shared
+. "$GRID_TOP/tools/testing/vm/repaird.sh"
+grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
+cp "$replica" /tmp/stale
+cp "$replica" /tmp/third
+defer rm -f /tmp/stale /tmp/third /tmp/manifest
+for i in 20 21 22; do
+	printf old | dd of=/tmp/stale bs=1 seek=$((i * bs)) conv=notrunc status=none
+done
+
+forget()
+{
+	spoil 20 21 22
+	gridctl enqueue t0 20 21 22 > /dev/null
+}
+
+marked() { [ "$(dm_get t0 unavailable)" = "$1" ]; }
+
+log "without a policy they stay, and are told of"
+forget
+repaird --source "$replica"
+wait_until 40 marked 3
+must_fail dd if="$dev" of=/dev/null bs="$bs" skip=20 count=1 iflag=direct
+grep -q "block 20 cannot be repaired: nobody knows its checksum" /tmp/repaird.log
+assert_eq "$(dm_get t0 repaired)" 0
+stop_repaird
+
+log "manifest: the stale source is refused"
+gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
+repaird --source /tmp/stale --source "$replica" --manifest /tmp/manifest
+gridctl wait t0 --timeout=40s
+stop_repaird
+cmp "$replica" "$dev"
+
+log "agree: two of three"
+forget
+repaird --source /tmp/stale --source "$replica" --source /tmp/third --agree 2
+gridctl wait t0 --timeout=40s
+stop_repaird
+cmp "$replica" "$dev"
+
+log "agree: they don't"
+forget
+repaird --source /tmp/stale --source "$replica" --agree 2
+wait_until 40 marked 3
+stop_repaird
+
+log "trust"
+repaird --source /tmp/stale --source "$replica" --trust
+gridctl wait t0 --timeout=40s
+stop_repaird
+cmp "$replica" "$dev"
+assert_eq "$(dm_get t0 unverified)" 9
