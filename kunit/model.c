@@ -1,0 +1,1869 @@
+// SPDX-License-Identifier: GPL-2.0
+/* See model.h. */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+#include "model.h"
+
+#define MODEL_WAITING GRID_MISSING_STATE_WAITING
+#define MODEL_WRITING GRID_MISSING_STATE_WRITING
+#define MODEL_ABORTING GRID_MISSING_STATE_ABORTING
+
+/*
+ * Numbers.
+ */
+
+static u32 model_random_below(struct model_source *src, u32 bound)
+{
+	u64 z = src->state += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
+	z ^= z >> 31;
+	return ((z >> 32) * bound) >> 32;
+}
+
+static bool model_random_ended(const struct model_source *src)
+{
+	return false;
+}
+
+struct model_source model_random(u64 seed)
+{
+	return (struct model_source){
+		.below = model_random_below,
+		.ended = model_random_ended,
+		.state = seed,
+	};
+}
+
+static u32 model_bytes_below(struct model_source *src, u32 bound)
+{
+	return src->p < src->end ? *src->p++ % bound : 0;
+}
+
+static bool model_bytes_ended(const struct model_source *src)
+{
+	return src->p == src->end;
+}
+
+struct model_source model_bytes(const u8 *p, size_t len)
+{
+	return (struct model_source){
+		.below = model_bytes_below,
+		.ended = model_bytes_ended,
+		.p = p,
+		.end = p + len,
+	};
+}
+
+static u32 model_below(struct model_run *r, u32 bound)
+{
+	return r->src.below(&r->src, bound);
+}
+
+/* The addresses of a run: the smallest, the largest, neighbours, strangers. */
+static u64 model_address(u32 i)
+{
+	if (i == 0)
+		return 0;
+	if (i == 1)
+		return U64_MAX;
+	return i % 2 ? 64 + i : i * 0x123456789abULL;
+}
+
+static u32 model_address_index(u64 address)
+{
+	u32 i;
+
+	for (i = 0; i < MODEL_ADDRESSES; i++)
+		if (model_address(i) == address)
+			break;
+	return i;
+}
+
+/*
+ * The model.
+ */
+
+static struct model_fault *model_find(struct model *m, u64 address, bool aside)
+{
+	u32 i;
+
+	for (i = 0; i < m->n; i++)
+		if (m->faults[i].address == address &&
+		    m->faults[i].aside == aside)
+			return &m->faults[i];
+	return NULL;
+}
+
+static struct model_fault *model_find_any(struct model *m, u64 address)
+{
+	struct model_fault *f = model_find(m, address, false);
+
+	return f ? f : model_find(m, address, true);
+}
+
+static bool model_active(const struct model_table *tab)
+{
+	return tab->state == GRID_MISSING_TABLE_INDEXING ||
+	       tab->state == GRID_MISSING_TABLE_FILLING;
+}
+
+static int model_find_table(const struct model *m, u64 address)
+{
+	int i;
+
+	for (i = 0; i < MODEL_TABLES; i++)
+		if (model_active(&m->tables[i]) &&
+		    m->tables[i].address == address)
+			return i;
+	return -1;
+}
+
+static bool model_same(const struct grid_missing_checksum *a,
+		       const struct grid_missing_checksum *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+static bool model_is_single(const struct model_fault *f)
+{
+	return f->cause == GRID_MISSING_CAUSE_BLOCK;
+}
+
+static u32 model_singles(const struct model *m)
+{
+	u32 i, n = 0;
+
+	for (i = 0; i < m->n; i++)
+		n += model_is_single(&m->faults[i]);
+	return n;
+}
+
+/* Writing, or aborting, members of tables. */
+static u32 model_members(const struct model *m, u8 state)
+{
+	u32 i, n = 0;
+
+	for (i = 0; i < m->n; i++)
+		n += !model_is_single(&m->faults[i]) &&
+		     m->faults[i].state == state;
+	return n;
+}
+
+static u32 model_left(const struct model *m, int table)
+{
+	u32 i, n = 0;
+
+	for (i = 0; i < m->n; i++)
+		n += m->faults[i].table == table;
+	return n;
+}
+
+static void model_end_table(struct model_run *r, int table, u8 state)
+{
+	r->m.tables[table].state = state;
+	r->m.tables[table].ended = r->epoch;
+}
+
+/* A fault leaves its table, for good. */
+static void model_leave(struct model_run *r, struct model_fault *f)
+{
+	struct model_table *tab;
+	int table = f->table;
+
+	if (table < 0)
+		return;
+	tab = &r->m.tables[table];
+	f->table = -1;
+	if (f->cause == GRID_MISSING_CAUSE_TABLE_VALUE)
+		tab->gone++;
+	else if (tab->state == GRID_MISSING_TABLE_INDEXING)
+		model_end_table(r, table, GRID_MISSING_TABLE_CANCELLED);
+	if (tab->state == GRID_MISSING_TABLE_FILLING &&
+	    !model_left(&r->m, table))
+		model_end_table(r, table, GRID_MISSING_TABLE_DONE);
+}
+
+static void model_remove(struct model_run *r, struct model_fault *f)
+{
+	model_leave(r, f);
+	*f = r->m.faults[--r->m.n];
+}
+
+static void model_abort(struct model_run *r, struct model_fault *f)
+{
+	model_leave(r, f);
+	f->state = MODEL_ABORTING;
+	f->readers = false;
+	f->wanted = false;
+	f->unavailable = false;
+}
+
+/* What a checkpoint or cancel does to a fault it means. */
+static void model_drop(struct model_run *r, struct model_fault *f, bool keep)
+{
+	if (f->state != MODEL_WAITING && keep) {
+		if (f->state == MODEL_WRITING)
+			model_abort(r, f);
+		return;
+	}
+	model_remove(r, f);
+}
+
+static void model_join(struct model *m, struct model_fault *f)
+{
+	f->place = MODEL_NEVER;
+	f->seq = ++m->seq;
+}
+
+static bool model_retry_one(struct model *m, struct model_fault *f)
+{
+	bool changed = f->unavailable || f->failures;
+
+	if (f->state == MODEL_WAITING &&
+	    (f->place == MODEL_HELD || f->place == MODEL_BACKOFF))
+		model_join(m, f);
+	f->unavailable = false;
+	f->failures = 0;
+	return changed;
+}
+
+/* Set a flag that decides about the class: to that class's queue. */
+static void model_want(struct model *m, struct model_fault *f, bool *flag)
+{
+	if (!*flag && f->state == MODEL_WAITING &&
+	    (f->place == MODEL_NEVER || f->place == MODEL_REQUESTED))
+		f->seq = ++m->seq;
+	*flag = true;
+}
+
+static void model_lose_readers(struct model *m, struct model_fault *f)
+{
+	if (f->readers && f->state == MODEL_WAITING &&
+	    (f->place == MODEL_NEVER || f->place == MODEL_REQUESTED))
+		model_join(m, f);
+	f->readers = false;
+}
+
+static struct model_fault *model_insert(struct model *m, u64 address,
+					const struct grid_missing_checksum *sum)
+{
+	struct model_fault *f;
+
+	if (m->n == m->slots)
+		return NULL;
+	f = &m->faults[m->n++];
+	memset(f, 0, sizeof(*f));
+	f->address = address;
+	f->state = MODEL_WAITING;
+	f->table = -1;
+	f->has_sum = sum;
+	if (sum)
+		f->sum = *sum;
+	model_join(m, f);
+	return f;
+}
+
+static void model_adopt(struct model *m, struct model_fault *f,
+			const struct grid_missing_checksum *sum)
+{
+	f->has_sum = true;
+	f->sum = *sum;
+	if (f->cause == GRID_MISSING_CAUSE_TABLE_INDEX && f->table >= 0) {
+		m->tables[f->table].has_sum = true;
+		m->tables[f->table].sum = *sum;
+	}
+}
+
+/* T2 for a fault that is there. */
+static int model_again(struct model *m, struct model_fault *f,
+		       const struct grid_missing_checksum *sum)
+{
+	if (f->state == MODEL_ABORTING)
+		return -EBUSY;
+	if (sum && f->has_sum && !model_same(sum, &f->sum))
+		return -ESTALE;
+	if (sum && !f->has_sum)
+		model_adopt(m, f, sum);
+	if (f->unavailable)
+		model_retry_one(m, f);
+	return GM_DUPLICATE;
+}
+
+static int model_enqueue_block(struct model *m, u64 address,
+			       const struct grid_missing_checksum *sum)
+{
+	struct model_fault *f = model_find(m, address, false), *aside;
+
+	if (f)
+		return model_again(m, f, sum);
+	if (model_singles(m) >= m->limits.blocks_max)
+		return -ENOSPC;
+	f = model_insert(m, address, sum);
+	if (!f)
+		return -EAGAIN;
+	aside = model_find(m, address, true);
+	if (aside) {
+		if (aside->wanted)
+			model_want(m, f, &f->wanted);
+		if (aside->readers)
+			model_want(m, f, &f->readers);
+		model_lose_readers(m, aside);
+	}
+	return GM_INSERTED;
+}
+
+static int model_enqueue_table(struct model_run *r, u64 address,
+			       const struct grid_missing_checksum *sum)
+{
+	struct model *m = &r->m;
+	struct model_table *tab;
+	struct model_fault *f;
+	u32 i;
+	int s;
+
+	if (m->jump)
+		return -EBUSY;
+	s = model_find_table(m, address);
+	if (s >= 0) {
+		tab = &m->tables[s];
+		if (tab->state == GRID_MISSING_TABLE_INDEXING)
+			return model_again(m, model_find(m, address, false),
+					   sum);
+		if (sum && tab->has_sum && !model_same(sum, &tab->sum))
+			return -ESTALE;
+		return GM_DUPLICATE;
+	}
+	f = model_find(m, address, false);
+	if (f) {
+		if (f->state == MODEL_ABORTING)
+			return -EBUSY;
+		if (!model_is_single(f))
+			return -EEXIST;
+		if (sum && f->has_sum && !model_same(sum, &f->sum))
+			return -ESTALE;
+	}
+	for (i = 0; i < m->limits.tables_max; i++)
+		if (!m->tables[i].state)
+			break;
+	if (i == m->limits.tables_max)
+		return -ENOSPC;
+	if (!f) {
+		f = model_insert(m, address, sum);
+		if (!f)
+			return -EAGAIN;
+	} else {
+		model_again(m, f, sum);
+	}
+	tab = &m->tables[i];
+	memset(tab, 0, sizeof(*tab));
+	tab->state = GRID_MISSING_TABLE_INDEXING;
+	tab->address = address;
+	tab->has_sum = f->has_sum;
+	tab->sum = f->sum;
+	tab->enqueued = ++m->seq;
+	f->cause = GRID_MISSING_CAUSE_TABLE_INDEX;
+	f->table = i;
+	return GM_INSERTED;
+}
+
+static bool model_fits(const struct model_fault *f,
+		       const struct grid_missing_checksum *sum)
+{
+	return !f->has_sum || (sum && model_same(sum, &f->sum));
+}
+
+static int model_commence(struct model *m, u64 address,
+			  const struct grid_missing_checksum *sum, u32 owner,
+			  u64 now)
+{
+	struct model_fault *f = model_find(m, address, false);
+
+	if (!f)
+		return -ENOENT;
+	if (!model_fits(f, sum))
+		return -ESTALE;
+	if (f->state != MODEL_WAITING)
+		return -EBUSY;
+	if (!model_is_single(f) &&
+	    model_members(m, MODEL_WRITING) +
+			    model_members(m, MODEL_ABORTING) >=
+		    m->reserve)
+		return -EAGAIN;
+	f->state = MODEL_WRITING;
+	f->owner = owner;
+	f->start = now;
+	return 0;
+}
+
+/* The fault that @owner is writing, or aborting. */
+static int model_writing(struct model *m, u64 address,
+			 const struct grid_missing_checksum *sum, bool any_sum,
+			 u32 owner, struct model_fault **f)
+{
+	*f = model_find(m, address, false);
+	if (!*f)
+		return -ENOENT;
+	if (!any_sum && !model_fits(*f, sum))
+		return -ESTALE;
+	if ((*f)->state == MODEL_WAITING)
+		return -EINVAL;
+	if ((*f)->owner != owner)
+		return -EBUSY;
+	return 0;
+}
+
+static int model_enqueue_values(struct model *m, int table,
+				const struct grid_missing_value *v, u32 n)
+{
+	struct model_fault *f;
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		f = model_find(m, v[i].address, false);
+		if (!f) {
+			f = model_insert(m, v[i].address, &v[i].checksum);
+			if (!f)
+				return -EAGAIN;
+		} else if (f->state == MODEL_ABORTING) {
+			return -EBUSY;
+		} else if (!model_is_single(f)) {
+			return -EEXIST;
+		} else if (f->has_sum && !model_same(&f->sum, &v[i].checksum)) {
+			return -ESTALE;
+		}
+		f->has_sum = true;
+		f->sum = v[i].checksum;
+		f->cause = GRID_MISSING_CAUSE_TABLE_VALUE;
+		f->table = table;
+		f->value = i;
+	}
+	for (i = 0; i < n; i++) {
+		f = model_find(m, v[i].address, false);
+		if (f->unavailable)
+			model_retry_one(m, f);
+	}
+	return 0;
+}
+
+static int model_complete(struct model_run *r, u64 address,
+			  const struct grid_missing_checksum *sum, u32 owner,
+			  const struct grid_missing_value *v, u32 n)
+{
+	struct model *m = &r->m;
+	struct model_fault *f;
+	int e = model_writing(m, address, sum, false, owner, &f), table;
+
+	if (e)
+		return e;
+	if (f->state == MODEL_ABORTING) {
+		model_remove(r, f);
+		return -ECANCELED;
+	}
+	if (f->cause != GRID_MISSING_CAUSE_TABLE_INDEX) {
+		if (n)
+			return -EINVAL;
+		model_remove(r, f);
+		return 0;
+	}
+	if (!v)
+		return -EINVAL;
+	if (n > m->limits.table_values_max)
+		return -E2BIG;
+	table = f->table;
+	r->before = *m;
+	e = model_enqueue_values(m, table, v, n);
+	if (e) {
+		*m = r->before;
+		return e;
+	}
+	m->tables[table].state = GRID_MISSING_TABLE_FILLING;
+	m->tables[table].values = n;
+	model_remove(r, model_find(m, address, false));
+	return 0;
+}
+
+static int model_failed(struct model_run *r, u64 address,
+			const struct grid_missing_checksum *sum, u32 owner,
+			u64 now)
+{
+	struct model *m = &r->m;
+	struct model_fault *f;
+	int e = model_writing(m, address, sum, false, owner, &f);
+
+	if (e)
+		return e;
+	if (f->state == MODEL_ABORTING) {
+		model_remove(r, f);
+		return -ECANCELED;
+	}
+	m->now = max(m->now, now);
+	f->state = MODEL_WAITING;
+	f->failures = min(f->failures + 1, 255U);
+	f->place = MODEL_BACKOFF;
+	f->when = m->now;
+	f->seq = ++m->seq;
+	return 0;
+}
+
+static int model_revert(struct model_run *r, u64 address, u32 owner)
+{
+	struct model_fault *f;
+	int e = model_writing(&r->m, address, NULL, true, owner, &f);
+
+	if (e)
+		return e;
+	if (f->state == MODEL_ABORTING) {
+		model_remove(r, f);
+		return -ECANCELED;
+	}
+	f->state = MODEL_WAITING;
+	model_join(&r->m, f);
+	return 0;
+}
+
+static int model_supersede(struct model_run *r, u64 address)
+{
+	struct model_fault *f = model_find(&r->m, address, false);
+	struct model_fault *aside = model_find(&r->m, address, true);
+
+	if (!f && !aside)
+		return -ENOENT;
+	if (f && f->state != MODEL_WAITING)
+		return -EBUSY;
+	if (aside)
+		model_remove(r, aside);
+	f = model_find(&r->m, address, false);
+	if (f)
+		model_remove(r, f);
+	return 0;
+}
+
+static int model_cancel(struct model_run *r, u64 address, bool keep)
+{
+	struct model_fault *f = model_find(&r->m, address, false);
+
+	if (!f)
+		return -ENOENT;
+	if (f->state == MODEL_ABORTING)
+		return -EBUSY;
+	model_drop(r, f, keep);
+	return 0;
+}
+
+static bool model_in_set(const struct model_set *set, u64 address)
+{
+	u32 i;
+
+	for (i = 0; i < set->n; i++)
+		if (set->v[i] == address)
+			return true;
+	return false;
+}
+
+/* Cancel a table and drop what it has left. */
+static void model_cancel_table(struct model_run *r, int table)
+{
+	struct model *m = &r->m;
+	u32 i;
+
+	if (!model_active(&m->tables[table]))
+		return;
+	model_end_table(r, table, GRID_MISSING_TABLE_CANCELLED);
+	for (i = m->n; i-- > 0;)
+		if (m->faults[i].table == table)
+			model_drop(r, &m->faults[i], true);
+}
+
+static int model_checkpoint(struct model_run *r, const struct model_set *set)
+{
+	struct model *m = &r->m;
+	u32 i;
+
+	if (m->checkpoint || m->jump)
+		return -EBUSY;
+	m->checkpoint = true;
+	for (i = 0; i < MODEL_TABLES; i++)
+		if (model_active(&m->tables[i]) &&
+		    model_in_set(set, m->tables[i].address))
+			model_cancel_table(r, i);
+	for (i = m->n; i-- > 0;)
+		if (model_in_set(set, m->faults[i].address))
+			model_drop(r, &m->faults[i], true);
+	return 0;
+}
+
+static u32 model_state_count(const struct model *m, u8 state)
+{
+	u32 i, n = 0;
+
+	for (i = 0; i < m->n; i++)
+		n += m->faults[i].state == state;
+	return n;
+}
+
+static bool model_checkpoint_complete(struct model *m)
+{
+	if (!m->checkpoint || model_state_count(m, MODEL_ABORTING))
+		return false;
+	m->checkpoint = false;
+	return true;
+}
+
+static int model_cancel_all(struct model_run *r, bool keep)
+{
+	struct model *m = &r->m;
+	u32 i;
+
+	m->jump = false;
+	if (!keep)
+		m->checkpoint = false;
+	for (i = 0; i < MODEL_TABLES; i++)
+		model_cancel_table(r, i);
+	for (i = m->n; i-- > 0;)
+		model_drop(r, &m->faults[i], keep);
+	return 0;
+}
+
+static int model_jump(struct model_run *r)
+{
+	struct model *m = &r->m;
+	u32 i;
+
+	if (m->checkpoint || model_state_count(m, MODEL_WRITING) ||
+	    model_state_count(m, MODEL_ABORTING))
+		return -EBUSY;
+	m->jump = true;
+	for (i = m->n; i-- > 0;) {
+		if (model_is_single(&m->faults[i]))
+			model_remove(r, &m->faults[i]);
+		else
+			m->faults[i].aside = true;
+	}
+	return 0;
+}
+
+/* The single faults of the jump go behind the others in their queues. */
+static void model_land_order(struct model *m)
+{
+	u64 first = m->seq + 1;
+	struct model_fault *f;
+	u32 i;
+
+	for (;;) {
+		f = NULL;
+		for (i = 0; i < m->n; i++)
+			if (!m->faults[i].aside && m->faults[i].seq < first &&
+			    (!f || m->faults[i].seq < f->seq))
+				f = &m->faults[i];
+		if (!f)
+			return;
+		f->seq = ++m->seq;
+	}
+}
+
+static int model_land(struct model_run *r, const u64 *cancel, u32 n,
+		      bool *either)
+{
+	bool listed[MODEL_TABLES] = { false };
+	struct model *m = &r->m;
+	struct model_fault *f, *o;
+	int e = 0, pair;
+	u32 i, j;
+
+	*either = false;
+	if (!m->jump)
+		return -EINVAL;
+	for (i = 0; i < n; i++) {
+		int s = model_find_table(m, cancel[i]);
+
+		if (s >= 0) {
+			listed[s] = true;
+			continue;
+		}
+		for (j = 0; j < MODEL_TABLES; j++)
+			if (m->tables[j].state &&
+			    m->tables[j].address == cancel[i])
+				break;
+		if (j == MODEL_TABLES)
+			return -ENOENT;
+	}
+	for (i = 0; i < m->n; i++) {
+		o = &m->faults[i];
+		f = o->aside ? model_find(m, o->address, false) : NULL;
+		if (!f || listed[o->table])
+			continue;
+		pair = 0;
+		if (f->state == MODEL_ABORTING)
+			pair = -EBUSY;
+		else if (f->has_sum && o->has_sum &&
+			 !model_same(&f->sum, &o->sum))
+			pair = -ESTALE;
+		/* With several conflicts, whichever is met first. */
+		if (e && pair && e != pair)
+			*either = true;
+		if (pair)
+			e = pair;
+	}
+	if (e)
+		return e;
+
+	for (i = 0; i < MODEL_TABLES; i++)
+		if (listed[i])
+			model_cancel_table(r, i);
+	m->jump = false;
+	model_land_order(m);
+	for (i = 0; i < m->n; i++) {
+		o = &m->faults[i];
+		if (!o->aside)
+			continue;
+		o->aside = false;
+		for (j = 0; j < m->n; j++)
+			if (j != i && m->faults[j].address == o->address)
+				break;
+		if (j == m->n)
+			continue;
+		f = &m->faults[j];
+		if (!f->has_sum && o->has_sum)
+			model_adopt(m, f, &o->sum);
+		f->table = o->table;
+		f->cause = o->cause;
+		f->value = o->value;
+		if (f->has_sum)
+			model_adopt(m, f, &f->sum);
+		m->faults[i--] = m->faults[--m->n];
+	}
+	return 0;
+}
+
+/*
+ * Batches.
+ */
+
+static int model_class(const struct model_fault *f)
+{
+	return f->readers ? 0 : f->wanted ? 1 : 2;
+}
+
+static u64 model_delay(const struct model_fault *f)
+{
+	static const u64 delay[] = { 0,	   1000,  2000,	 4000,
+				     8000, 16000, 32000, 60000 };
+
+	return delay[min(f->failures, 7U)];
+}
+
+static void model_end_backoff(struct model *m, u32 max)
+{
+	struct model_fault *best, *f;
+	u64 due, best_due = 0;
+	u32 i;
+
+	while (max--) {
+		best = NULL;
+		for (i = 0; i < m->n; i++) {
+			f = &m->faults[i];
+			due = f->when + model_delay(f);
+			if (f->state != MODEL_WAITING || f->aside ||
+			    f->place != MODEL_BACKOFF || due > m->now)
+				continue;
+			if (best && due == best_due &&
+			    min(f->failures, 7U) == min(best->failures, 7U) &&
+			    f->seq > best->seq)
+				continue;
+			if (best && due == best_due &&
+			    min(f->failures, 7U) > min(best->failures, 7U))
+				continue;
+			if (best && due > best_due)
+				continue;
+			best = f;
+			best_due = due;
+		}
+		if (!best)
+			return;
+		model_join(m, best);
+	}
+}
+
+/* The fault of a class and place that comes after @last, in order. */
+static struct model_fault *model_after(struct model *m, int class,
+				       enum model_place place,
+				       const struct model_fault *last)
+{
+	struct model_fault *next = NULL, *f;
+	u32 i;
+
+	for (i = 0; i < m->n; i++) {
+		f = &m->faults[i];
+		if (f->state != MODEL_WAITING || f->aside ||
+		    f->place != place || model_class(f) != class)
+			continue;
+		if (place == MODEL_REQUESTED) {
+			if (last &&
+			    (f->when < last->when ||
+			     (f->when == last->when && f->seq <= last->seq)))
+				continue;
+			if (next &&
+			    (f->when > next->when ||
+			     (f->when == next->when && f->seq > next->seq)))
+				continue;
+		} else {
+			if (last && f->seq <= last->seq)
+				continue;
+			if (next && f->seq > next->seq)
+				continue;
+		}
+		next = f;
+	}
+	return next;
+}
+
+static const char *model_check_batch(struct model_run *r, u32 max, u32 min_age,
+				     u64 now, u32 n)
+{
+	struct model *m = &r->m;
+	u32 never[3], requested[3], eligible[3], take[3], at = 0, i, j, share;
+	struct model_fault *f, *g;
+	u32 others;
+	int class;
+
+	m->now = max(m->now, now);
+	model_end_backoff(m, max);
+	for (class = 0; class < 3; class ++) {
+		never[class] = 0;
+		requested[class] = 0;
+		eligible[class] = 0;
+		for (f = NULL; (f = model_after(m, class, MODEL_NEVER, f));)
+			never[class]++;
+		for (f = NULL;
+		     (f = model_after(m, class, MODEL_REQUESTED, f));) {
+			requested[class]++;
+			eligible[class] += m->now - f->when >= min_age;
+		}
+		eligible[class] = min(max, eligible[class] + never[class]);
+	}
+	others = min(max, eligible[1] + eligible[2]);
+	take[0] = eligible[0];
+	if (eligible[0] + others > max) {
+		share = max / 2;
+		if (max % 2 && eligible[0] > share && others > share) {
+			if (!m->readers_odd)
+				share++;
+			m->readers_odd = !m->readers_odd;
+		}
+		take[0] = min(eligible[0], max(share, max - others));
+	}
+	take[1] = min(eligible[1], max - take[0]);
+	take[2] = min(eligible[2], max - take[0] - take[1]);
+	if (n != take[0] + take[1] + take[2])
+		return "another number";
+
+	for (class = 0; class < 3; class ++) {
+		u32 first = at, k = min(take[class], never[class]);
+
+		for (f = NULL; k--; at++) {
+			f = model_after(m, class, MODEL_NEVER, f);
+			if (r->out[at].address != f->address)
+				return "never-requested out of order";
+		}
+		k = take[class] - (at - first);
+		f = model_after(m, class, MODEL_REQUESTED, NULL);
+		/*
+		 * It may leave some of the oldest to the next call, when there
+		 * are more than it takes; those taken are in a row.
+		 */
+		for (j = 0; k && k < requested[class] && j < k &&
+			    f->address != r->out[at].address;
+		     j++)
+			f = model_after(m, class, MODEL_REQUESTED, f);
+		for (i = 0; i < k; i++, at++) {
+			if (!f || r->out[at].address != f->address)
+				return "requested out of order";
+			if (m->now - f->when < min_age)
+				return "too young";
+			f = model_after(m, class, MODEL_REQUESTED, f);
+		}
+	}
+	for (i = 0; i < n; i++) {
+		g = model_find(m, r->out[i].address, false);
+		g->place = MODEL_REQUESTED;
+		g->when = m->now;
+		g->seq = ++m->seq;
+		if (i >= take[0] && i < take[0] + take[1])
+			g->wanted = false;
+	}
+	return NULL;
+}
+
+/* During a sweep fewer may come; but only what is waiting, and none twice. */
+static const char *model_check_partial(struct model_run *r, u32 min_age,
+				       u64 now, u32 n)
+{
+	struct model *m = &r->m;
+	struct model_fault *f;
+	u32 i, j;
+
+	m->now = max(m->now, now);
+	m->readers_odd = r->t.readers_odd;
+	for (i = 0; i < n; i++) {
+		f = model_find(m, r->out[i].address, false);
+		if (!f || f->state != MODEL_WAITING ||
+		    (f->place != MODEL_NEVER && f->place != MODEL_REQUESTED))
+			return "not waiting";
+		if (f->place == MODEL_REQUESTED && m->now - f->when < min_age)
+			return "too young";
+		for (j = 0; j < i; j++)
+			if (r->out[j].address == r->out[i].address)
+				return "twice";
+	}
+	for (i = 0; i < n; i++) {
+		f = model_find(m, r->out[i].address, false);
+		f->place = MODEL_REQUESTED;
+		f->when = m->now;
+		f->seq = ++m->seq;
+		if (!f->readers)
+			f->wanted = false;
+	}
+	return NULL;
+}
+
+static u64 model_due(struct model *m, u32 min_age, u64 now)
+{
+	u64 due = GM_NEVER, at;
+	u32 i;
+
+	m->now = max(m->now, now);
+	for (i = 0; i < m->n; i++) {
+		struct model_fault *f = &m->faults[i];
+
+		if (f->state != MODEL_WAITING || f->aside ||
+		    f->place == MODEL_HELD)
+			continue;
+		at = 0;
+		if (f->place == MODEL_REQUESTED)
+			at = f->when + min_age;
+		else if (f->place == MODEL_BACKOFF)
+			at = f->when + model_delay(f);
+		due = min(due, at > m->now ? at - m->now : 0);
+	}
+	return due;
+}
+
+/*
+ * The driver.
+ */
+
+/* Whose sweep is under way: KUnit runs a suite's cases one after another. */
+static struct model_run *model_current;
+
+static bool model_fail(struct model_run *r, const char *what, s64 got, s64 want)
+{
+	if (!r->failed)
+		snprintf(r->err, sizeof(r->err),
+			 "step %u, %s%s%s: %s: %lld, the model says %lld",
+			 r->steps, r->nested ? r->sweep : "",
+			 r->nested ? ", " : "", r->op, what, (long long)got,
+			 (long long)want);
+	r->failed = true;
+	return false;
+}
+
+static bool model_expect(struct model_run *r, const char *what, s64 got,
+			 s64 want)
+{
+	return got == want || model_fail(r, what, got, want);
+}
+
+static void model_change(struct gm_tracker *t, const struct gm_change *c)
+{
+	struct model_run *r = container_of(t, struct model_run, t);
+	u32 i = model_address_index(c->address);
+
+	r->calls++;
+	if (i == MODEL_ADDRESSES)
+		return;
+	/* A jump hides the state before, and lands with a reminder. */
+	if (!t->jump && !t->twins_gone && c->why != GRID_MISSING_WHY_JUMPED &&
+	    r->seen[i] != c->from)
+		model_fail(r, "change: from", c->from, r->seen[i]);
+	if (!c->why || c->why > GRID_MISSING_WHY_JUMPED)
+		model_fail(r, "change: why", c->why, 0);
+	r->seen[i] = c->to;
+}
+
+static struct grid_missing_checksum model_sum(u32 i)
+{
+	struct grid_missing_checksum sum;
+
+	/* All-zero and all-ones are values like any other. */
+	memset(&sum, i % 2 ? 0xff : 0, sizeof(sum));
+	if (i > 1)
+		sum.bytes[i % 16] ^= 1 + i;
+	return sum;
+}
+
+/* Usually the checksum of an address, at times another or none. */
+static const struct grid_missing_checksum *
+model_pick_sum(struct model_run *r, u32 i, struct grid_missing_checksum *sum)
+{
+	u32 what = model_below(r, 16);
+
+	if (what == 0)
+		return NULL;
+	*sum = model_sum(what == 1 ? i + 1 : i);
+	return sum;
+}
+
+static bool model_compare_fault(struct model_run *r,
+				const struct grid_missing_fault *o)
+{
+	struct model_fault *f =
+		model_find(&r->m, o->address, o->flags & GRID_MISSING_F_ASIDE);
+	u32 flags = 0;
+
+	if (!f)
+		return model_fail(r, "lists an address", o->address, -1);
+	if (f->readers)
+		flags |= GRID_MISSING_F_READERS;
+	if (f->wanted)
+		flags |= GRID_MISSING_F_WANTED;
+	if (f->unavailable)
+		flags |= GRID_MISSING_F_UNAVAILABLE;
+	if (f->aside)
+		flags |= GRID_MISSING_F_ASIDE;
+	if (!f->has_sum)
+		flags |= GRID_MISSING_F_NO_CHECKSUM;
+	else if (!model_same(&f->sum, &o->checksum))
+		return model_fail(r, "checksum", o->address, -1);
+	return model_expect(r, "flags", o->flags, flags) &&
+	       model_expect(r, "state", o->state, f->state) &&
+	       model_expect(r, "cause", o->cause, f->cause) &&
+	       (f->state == MODEL_ABORTING ||
+		model_expect(r, "failures", o->failures, f->failures)) &&
+	       model_expect(r, "table", o->table,
+			    f->table < 0 ? 0 : r->m.tables[f->table].address) &&
+	       model_expect(r, "value_index", o->value_index,
+			    f->table < 0 ? 0 : f->value);
+}
+
+/* All faults in slot order; also what revert and retry go by. */
+static bool model_compare_faults(struct model_run *r)
+{
+	u64 cursor = 0;
+	u32 n = 0, i;
+
+	while (cursor != U64_MAX)
+		n += gm_list_faults(&r->t, &cursor, min(3U, MODEL_FAULTS - n),
+				    r->out + n);
+	if (!model_expect(r, "faults", n, r->m.n))
+		return false;
+	for (i = 0; i < n; i++) {
+		if (!model_compare_fault(r, &r->out[i]))
+			return false;
+		r->order[i] = r->out[i].address;
+	}
+	return true;
+}
+
+static bool model_compare_tables(struct model_run *r)
+{
+	bool seen[MODEL_TABLES] = { false };
+	struct grid_missing_table o[2];
+	u32 n = 0, want = 0, i, j, some;
+	u64 cursor = 0;
+
+	while (cursor != U64_MAX) {
+		some = gm_list_tables(&r->t, &cursor, 2, o);
+		for (i = 0; i < some; i++) {
+			for (j = 0; j < MODEL_TABLES; j++) {
+				struct model_table *tab = &r->m.tables[j];
+
+				if (!seen[j] && tab->state == o[i].state &&
+				    tab->address == o[i].address &&
+				    tab->values == o[i].values &&
+				    tab->gone == o[i].values_gone)
+					break;
+			}
+			if (j == MODEL_TABLES)
+				return model_fail(r, "table", o[i].address,
+						  o[i].state);
+			seen[j] = true;
+			n++;
+		}
+	}
+	for (j = 0; j < MODEL_TABLES; j++)
+		want += !!r->m.tables[j].state;
+	return model_expect(r, "tables", n, want);
+}
+
+static bool model_compare_counts(struct model_run *r)
+{
+	u32 single = model_singles(&r->m), tables = 0, active = 0, readers = 0,
+	    unavailable = 0, i;
+	struct gm_counts c;
+
+	gm_get_counts(&r->t, &c);
+	for (i = 0; i < r->m.n; i++) {
+		readers += r->m.faults[i].readers;
+		unavailable += r->m.faults[i].unavailable;
+	}
+	for (i = 0; i < MODEL_TABLES; i++) {
+		tables += !!r->m.tables[i].state;
+		active += model_active(&r->m.tables[i]);
+	}
+	return model_expect(r, "waiting", c.waiting,
+			    model_state_count(&r->m, MODEL_WAITING)) &&
+	       model_expect(r, "writing", c.writing,
+			    model_state_count(&r->m, MODEL_WRITING)) &&
+	       model_expect(r, "aborting", c.aborting,
+			    model_state_count(&r->m, MODEL_ABORTING)) &&
+	       model_expect(r, "single", c.blocks_single, single) &&
+	       model_expect(r, "of tables", c.blocks_table, r->m.n - single) &&
+	       model_expect(r, "readers", c.readers, readers) &&
+	       model_expect(r, "unavailable", c.unavailable, unavailable) &&
+	       model_expect(r, "table slots", c.tables, tables) &&
+	       model_expect(r, "ended", c.tables_free, tables - active) &&
+	       model_expect(r, "checkpoint", c.checkpoint, r->m.checkpoint) &&
+	       model_expect(r, "jump", c.sync_jump, r->m.jump);
+}
+
+/* What the changes told must be what is there. */
+static bool model_compare_seen(struct model_run *r)
+{
+	struct model_fault *f;
+	u32 i;
+
+	if (r->m.jump)
+		return true;
+	for (i = 0; i < MODEL_ADDRESSES; i++) {
+		f = model_find(&r->m, model_address(i), false);
+		if (!model_expect(r, "changes told", r->seen[i],
+				  f ? f->state : GRID_MISSING_STATE_GONE))
+			return false;
+	}
+	return true;
+}
+
+static bool model_compare(struct model_run *r)
+{
+	char why[160];
+	u32 age;
+
+	if (r->failed)
+		return false;
+	if (gm_verify(&r->t, why, sizeof(why))) {
+		model_fail(r, why, 0, 0);
+		return false;
+	}
+	if (r->nested)
+		return model_compare_faults(r) || !r->failed;
+	age = r->steps % 3 * 500;
+	return model_compare_faults(r) && model_compare_tables(r) &&
+	       model_compare_counts(r) && model_compare_seen(r) &&
+	       model_expect(r, "due", gm_next_due(&r->t, age, r->time),
+			    model_due(&r->m, age, r->time));
+}
+
+static u64 model_set_next(const struct gm_set *set, u64 from, bool *found)
+{
+	const struct model_set *s = container_of(set, struct model_set, set);
+	u64 next = U64_MAX;
+	u32 i;
+
+	*found = false;
+	for (i = 0; i < s->n; i++) {
+		if (s->v[i] < from || (*found && s->v[i] >= next))
+			continue;
+		next = s->v[i];
+		*found = true;
+	}
+	return next;
+}
+
+static bool model_set_test(const struct gm_set *set, u64 address)
+{
+	return model_in_set(container_of(set, struct model_set, set), address);
+}
+
+/* A set of up to @max; @count may lie, so that both ways of walking it run. */
+static void model_pick_set(struct model_run *r, u32 max)
+{
+	struct model_set *s = &r->set;
+	u32 n = model_below(r, max + 1);
+
+	s->n = 0;
+	while (n--) {
+		u64 address = model_address(model_below(r, MODEL_ADDRESSES));
+
+		if (!model_in_set(s, address))
+			s->v[s->n++] = address;
+	}
+	s->set.count = model_below(r, 2) ? s->n : 0;
+	s->set.test = model_set_test;
+	s->set.next = model_set_next;
+}
+
+static void model_op_enqueue(struct model_run *r, bool table)
+{
+	u32 i = model_below(r, MODEL_ADDRESSES);
+	const struct grid_missing_checksum *sum;
+	struct grid_missing_checksum buf;
+	u64 address = model_address(i);
+	int got, want;
+
+	sum = model_pick_sum(r, i, &buf);
+	if (table) {
+		r->op = "enqueue_table";
+		got = gm_enqueue_table(&r->t, address, sum);
+		/* All it has left will have gone when the sweep is through. */
+		if (r->nested && (got == GM_DUPLICATE || got == -ESTALE) &&
+		    model_find_table(&r->m, address) < 0)
+			return;
+		want = model_enqueue_table(r, address, sum);
+	} else {
+		r->op = "enqueue_block";
+		got = gm_enqueue_block(&r->t, address, sum,
+				       GRID_MISSING_WHY_ENQUEUED);
+		/* Full of what the sweep is about to drop. */
+		if (r->nested && got == -EAGAIN)
+			return;
+		want = model_enqueue_block(&r->m, address, sum);
+	}
+	model_expect(r, "result", got, want);
+}
+
+/* A vector, which must do what its elements do one by one. */
+static void model_op_vector(struct model_run *r)
+{
+	const struct grid_missing_checksum *sum;
+	struct grid_missing_block v[5];
+	u32 n = model_below(r, 6), what = model_below(r, 3), i, j;
+	u32 owner = model_below(r, 3);
+	int want;
+
+	r->op = "vector";
+	memset(v, 0, sizeof(v));
+	for (i = 0; i < n; i++) {
+		j = model_below(r, MODEL_ADDRESSES);
+		v[i].address = model_address(j);
+		sum = model_pick_sum(r, j, &v[i].checksum);
+		if (!sum)
+			v[i].flags |= GRID_MISSING_F_NO_CHECKSUM;
+		if (what == 0 && !model_below(r, 4))
+			v[i].flags |= GRID_MISSING_F_TABLE;
+		if (what == 2 && !model_below(r, 4))
+			v[i].flags |= GRID_MISSING_F_FAILED;
+		if (!model_below(r, 32))
+			v[i].flags |= 1U << 20;
+	}
+	if (what == 0)
+		gm_enqueue_vector(&r->t, v, n);
+	else if (what == 1)
+		gm_repair_commence_vector(&r->t, v, n, owner, r->time);
+	else
+		gm_repair_complete_vector(&r->t, v, n, owner, r->time);
+	for (i = 0; i < n; i++) {
+		sum = v[i].flags & GRID_MISSING_F_NO_CHECKSUM ? NULL :
+								&v[i].checksum;
+		if (v[i].flags & 1U << 20)
+			want = -EINVAL;
+		else if (what == 0 && (v[i].flags & GRID_MISSING_F_TABLE))
+			want = model_enqueue_table(r, v[i].address, sum);
+		else if (what == 0 && r->nested && v[i].result == -EAGAIN)
+			continue;
+		else if (what == 0)
+			want = model_enqueue_block(&r->m, v[i].address, sum);
+		else if (what == 1)
+			want = model_commence(&r->m, v[i].address, sum, owner,
+					      r->time);
+		else if (v[i].flags & GRID_MISSING_F_FAILED)
+			want = model_failed(r, v[i].address, sum, owner,
+					    r->time);
+		else
+			want = model_complete(r, v[i].address, sum, owner, NULL,
+					      0);
+		model_expect(r, "result", v[i].result, want);
+	}
+}
+
+static void model_op_batch(struct model_run *r)
+{
+	u32 max = model_below(r, 8), age = model_below(r, 3) * 100, n;
+	const char *wrong = NULL;
+
+	r->op = "batch";
+	n = gm_next_batch(&r->t, max, age, r->time, r->out);
+	if (!max && !n)
+		return;
+	if (r->nested)
+		wrong = model_check_partial(r, age, r->time, n);
+	else
+		wrong = model_check_batch(r, max, age, r->time, n);
+	if (wrong)
+		model_fail(r, wrong, n, max);
+}
+
+/* A fault, often one in @state, to do something with. */
+static u32 model_pick(struct model_run *r, u8 state)
+{
+	u32 n = model_below(r, MODEL_FAULTS), i;
+
+	for (i = 0; i < r->m.n && model_below(r, 16); i++) {
+		struct model_fault *f = &r->m.faults[(i + n) % r->m.n];
+
+		if (f->state == state)
+			return model_address_index(f->address);
+	}
+	return model_below(r, MODEL_ADDRESSES);
+}
+
+static u32 model_pick_owner(struct model_run *r, u64 address)
+{
+	struct model_fault *f = model_find(&r->m, address, false);
+
+	if (f && f->state != MODEL_WAITING && model_below(r, 16))
+		return f->owner;
+	return model_below(r, 3);
+}
+
+static void model_op_commence(struct model_run *r)
+{
+	u32 i = model_pick(r, MODEL_WAITING), owner = model_below(r, 3);
+	const struct grid_missing_checksum *sum;
+	struct grid_missing_checksum buf;
+	u64 address = model_address(i);
+	struct model_fault *f;
+
+	r->op = "commence";
+	sum = model_pick_sum(r, i, &buf);
+	f = model_find(&r->m, address, false);
+	if (f && f->has_sum && model_below(r, 4))
+		sum = &f->sum;
+	model_expect(r, "result",
+		     gm_repair_commence(&r->t, address, sum, owner, r->time),
+		     model_commence(&r->m, address, sum, owner, r->time));
+}
+
+static void model_op_complete(struct model_run *r)
+{
+	u32 i = model_pick(r, MODEL_WRITING), n = 0, j, k, owner;
+	const struct grid_missing_checksum *sum;
+	struct grid_missing_value *v = NULL;
+	struct grid_missing_checksum buf;
+	u64 address = model_address(i);
+	struct model_fault *f;
+	int got, want;
+
+	r->op = "complete";
+	sum = model_pick_sum(r, i, &buf);
+	f = model_find(&r->m, address, false);
+	if (f && f->has_sum && model_below(r, 4)) {
+		buf = f->sum;
+		sum = &buf;
+	}
+	owner = model_pick_owner(r, address);
+	if (f && f->cause == GRID_MISSING_CAUSE_TABLE_INDEX &&
+	    model_below(r, 16)) {
+		v = r->values;
+		n = model_below(r, r->m.limits.table_values_max + 2);
+		for (j = 0; j < n; j++) {
+			k = model_below(r, MODEL_ADDRESSES);
+			v[j].address = model_address(k);
+			v[j].checksum = model_sum(k);
+			if (!model_below(r, 32))
+				v[j].checksum = model_sum(k + 1);
+		}
+	} else if (!model_below(r, 16)) {
+		v = r->values;
+		n = model_below(r, 2);
+		memset(v, 0, sizeof(*v));
+	}
+	if (model_below(r, 6)) {
+		got = gm_repair_complete(&r->t, address, sum, owner, v, n);
+		want = model_complete(r, address, sum, owner, v, n);
+	} else if (model_below(r, 2)) {
+		r->op = "failed";
+		got = gm_repair_failed(&r->t, address, sum, owner, r->time);
+		want = model_failed(r, address, sum, owner, r->time);
+	} else {
+		r->op = "revert";
+		got = gm_repair_revert(&r->t, address, owner);
+		want = model_revert(r, address, owner);
+	}
+	model_expect(r, "result", got, want);
+}
+
+static void model_op_flag(struct model_run *r)
+{
+	u64 address = model_address(model_pick(r, MODEL_WAITING));
+	struct model_fault *f = model_find_any(&r->m, address);
+	u32 what = model_below(r, 5);
+	unsigned long flags;
+	int got, want = 0;
+
+	if (!f)
+		want = -ENOENT;
+	else if (f->state == MODEL_ABORTING)
+		want = -EBUSY;
+	GM_LOCK(&r->t, flags);
+	switch (what) {
+	case 0:
+		r->op = "readers";
+		got = __gm_set_readers(&r->t, address, true);
+		if (!want)
+			model_want(&r->m, f, &f->readers);
+		break;
+	case 1:
+		r->op = "no readers";
+		got = __gm_set_readers(&r->t, address, false);
+		if (want == -EBUSY)
+			want = 0;
+		else if (!want)
+			model_lose_readers(&r->m, f);
+		break;
+	case 2:
+		r->op = "wanted";
+		got = __gm_set_wanted(&r->t, address);
+		if (!want)
+			model_want(&r->m, f, &f->wanted);
+		break;
+	default:
+		r->op = "unavailable";
+		got = __gm_set_unavailable(&r->t, address,
+					   GRID_MISSING_WHY_UNAVAILABLE,
+					   what == 3);
+		if (!want) {
+			f->unavailable = true;
+			if (what == 3 && f->state == MODEL_WAITING)
+				f->place = MODEL_HELD;
+		}
+		break;
+	}
+	GM_UNLOCK(&r->t, flags);
+	model_expect(r, "result", got, want);
+}
+
+static void model_op_retry(struct model_run *r)
+{
+	u64 address = model_address(model_below(r, MODEL_ADDRESSES)), n = 0;
+	struct model_fault *f;
+	int want = 0;
+	u32 i;
+
+	if (model_below(r, 4)) {
+		r->op = "retry";
+		f = model_find_any(&r->m, address);
+		if (!f)
+			want = -ENOENT;
+		else if (f->state == MODEL_ABORTING)
+			want = -EBUSY;
+		else
+			model_retry_one(&r->m, f);
+		model_expect(r, "result", gm_retry(&r->t, address), want);
+		return;
+	}
+	if (r->nested)
+		return;
+	r->op = "retry_all";
+	for (i = 0; i < r->m.n; i++) {
+		f = model_find(&r->m, r->order[i],
+			       r->out[i].flags & GRID_MISSING_F_ASIDE);
+		if (f->state != MODEL_ABORTING)
+			n += model_retry_one(&r->m, f);
+	}
+	model_expect(r, "result", gm_retry_all(&r->t), n);
+}
+
+static void model_op_revert_many(struct model_run *r)
+{
+	u32 owner = model_below(r, 3), i;
+	bool older = model_below(r, 2);
+	u64 limit = r->time - min_t(u64, r->time, model_below(r, 4) * 100);
+	u64 n = 0;
+
+	r->op = older ? "revert_older" : "revert_owner";
+	for (i = 0; i < r->m.n; i++) {
+		struct model_fault *f = model_find(&r->m, r->order[i], false);
+
+		if (!f || f->state != MODEL_WRITING ||
+		    (r->out[i].flags & GRID_MISSING_F_ASIDE))
+			continue;
+		if (older ? f->owner == GM_OWNER_KERNEL || f->start >= limit :
+			    f->owner != owner)
+			continue;
+		f->state = MODEL_WAITING;
+		model_join(&r->m, f);
+		n++;
+	}
+	model_expect(r, "result",
+		     older ? gm_revert_older(&r->t, limit) :
+			     gm_revert_owner(&r->t, owner),
+		     n);
+}
+
+static void model_op_drop(struct model_run *r)
+{
+	u64 address = model_address(model_pick(r, MODEL_WRITING));
+	bool keep = model_below(r, 2);
+
+	if (model_below(r, 2)) {
+		r->op = "supersede";
+		model_expect(r, "result", gm_supersede(&r->t, address),
+			     model_supersede(r, address));
+	} else {
+		r->op = "cancel";
+		model_expect(r, "result", gm_cancel(&r->t, address, keep),
+			     model_cancel(r, address, keep));
+	}
+}
+
+static void model_op_reclaim(struct model_run *r)
+{
+	struct grid_missing_table o[MODEL_TABLES];
+	u32 i, j, n = 0, some;
+	u64 cursor = 0;
+	bool got;
+
+	r->op = "reclaim";
+	if (!model_below(r, 4)) {
+		for (i = 0; i < MODEL_TABLES; i++) {
+			if (!r->m.tables[i].state ||
+			    model_active(&r->m.tables[i]))
+				continue;
+			r->m.tables[i].state = 0;
+			n++;
+		}
+		model_expect(r, "result", gm_reclaim_tables(&r->t), n);
+		return;
+	}
+	/* The first that ended; of those that ended at once, any. */
+	for (i = 0, j = MODEL_TABLES; i < MODEL_TABLES; i++) {
+		struct model_table *tab = &r->m.tables[i];
+
+		if (tab->state && !model_active(tab) &&
+		    (j == MODEL_TABLES || tab->ended < r->m.tables[j].ended))
+			j = i;
+	}
+	got = gm_reclaim_one(&r->t);
+	if (!model_expect(r, "result", got, j < MODEL_TABLES) || !got)
+		return;
+	some = gm_list_tables(&r->t, &cursor, MODEL_TABLES, o);
+	for (i = 0; i < MODEL_TABLES; i++) {
+		struct model_table *tab = &r->m.tables[i];
+		u32 listed = 0, modelled = 0, k;
+
+		if (!tab->state || model_active(tab) ||
+		    tab->ended != r->m.tables[j].ended)
+			continue;
+		for (k = 0; k < some; k++)
+			listed += o[k].address == tab->address &&
+				  o[k].state == tab->state &&
+				  o[k].values == tab->values &&
+				  o[k].values_gone == tab->gone;
+		for (k = 0; k < MODEL_TABLES; k++)
+			modelled += r->m.tables[k].address == tab->address &&
+				    r->m.tables[k].state == tab->state &&
+				    r->m.tables[k].values == tab->values &&
+				    r->m.tables[k].gone == tab->gone;
+		if (listed < modelled) {
+			tab->state = 0;
+			return;
+		}
+	}
+	model_fail(r, "another table", 0, 0);
+}
+
+static void model_op_sweep(struct model_run *r)
+{
+	static const struct gm_set none = {
+		.test = model_set_test,
+		.next = model_set_next,
+	};
+	u64 cancel[MODEL_TABLES];
+	u32 what = model_below(r, 8), n, i;
+	bool keep, either = false;
+	int got, want;
+
+	if (r->nested) {
+		/* There can be only one. */
+		r->op = "second sweep";
+		/* Unless an enqueue has ended the first one meanwhile. */
+		if (!r->t.sweep.kind)
+			return;
+		got = what < 4 ? gm_checkpoint_commence(&r->t, &none) :
+		      what < 6 ? gm_cancel_all(&r->t, true) :
+				 gm_sync_jump_commence(&r->t);
+		model_expect(r, "result", got, -EBUSY);
+		return;
+	}
+	model_current = r;
+	switch (what) {
+	case 0:
+		r->op = "cancel_all";
+		keep = model_below(r, 2);
+		want = model_cancel_all(r, keep);
+		got = gm_cancel_all(&r->t, keep);
+		break;
+	case 1:
+	case 2:
+		r->op = "jump";
+		want = model_jump(r);
+		if (want)
+			model_current = NULL;
+		got = gm_sync_jump_commence(&r->t);
+		break;
+	case 3:
+	case 4:
+		r->op = "land";
+		n = model_below(r, 3);
+		for (i = 0; i < n; i++) {
+			struct model_table *tab =
+				&r->m.tables[model_below(r, MODEL_TABLES)];
+
+			cancel[i] = tab->state && model_below(r, 8) ?
+					    tab->address :
+					    model_address(model_below(
+						    r, MODEL_ADDRESSES));
+		}
+		want = model_land(r, cancel, n, &either);
+		/* Others could make, or end, a conflict meanwhile. */
+		if (want || r->t.twins)
+			model_current = NULL;
+		got = gm_sync_jump_complete(&r->t, cancel, n);
+		if (either && (got == -EBUSY || got == -ESTALE))
+			want = got;
+		break;
+	default:
+		r->op = "checkpoint";
+		model_pick_set(r, MODEL_ADDRESSES);
+		want = model_checkpoint(r, &r->set);
+		if (want)
+			model_current = NULL;
+		got = gm_checkpoint_commence(&r->t, &r->set.set);
+		break;
+	}
+	model_current = NULL;
+	model_expect(r, "result", got, want);
+}
+
+static bool model_backing_off(const struct model *m)
+{
+	u32 i;
+
+	for (i = 0; i < m->n; i++)
+		if (m->faults[i].state == MODEL_WAITING &&
+		    m->faults[i].place == MODEL_BACKOFF)
+			return true;
+	return false;
+}
+
+static void model_one(struct model_run *r)
+{
+	static const u16 leaps[] = { 1, 10, 100, 1000, 60000 };
+	u32 what = model_below(r, 64);
+
+	r->steps++;
+	if (!r->nested)
+		r->epoch++;
+	if (what < 14) {
+		model_op_enqueue(r, false);
+	} else if (what < 19) {
+		model_op_enqueue(r, true);
+	} else if (what < 24) {
+		/* How many back-offs end at once depends on the sweep. */
+		if (!r->nested || !model_backing_off(&r->m))
+			model_op_batch(r);
+	} else if (what < 33) {
+		model_op_commence(r);
+	} else if (what < 43) {
+		model_op_complete(r);
+	} else if (what < 46) {
+		model_op_vector(r);
+	} else if (what < 50) {
+		model_op_flag(r);
+	} else if (what < 51) {
+		model_op_retry(r);
+	} else if (what < 52) {
+		if (!r->nested)
+			model_op_revert_many(r);
+	} else if (what < 54) {
+		model_op_drop(r);
+	} else if (what < 56) {
+		if (!r->nested)
+			model_op_reclaim(r);
+	} else if (what < 59) {
+		model_op_sweep(r);
+	} else if (what < 61) {
+		r->op = "checkpoint_complete";
+		if (!r->nested || !r->t.sweep.kind)
+			model_expect(r, "result", gm_checkpoint_complete(&r->t),
+				     model_checkpoint_complete(&r->m));
+		else
+			model_expect(r, "result", gm_checkpoint_complete(&r->t),
+				     false);
+	} else {
+		r->time += model_below(r, leaps[model_below(r, 5)]);
+		/* Clocks are read before the lock is taken. */
+		if (!model_below(r, 8))
+			r->time -= min_t(u64, r->time, 5);
+	}
+}
+
+void model_pause(void)
+{
+	struct model_run *r = model_current;
+	u32 n;
+
+	if (!r || r->nested || r->failed)
+		return;
+	r->nested = true;
+	r->sweep = r->op;
+	for (n = model_below(r, 3); n-- && !r->failed;) {
+		model_one(r);
+		model_compare(r);
+	}
+	r->nested = false;
+	r->op = r->sweep;
+}
+
+bool model_step(struct model_run *r)
+{
+	if (r->failed || r->src.ended(&r->src))
+		return false;
+	model_one(r);
+	return model_compare(r);
+}
+
+int model_begin(struct model_run *r, const struct gm_limits *limits,
+		struct model_source src)
+{
+	static const struct gm_hooks hooks = { .change = model_change };
+	int e;
+
+	memset(r, 0, sizeof(*r));
+	r->src = src;
+	r->m.limits = *limits;
+	e = gm_tracker_init(&r->t, limits, &hooks);
+	r->m.slots = r->t.slots;
+	r->m.reserve = r->t.reserve;
+	r->op = "begin";
+	return e;
+}
+
+void model_end(struct model_run *r)
+{
+	gm_tracker_exit(&r->t);
+}
+
+/* An address that is no fault nor an active table's index, for a value. */
+static u32 model_unused(struct model_run *r)
+{
+	u32 i;
+
+	for (i = 0; i < MODEL_ADDRESSES; i++)
+		if (!model_find_any(&r->m, model_address(i)) &&
+		    model_find_table(&r->m, model_address(i)) < 0)
+			break;
+	return i;
+}
+
+/* One fault of a batch is repaired. */
+static bool model_settle_one(struct model_run *r,
+			     const struct grid_missing_fault *o)
+{
+	const struct grid_missing_checksum *sum = &o->checksum;
+	struct grid_missing_value *v = NULL;
+	u32 n = 0, i;
+	int got, want;
+
+	got = gm_repair_commence(&r->t, o->address, sum, 1, r->time);
+	want = model_commence(&r->m, o->address, sum, 1, r->time);
+	if (!model_expect(r, "commence", got, want))
+		return false;
+	if (got)
+		return true;
+	if (o->cause == GRID_MISSING_CAUSE_TABLE_INDEX) {
+		v = r->values;
+		i = model_unused(r);
+		if (i < MODEL_ADDRESSES && r->m.n < r->m.slots) {
+			v[n].address = model_address(i);
+			v[n++].checksum = model_sum(i);
+		}
+	}
+	got = gm_repair_complete(&r->t, o->address, sum, 1, v, n);
+	want = model_complete(r, o->address, sum, 1, v, n);
+	return model_expect(r, "complete", got, want) && model_compare(r);
+}
+
+bool model_settle(struct model_run *r)
+{
+	struct grid_missing_fault batch[5];
+	struct gm_counts c;
+	bool either;
+	u32 round, n, i;
+
+	r->op = "settle";
+	if (r->failed || !model_compare(r))
+		return false;
+	/* Whoever was writing has died; what was aborting is through. */
+	for (i = 0; i < MODEL_ADDRESSES; i++) {
+		u64 address = model_address(i);
+		u32 owner;
+
+		for (owner = 0; owner < 3; owner++)
+			model_expect(r, "revert",
+				     gm_repair_revert(&r->t, address, owner),
+				     model_revert(r, address, owner));
+	}
+	model_expect(r, "checkpoint", gm_checkpoint_complete(&r->t),
+		     model_checkpoint_complete(&r->m));
+	if (r->m.jump) {
+		/* Its single faults may be in the way: jump once more. */
+		model_expect(r, "jump", gm_sync_jump_commence(&r->t),
+			     model_jump(r));
+		model_expect(r, "land", gm_sync_jump_complete(&r->t, NULL, 0),
+			     model_land(r, NULL, 0, &either));
+	}
+	if (!model_compare(r))
+		return false;
+	for (i = 0; i < MODEL_ADDRESSES; i++) {
+		struct model_fault *f =
+			model_find(&r->m, model_address(i), false);
+
+		if (!f)
+			continue;
+		model_expect(r, "retry", gm_retry(&r->t, f->address), 0);
+		model_retry_one(&r->m, f);
+	}
+	for (round = 0; round < 4 * MODEL_FAULTS && !r->failed; round++) {
+		const char *wrong;
+
+		r->time += 10;
+		n = gm_next_batch(&r->t, ARRAY_SIZE(batch), 100, r->time,
+				  batch);
+		memcpy(r->out, batch, sizeof(batch));
+		wrong = model_check_batch(r, ARRAY_SIZE(batch), 100, r->time,
+					  n);
+		if (wrong)
+			return model_fail(r, wrong, n, -1);
+		if (!model_compare(r))
+			return false;
+		for (i = 0; i < n; i++)
+			if (!model_settle_one(r, &batch[i]))
+				return false;
+		if (!r->m.n)
+			break;
+	}
+	for (i = 0, n = 0; i < MODEL_TABLES; i++) {
+		n += !!r->m.tables[i].state;
+		r->m.tables[i].state = 0;
+	}
+	model_expect(r, "reclaim", gm_reclaim_tables(&r->t), n);
+	gm_get_counts(&r->t, &c);
+	return model_compare(r) &&
+	       model_expect(r, "still missing",
+			    c.waiting + c.writing + c.aborting + c.tables, 0);
+}

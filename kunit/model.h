@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A model of the tracker: arrays, linear search, nothing clever, obviously
+ * right; and a driver that does the same operations, valid and invalid ones,
+ * on the tracker and on the model, and compares everything after each.
+ *
+ * Works in KUnit and in userspace; the operations come from any source of
+ * numbers (a generator with a seed, a fuzzer's bytes).
+ */
+#ifndef _GM_MODEL_H
+#define _GM_MODEL_H
+
+#include "../kmod/tracker.h"
+
+#define MODEL_FAULTS 128
+#define MODEL_TABLES 8
+#define MODEL_VALUES 8
+#define MODEL_ADDRESSES 24
+
+enum model_place { MODEL_NEVER, MODEL_REQUESTED, MODEL_BACKOFF, MODEL_HELD };
+
+/* Orders the queue it is in: by @when (not MODEL_NEVER), then by @seq. */
+struct model_fault {
+	u64 address;
+	bool has_sum;
+	struct grid_missing_checksum sum;
+	u8 state;
+	u8 cause;
+	int table; /* -1: single, or aborting */
+	u32 value;
+	bool aside;
+	bool readers;
+	bool wanted;
+	bool unavailable;
+	u32 failures;
+	enum model_place place;
+	u64 when;
+	u64 seq;
+	u32 owner;
+	u64 start;
+};
+
+struct model_table {
+	u8 state; /* 0: free */
+	u64 address;
+	bool has_sum;
+	struct grid_missing_checksum sum;
+	u32 values;
+	u32 gone;
+	u64 enqueued;
+	u64 ended; /* the epoch that ended it */
+};
+
+struct model {
+	struct gm_limits limits;
+	u32 slots, reserve;
+	struct model_fault faults[MODEL_FAULTS];
+	u32 n;
+	struct model_table tables[MODEL_TABLES];
+	bool jump;
+	bool checkpoint;
+	bool readers_odd;
+	u64 now;
+	u64 seq;
+};
+
+/* A set of addresses, as gm_set. */
+struct model_set {
+	struct gm_set set;
+	u64 v[MODEL_ADDRESSES];
+	u32 n;
+};
+
+/* Where numbers come from: one below @bound; @ended says that there are no more. */
+struct model_source {
+	u32 (*below)(struct model_source *src, u32 bound);
+	bool (*ended)(const struct model_source *src);
+	u64 state;
+	const u8 *p, *end;
+};
+
+struct model_source model_random(u64 seed);
+struct model_source model_bytes(const u8 *p, size_t len);
+
+/**
+ * struct model_run - a tracker, its model, and what links them
+ * @t: the tracker under test
+ * @m: its model
+ * @before: the model before an operation that turned out to be refused
+ * @src: numbers
+ * @time: in ms
+ * @steps: operations so far
+ * @epoch: likewise, but a sweep and what happens in it are one
+ * @nested: inside a sweep's pause; the model is ahead of the tracker
+ * @failed: they disagreed; see @err
+ * @op: the name of the operation that is being compared
+ * @sweep: the name of the one around it
+ * @seen: state of every address as far as gm_hooks.change told
+ */
+struct model_run {
+	struct gm_tracker t;
+	struct model m;
+	struct model before;
+	struct model_source src;
+	u64 time;
+	u32 steps;
+	u32 epoch;
+	bool nested;
+	bool failed;
+	const char *op;
+	const char *sweep;
+	u8 seen[MODEL_ADDRESSES];
+	u32 calls;
+	struct model_set set;
+	struct grid_missing_fault out[MODEL_FAULTS];
+	struct grid_missing_value values[MODEL_VALUES + 2];
+	u64 order[MODEL_FAULTS];
+	char err[300];
+};
+
+/* 0, or the errno of gm_tracker_init(). */
+int model_begin(struct model_run *r, const struct gm_limits *limits,
+		struct model_source src);
+/* One random operation; false when they disagree or the source has ended. */
+bool model_step(struct model_run *r);
+/* Inside a sweep, between two slices: some operations. */
+void model_pause(void);
+/*
+ * Stop doing harm: what is left must become clean in a bounded number of
+ * steps.  False when it doesn't.
+ */
+bool model_settle(struct model_run *r);
+void model_end(struct model_run *r);
+
+#endif /* _GM_MODEL_H */

@@ -1,0 +1,1722 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The tracker's rules, one or more cases each, named after the rule (T1 to
+ * T16); then random operations beside a model.  Runs in KUnit, and in
+ * userspace by tools/testing/user.
+ *
+ * The tracker is included, not linked, so that nothing need be exported; with
+ * slices of two entries, so that sweeps are in pieces here too.
+ */
+#include <kunit/test.h>
+#include <linux/module.h>
+#include <linux/vmalloc.h>
+
+void model_pause(void);
+static void pause_hook(void);
+
+#define GM_SLICE 2
+#define GM_AHEAD 3
+#define GM_VECTOR 4
+#define gm_pause() pause_hook()
+#include "../kmod/tracker.c"
+#include "model.c"
+
+struct env {
+	struct gm_tracker t;
+	bool live;
+	struct grid_missing_fault out[64];
+	struct model_run run;
+};
+
+static struct env *env;
+static struct gm_tracker *T;
+
+/* What happens between two slices of a sweep. */
+static void (*on_pause)(void);
+static u32 pauses;
+
+static void pause_hook(void)
+{
+	pauses++;
+	if (on_pause)
+		on_pause();
+}
+
+static struct grid_missing_checksum sum_of(u64 address)
+{
+	struct grid_missing_checksum sum = { .bytes = { 1 } };
+
+	memcpy(sum.bytes + 8, &address, sizeof(address));
+	return sum;
+}
+
+static struct grid_missing_checksum sum_buf;
+
+#define SUM(address) (sum_buf = sum_of(address), &sum_buf)
+#define EQ(a, b) KUNIT_EXPECT_EQ(test, (long long)(a), (long long)(b))
+#define YES(a) KUNIT_EXPECT_TRUE(test, a)
+#define VERIFIED() verified(test, __LINE__)
+
+static void verified(struct kunit *test, int line)
+{
+	char why[160];
+
+	if (gm_verify(T, why, sizeof(why)))
+		KUNIT_FAIL(test, "line %d: %s", line, why);
+}
+
+static void make(struct kunit *test, u32 blocks, u32 tables, u32 values)
+{
+	struct gm_limits limits = { blocks, tables, values };
+
+	if (env->live)
+		gm_tracker_exit(T);
+	env->live = false;
+	KUNIT_ASSERT_EQ(test, gm_tracker_init(T, &limits, NULL), 0);
+	env->live = true;
+}
+
+static int tracker_init(struct kunit *test)
+{
+	env = vzalloc(sizeof(*env));
+	if (!env)
+		return -ENOMEM;
+	T = &env->t;
+	on_pause = NULL;
+	pauses = 0;
+	return 0;
+}
+
+static void tracker_exit(struct kunit *test)
+{
+	if (env->live)
+		gm_tracker_exit(T);
+	vfree(env);
+	env = NULL;
+}
+
+static int block(u64 a)
+{
+	return gm_enqueue_block(T, a, SUM(a), GRID_MISSING_WHY_ENQUEUED);
+}
+
+static int table(u64 a)
+{
+	return gm_enqueue_table(T, a, SUM(a));
+}
+
+static int commence(u64 a)
+{
+	return gm_repair_commence(T, a, SUM(a), 1, T->now);
+}
+
+static int complete(u64 a)
+{
+	return gm_repair_complete(T, a, SUM(a), 1, NULL, 0);
+}
+
+/* Complete the index @a with the values from @first on. */
+static int complete_index(u64 a, u64 first, u32 n)
+{
+	struct grid_missing_value v[32];
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		v[i].address = first + i;
+		v[i].checksum = sum_of(first + i);
+	}
+	return gm_repair_complete(T, a, SUM(a), 1, v, n);
+}
+
+/* A table whose index @a was written, with values from @first on. */
+static void filling(struct kunit *test, u64 a, u64 first, u32 n)
+{
+	EQ(table(a), GM_INSERTED);
+	EQ(commence(a), 0);
+	EQ(complete_index(a, first, n), 0);
+}
+
+static u8 find(u64 a)
+{
+	unsigned long flags;
+	u8 state;
+
+	GM_LOCK(T, flags);
+	state = __gm_find(T, a, &env->out[0]);
+	GM_UNLOCK(T, flags);
+	return state;
+}
+
+static int readers(u64 a, bool on)
+{
+	unsigned long flags;
+	int r;
+
+	GM_LOCK(T, flags);
+	r = __gm_set_readers(T, a, on);
+	GM_UNLOCK(T, flags);
+	return r;
+}
+
+static int wanted(u64 a)
+{
+	unsigned long flags;
+	int r;
+
+	GM_LOCK(T, flags);
+	r = __gm_set_wanted(T, a);
+	GM_UNLOCK(T, flags);
+	return r;
+}
+
+static int unavailable(u64 a, bool hold)
+{
+	unsigned long flags;
+	int r;
+
+	GM_LOCK(T, flags);
+	r = __gm_set_unavailable(T, a, GRID_MISSING_WHY_UNAVAILABLE, hold);
+	GM_UNLOCK(T, flags);
+	return r;
+}
+
+static struct gm_counts counts(void)
+{
+	struct gm_counts c;
+
+	gm_get_counts(T, &c);
+	return c;
+}
+
+/* The state of the table at @a, 0 if there is none; the last if several. */
+static u32 table_state(u64 a)
+{
+	struct grid_missing_table o;
+	u64 cursor = 0;
+	u32 state = 0;
+
+	while (cursor != U64_MAX)
+		if (gm_list_tables(T, &cursor, 1, &o) && o.address == a)
+			state = o.state;
+	return state;
+}
+
+static struct model_set some_set;
+
+static const struct gm_set *set_of(const u64 *v, u32 n, bool by_set)
+{
+	memcpy(some_set.v, v, n * sizeof(*v));
+	some_set.n = n;
+	some_set.set.count = by_set ? 0 : n + 100;
+	some_set.set.test = model_set_test;
+	some_set.set.next = model_set_next;
+	return &some_set.set;
+}
+
+/* A batch must be exactly this. */
+static void batch_is(struct kunit *test, int line, u32 max, u32 age, u64 now,
+		     const u64 *want, u32 n)
+{
+	u32 got = gm_next_batch(T, max, age, now, env->out), i;
+
+	if (got != n)
+		KUNIT_FAIL(test, "line %d: %u handed out, not %u", line, got,
+			   n);
+	for (i = 0; i < got && i < n; i++)
+		if (env->out[i].address != want[i])
+			KUNIT_FAIL(test, "line %d: place %u is %llu, not %llu",
+				   line, i,
+				   (unsigned long long)env->out[i].address,
+				   (unsigned long long)want[i]);
+}
+
+#define BATCH(max, age, now, ...)                              \
+	do {                                                   \
+		static const u64 _want[] = { __VA_ARGS__ };    \
+		batch_is(test, __LINE__, max, age, now, _want, \
+			 ARRAY_SIZE(_want));                   \
+	} while (0)
+#define NO_BATCH(max, age, now) batch_is(test, __LINE__, max, age, now, NULL, 0)
+
+/* T1: so many fit, and not one more; tables and single blocks apart. */
+static void t01_capacity_is_exact(struct kunit *test)
+{
+	u32 i;
+
+	make(test, 5, 2, 3);
+	for (i = 0; i < 5; i++)
+		EQ(block(i), GM_INSERTED);
+	EQ(block(5), -ENOSPC);
+	filling(test, 100, 101, 3);
+	filling(test, 200, 201, 3);
+	EQ(table(300), -ENOSPC);
+	EQ(block(5), -ENOSPC);
+	EQ(counts().blocks_single, 5);
+	EQ(counts().blocks_table, 6);
+	VERIFIED();
+	/* Full of tables, but single blocks have their own room. */
+	for (i = 0; i < 5; i++)
+		EQ(gm_supersede(T, i), 0);
+	for (i = 10; i < 15; i++)
+		EQ(block(i), GM_INSERTED);
+	VERIFIED();
+}
+
+/* T1: impossible limits; no tables at all. */
+static void t01_limits(struct kunit *test)
+{
+	static const struct gm_limits bad[] = {
+		{ 0, 1, 1 },
+		{ 1, 1, 0 },
+		{ U32_MAX, 0, 1 },
+		{ 1, U32_MAX, U32_MAX },
+		{ U32_MAX, U32_MAX, U32_MAX },
+		{ 1, 1U << 16, 1U << 16 },
+	};
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EQ(gm_tracker_init(T, &bad[i], NULL), -EINVAL);
+	YES(gm_tracker_bytes(&bad[4]) > 1ULL << 40);
+	make(test, 1, 0, 1);
+	EQ(table(1), -ENOSPC);
+	EQ(block(1), GM_INSERTED);
+	EQ(block(2), -ENOSPC);
+	VERIFIED();
+}
+
+/* T2 */
+static void t02_enqueue_block(struct kunit *test)
+{
+	make(test, 2, 1, 2);
+	EQ(block(0), GM_INSERTED);
+	EQ(block(0), GM_DUPLICATE);
+	EQ(block(U64_MAX), GM_INSERTED);
+	/* Duplicate also when full, and with any cause. */
+	EQ(block(0), GM_DUPLICATE);
+	EQ(block(1), -ENOSPC);
+	filling(test, 10, 11, 2);
+	EQ(block(11), GM_DUPLICATE);
+	EQ(gm_enqueue_block(T, 11, NULL, GRID_MISSING_WHY_ENQUEUED),
+	   GM_DUPLICATE);
+	EQ(gm_enqueue_block(T, 11, SUM(12), GRID_MISSING_WHY_ENQUEUED),
+	   -ESTALE);
+	EQ(gm_enqueue_block(T, 0, SUM(1), GRID_MISSING_WHY_ENQUEUED), -ESTALE);
+	EQ(commence(0), 0);
+	EQ(block(0), GM_DUPLICATE);
+	VERIFIED();
+}
+
+/* T2: a known checksum is adopted by a fault that has none. */
+static void t02_checksum_is_adopted(struct kunit *test)
+{
+	make(test, 4, 1, 2);
+	EQ(gm_enqueue_block(T, 1, NULL, GRID_MISSING_WHY_DETECTED),
+	   GM_INSERTED);
+	EQ(find(1), GRID_MISSING_STATE_WAITING);
+	EQ(env->out[0].flags, GRID_MISSING_F_NO_CHECKSUM);
+	EQ(block(1), GM_DUPLICATE);
+	find(1);
+	EQ(env->out[0].flags, 0);
+	YES(model_same(&env->out[0].checksum, SUM(1)));
+	EQ(gm_enqueue_block(T, 1, SUM(2), GRID_MISSING_WHY_ENQUEUED), -ESTALE);
+	/* Of a table, too. */
+	EQ(gm_enqueue_table(T, 2, NULL), GM_INSERTED);
+	EQ(table(2), GM_DUPLICATE);
+	EQ(gm_enqueue_table(T, 2, SUM(3)), -ESTALE);
+	VERIFIED();
+}
+
+/* T3 */
+static void t03_enqueue_table(struct kunit *test)
+{
+	make(test, 4, 2, 2);
+	EQ(table(1), GM_INSERTED);
+	EQ(table(1), GM_DUPLICATE);
+	EQ(commence(1), 0);
+	EQ(table(1), GM_DUPLICATE);
+	EQ(complete_index(1, 10, 2), 0);
+	/* Still active though its index was written. */
+	EQ(table(1), GM_DUPLICATE);
+	EQ(gm_enqueue_table(T, 1, SUM(2)), -ESTALE);
+	EQ(block(1), GM_INSERTED);
+	EQ(table(1), GM_DUPLICATE);
+	/* A value is no index. */
+	EQ(table(10), -EEXIST);
+	EQ(table(2), GM_INSERTED);
+	EQ(table(3), -ENOSPC);
+	EQ(table(2), GM_DUPLICATE);
+	EQ(commence(10), 0);
+	EQ(complete(10), 0);
+	EQ(commence(11), 0);
+	EQ(complete(11), 0);
+	/* Done: no duplicate any more, but its slot is still in use. */
+	EQ(gm_supersede(T, 1), 0);
+	EQ(table(1), -ENOSPC);
+	EQ(gm_reclaim_tables(T), 1);
+	EQ(table(1), GM_INSERTED);
+	VERIFIED();
+}
+
+/* T4: a promoted fault keeps its state; one count moves. */
+static void t04_promotion(struct kunit *test)
+{
+	make(test, 4, 2, 4);
+	EQ(block(1), GM_INSERTED);
+	EQ(block(10), GM_INSERTED);
+	EQ(block(11), GM_INSERTED);
+	EQ(commence(1), 0);
+	EQ(commence(10), 0);
+	EQ(table(1), GM_INSERTED);
+	EQ(find(1), GRID_MISSING_STATE_WRITING);
+	EQ(env->out[0].cause, GRID_MISSING_CAUSE_TABLE_INDEX);
+	EQ(counts().blocks_single, 2);
+	EQ(counts().blocks_table, 1);
+	EQ(complete_index(1, 10, 3), 0);
+	EQ(counts().blocks_single, 0);
+	EQ(counts().blocks_table, 3);
+	EQ(find(10), GRID_MISSING_STATE_WRITING);
+	EQ(env->out[0].table, 1);
+	EQ(find(11), GRID_MISSING_STATE_WAITING);
+	EQ(env->out[0].value_index, 1);
+	/* What is being written already counts as received. */
+	EQ(T->tables[0].writing, 1);
+	VERIFIED();
+	EQ(complete(10), 0);
+	EQ(T->tables[0].writing, 0);
+	EQ(T->tables[0].gone, 1);
+	VERIFIED();
+}
+
+/* T5: never-requested first, then requested longest ago. */
+static void t05_order(struct kunit *test)
+{
+	u32 i;
+
+	make(test, 8, 1, 1);
+	for (i = 1; i <= 6; i++)
+		block(i);
+	BATCH(2, 0, 10, 1, 2);
+	BATCH(2, 0, 20, 3, 4);
+	block(7);
+	BATCH(4, 0, 30, 5, 6, 7, 1);
+	BATCH(3, 0, 40, 2, 3, 4);
+	BATCH(9, 0, 50, 5, 6, 7, 1, 2, 3, 4);
+	VERIFIED();
+	EQ(commence(5), 0);
+	BATCH(2, 0, 60, 6, 7);
+	EQ(gm_repair_revert(T, 5, 1), 0);
+	/* What falls back joins the tail of the never-requested. */
+	block(8);
+	BATCH(3, 0, 70, 5, 8, 1);
+	VERIFIED();
+}
+
+/* T5: a batch of one advances. */
+static void t05_batch_of_one(struct kunit *test)
+{
+	make(test, 8, 1, 1);
+	block(1);
+	block(2);
+	block(3);
+	BATCH(1, 0, 1, 1);
+	BATCH(1, 0, 2, 2);
+	BATCH(1, 0, 3, 3);
+	BATCH(1, 0, 4, 1);
+	BATCH(1, 0, 5, 2);
+	NO_BATCH(0, 0, 6);
+	VERIFIED();
+}
+
+/* T5, T16: what was handed out less than the minimum age ago is not. */
+static void t05_minimum_age(struct kunit *test)
+{
+	static const u64 gaps[] = {
+		100,   101,	   65535,      65536,
+		65636, 1ULL << 20, 1ULL << 31, 0xffffffffULL
+	};
+	u64 now = 5;
+	u32 i;
+
+	make(test, 8, 1, 1);
+	EQ(gm_next_due(T, 100, now), GM_NEVER);
+	block(1);
+	EQ(gm_next_due(T, 100, now), 0);
+	BATCH(4, 100, now, 1);
+	for (i = 0; i < ARRAY_SIZE(gaps); i++) {
+		NO_BATCH(4, 100, now);
+		EQ(gm_next_due(T, 100, now + 60), 40);
+		NO_BATCH(4, 100, now + 99);
+		now += gaps[i];
+		EQ(gm_next_due(T, 100, now), 0);
+		BATCH(4, 100, now, 1);
+		VERIFIED();
+	}
+	/* Each helper has its own minimum. */
+	NO_BATCH(4, 4000000000U, now + 3999999999U);
+	BATCH(4, 0, now, 1);
+	/* Only the head is young. */
+	block(2);
+	BATCH(4, 50, now, 2);
+	VERIFIED();
+}
+
+/* T16: a clock read before the lock was taken may be behind. */
+static void t16_time_does_not_run_back(struct kunit *test)
+{
+	make(test, 8, 1, 1);
+	block(1);
+	BATCH(1, 100, 1000, 1);
+	NO_BATCH(1, 100, 950);
+	NO_BATCH(1, 100, 0);
+	EQ(gm_next_due(T, 100, 0), 100);
+	BATCH(1, 100, 1100, 1);
+	VERIFIED();
+}
+
+/* T5: parked readers come first, but leave half to the others. */
+static void t05_readers_first(struct kunit *test)
+{
+	u32 i;
+
+	make(test, 20, 1, 1);
+	for (i = 1; i <= 16; i++)
+		block(i);
+	for (i = 11; i <= 16; i++)
+		EQ(readers(i, true), 0);
+	EQ(counts().readers, 6);
+	EQ(wanted(8), 0);
+	VERIFIED();
+	BATCH(4, 0, 1, 11, 12, 8, 1);
+	/* The odd place goes to either in turn. */
+	BATCH(3, 0, 2, 13, 14, 2);
+	BATCH(3, 0, 3, 15, 3, 4);
+	BATCH(3, 0, 4, 16, 11, 5);
+	BATCH(1, 0, 5, 6);
+	BATCH(1, 0, 6, 12);
+	BATCH(1, 0, 7, 7);
+	/* All of it when no others wait that may be handed out. */
+	BATCH(4, 0, 8, 13, 14, 9, 10);
+	BATCH(6, 2, 9, 15, 16, 11, 8, 1, 2);
+	for (i = 1; i <= 10; i++)
+		EQ(commence(i), 0);
+	BATCH(5, 0, 10, 12, 13, 14, 15, 16);
+	EQ(env->out[0].flags, GRID_MISSING_F_READERS);
+	VERIFIED();
+}
+
+/* T5: who loses its last reader, joins the tail of the never-requested. */
+static void t05_readers_lost(struct kunit *test)
+{
+	make(test, 20, 1, 1);
+	block(1);
+	block(2);
+	block(3);
+	EQ(readers(1, true), 0);
+	BATCH(3, 0, 1, 1, 2, 3);
+	block(4);
+	EQ(readers(1, false), 0);
+	block(5);
+	BATCH(3, 0, 2, 4, 1, 5);
+	EQ(counts().readers, 0);
+	EQ(readers(1, false), 0);
+	BATCH(2, 0, 3, 2, 3);
+	VERIFIED();
+}
+
+/* T5: who gains readers comes first, but not before its minimum age. */
+static void t05_readers_gained(struct kunit *test)
+{
+	make(test, 20, 1, 1);
+	block(1);
+	block(2);
+	block(3);
+	block(4);
+	BATCH(1, 0, 10, 1);
+	BATCH(1, 0, 20, 2);
+	BATCH(1, 0, 30, 3);
+	EQ(readers(3, true), 0);
+	EQ(readers(1, true), 0);
+	EQ(readers(2, true), 0);
+	VERIFIED();
+	/* By the time they were handed out, not by that of the readers. */
+	BATCH(8, 15, 40, 1, 2, 4);
+	BATCH(8, 15, 45, 3);
+	EQ(wanted(4), 0);
+	BATCH(8, 0, 50, 1, 2, 3, 4);
+	VERIFIED();
+}
+
+/* T5: more than gm_sort() looks at: a place in front, and nothing lost. */
+static void t05_readers_gained_many(struct kunit *test)
+{
+	u32 i, n;
+
+	make(test, 3000, 1, 1);
+	for (i = 0; i < 3000; i++)
+		block(i);
+	for (i = 0; i < 3000; i += n)
+		n = gm_next_batch(T, 50, 0, 1 + i, env->out);
+	for (i = 0; i < 3000; i += 2)
+		EQ(readers(i, true), 0);
+	for (i = 0; i < 3000; i += 2)
+		EQ(readers((i * 7 + 1) % 3000, true), 0);
+	VERIFIED();
+	EQ(counts().readers, 3000);
+	for (i = 0; i < 3000; i += n) {
+		n = gm_next_batch(T, 50, 0, 5000, env->out);
+		KUNIT_ASSERT_EQ(test, n, 50);
+	}
+	VERIFIED();
+}
+
+/* T5: a failed write backs off 1 s, doubling to 60 s. */
+static void t05_back_off(struct kunit *test)
+{
+	static const u32 delays[] = { 1000,  2000,  4000,  8000,
+				      16000, 32000, 60000, 60000 };
+	u64 now = 100;
+	u32 i;
+
+	make(test, 8, 1, 1);
+	block(1);
+	for (i = 0; i < ARRAY_SIZE(delays); i++) {
+		EQ(commence(1), 0);
+		EQ(gm_repair_failed(T, 1, SUM(1), 1, now), 0);
+		EQ(gm_next_due(T, 0, now), delays[i]);
+		NO_BATCH(1, 0, now + delays[i] - 1);
+		VERIFIED();
+		now += delays[i];
+		BATCH(1, 0, now, 1);
+		EQ(env->out[0].failures, i + 1);
+	}
+	for (; i < 300; i++) {
+		EQ(commence(1), 0);
+		EQ(gm_repair_failed(T, 1, SUM(1), 1, now), 0);
+	}
+	find(1);
+	EQ(env->out[0].failures, 255);
+	EQ(gm_retry(T, 1), 0);
+	find(1);
+	EQ(env->out[0].failures, 0);
+	/* Behind those that were never requested before. */
+	block(2);
+	EQ(commence(1), 0);
+	EQ(gm_repair_failed(T, 1, SUM(1), 1, now), 0);
+	block(3);
+	BATCH(1, 0, now + 1, 2);
+	BATCH(1, 0, now + 1000, 3);
+	BATCH(1, 0, now + 1000, 1);
+	VERIFIED();
+}
+
+/* T5: one that nobody can serve doesn't delay the others. */
+static void t05_nobody_can_serve(struct kunit *test)
+{
+	u32 i, seen = 0, round;
+
+	make(test, 64, 1, 1);
+	for (i = 0; i < 40; i++)
+		block(i);
+	/* Nothing is ever repaired: all come by all the same. */
+	for (round = 0; round < 100; round++) {
+		u32 n = gm_next_batch(T, 4, 0, round, env->out);
+
+		EQ(n, 4);
+		for (i = 0; i < n; i++)
+			seen += env->out[i].address == 39;
+	}
+	YES(seen >= 9 && seen <= 11);
+	/* Held ones don't come at all. */
+	for (i = 0; i < 39; i++)
+		EQ(unavailable(i, true), 0);
+	BATCH(4, 0, 200, 39);
+	EQ(gm_retry_all(T), 39);
+	EQ(gm_next_batch(T, 64, 0, 201, env->out), 40);
+	VERIFIED();
+}
+
+/*
+ * T5: two helpers in turn, each with a replica that has only half of the
+ * blocks, as it happens the half that the other one is offered.
+ */
+static void t05_no_resonance(struct kunit *test)
+{
+	u32 size, i, n, round, left;
+
+	for (size = 1; size <= 16; size *= 2) {
+		make(test, 64, 1, 1);
+		left = 2 * size;
+		for (i = 0; i < left; i++)
+			block(i);
+		for (round = 0; left && round < 2000; round++) {
+			n = gm_next_batch(T, size, 0, round, env->out);
+			for (i = 0; i < n; i++) {
+				u64 a = env->out[i].address;
+
+				/* Helper 0 has the upper half. */
+				if ((a < size) != (round & 1))
+					continue;
+				EQ(commence(a), 0);
+				EQ(complete(a), 0);
+				left--;
+			}
+		}
+		EQ(left, 0);
+		VERIFIED();
+	}
+}
+
+/* T5: aborting and written ones are not handed out. */
+static void t05_only_waiting(struct kunit *test)
+{
+	static const u64 freed[] = { 1 };
+	struct gm_counts c;
+
+	make(test, 8, 1, 4);
+	block(1);
+	block(2);
+	block(3);
+	EQ(commence(1), 0);
+	EQ(commence(2), 0);
+	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
+	BATCH(8, 0, 1, 3);
+	c = counts();
+	EQ(c.waiting, 1);
+	EQ(c.writing, 1);
+	EQ(c.aborting, 1);
+	VERIFIED();
+}
+
+/* T6 */
+static void t06_life(struct kunit *test)
+{
+	make(test, 8, 1, 4);
+	block(1);
+	EQ(commence(1), 0);
+	EQ(find(1), GRID_MISSING_STATE_WRITING);
+	EQ(gm_repair_failed(T, 1, SUM(1), 1, 0), 0);
+	EQ(find(1), GRID_MISSING_STATE_WAITING);
+	EQ(commence(1), 0);
+	EQ(complete(1), 0);
+	EQ(find(1), GRID_MISSING_STATE_GONE);
+	VERIFIED();
+	/* A table without values is done at once. */
+	EQ(table(2), GM_INSERTED);
+	EQ(commence(2), 0);
+	EQ(complete_index(2, 0, 0), 0);
+	EQ(table_state(2), GRID_MISSING_TABLE_DONE);
+	/* As many values as a table may have, with all else full. */
+	EQ(gm_reclaim_tables(T), 1);
+	EQ(table(2), GM_INSERTED);
+	EQ(commence(2), 0);
+	EQ(complete_index(2, 10, 4), 0);
+	VERIFIED();
+}
+
+/* T6, T13: a bad list of values changes nothing and says why. */
+static void t06_all_or_nothing(struct kunit *test)
+{
+	static const u64 freed[] = { 50 };
+	struct grid_missing_value v[5];
+	u32 i, bad;
+
+	make(test, 8, 3, 4);
+	filling(test, 200, 201, 2);
+	EQ(table(100), GM_INSERTED);
+	EQ(commence(100), 0);
+	block(50);
+	EQ(commence(50), 0);
+	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
+	/* One that is promoted and one that adopts come before the bad one. */
+	block(10);
+	EQ(gm_enqueue_block(T, 11, NULL, GRID_MISSING_WHY_ENQUEUED), 0);
+	block(12);
+	EQ(commence(12), 0);
+	for (bad = 0; bad < 8; bad++) {
+		static const int why[] = { -EEXIST, -EEXIST, -EEXIST, -ESTALE,
+					   -EBUSY,  -E2BIG,  -EINVAL, -EEXIST };
+		struct gm_counts c = counts();
+		u32 n = 4;
+
+		for (i = 0; i < 5; i++) {
+			v[i].address = 10 + i;
+			v[i].checksum = sum_of(10 + i);
+		}
+		if (bad == 0)
+			v[3].address = 201; /* another table's value */
+		if (bad == 1)
+			v[3].address = 13, v[2].address = 13; /* twice */
+		if (bad == 2)
+			v[3].address = 100; /* its own index */
+		if (bad == 3)
+			v[2].checksum = sum_of(99);
+		if (bad == 4)
+			v[3].address = 50; /* aborting */
+		if (bad == 5)
+			n = 5;
+		if (bad == 7)
+			v[3].address = 11, v[3].checksum = v[1].checksum;
+		EQ(gm_repair_complete(T, 100, SUM(100), 1, bad == 6 ? NULL : v,
+				      n),
+		   why[bad]);
+		VERIFIED();
+		EQ(find(100), GRID_MISSING_STATE_WRITING);
+		EQ(counts().waiting, c.waiting);
+		EQ(counts().writing, c.writing);
+		EQ(counts().blocks_single, c.blocks_single);
+		EQ(counts().blocks_table, c.blocks_table);
+		EQ(find(13), GRID_MISSING_STATE_GONE);
+		EQ(find(10), GRID_MISSING_STATE_WAITING);
+		EQ(env->out[0].cause, GRID_MISSING_CAUSE_BLOCK);
+		EQ(find(11), GRID_MISSING_STATE_WAITING);
+		EQ(env->out[0].flags, GRID_MISSING_F_NO_CHECKSUM);
+		EQ(find(12), GRID_MISSING_STATE_WRITING);
+	}
+	for (i = 0; i < 4; i++) {
+		v[i].address = 10 + i;
+		v[i].checksum = sum_of(10 + i);
+	}
+	EQ(gm_repair_complete(T, 100, SUM(100), 1, v, 4), 0);
+	EQ(counts().blocks_table, 6);
+	VERIFIED();
+}
+
+/* T7 */
+static void t07_ends_of_tables(struct kunit *test)
+{
+	make(test, 8, 2, 4);
+	filling(test, 1, 10, 2);
+	EQ(table(2), GM_INSERTED);
+	EQ(gm_reclaim_one(T), false);
+	EQ(commence(10), 0);
+	EQ(complete(10), 0);
+	EQ(table_state(1), GRID_MISSING_TABLE_FILLING);
+	EQ(commence(11), 0);
+	EQ(complete(11), 0);
+	EQ(table_state(1), GRID_MISSING_TABLE_DONE);
+	EQ(gm_cancel(T, 2, false), 0);
+	EQ(table_state(2), GRID_MISSING_TABLE_CANCELLED);
+	/* Only then reusable. */
+	EQ(table(3), -ENOSPC);
+	EQ(counts().tables, 2);
+	EQ(counts().tables_free, 2);
+	EQ(gm_reclaim_one(T), true);
+	EQ(table_state(1), 0);
+	EQ(table_state(2), GRID_MISSING_TABLE_CANCELLED);
+	EQ(table(3), GM_INSERTED);
+	EQ(gm_reclaim_tables(T), 1);
+	EQ(gm_reclaim_tables(T), 0);
+	VERIFIED();
+}
+
+/* T8 */
+static void t08_checkpoint(struct kunit *test)
+{
+	static const u64 freed[] = { 1, 2, 10, 20, 99 };
+	u32 by_set;
+
+	for (by_set = 0; by_set < 2; by_set++) {
+		make(test, 16, 3, 4);
+		EQ(gm_checkpoint_complete(T), false);
+		block(1);
+		block(2);
+		block(3);
+		EQ(commence(2), 0);
+		EQ(table(10), GM_INSERTED);
+		filling(test, 20, 21, 3);
+		EQ(commence(21), 0);
+		EQ(gm_checkpoint_commence(T, set_of(freed, 5, by_set)), 0);
+		VERIFIED();
+		EQ(find(1), GRID_MISSING_STATE_GONE);
+		EQ(find(2), GRID_MISSING_STATE_ABORTING);
+		EQ(find(3), GRID_MISSING_STATE_WAITING);
+		EQ(find(10), GRID_MISSING_STATE_GONE);
+		EQ(table_state(10), GRID_MISSING_TABLE_CANCELLED);
+		EQ(table_state(20), GRID_MISSING_TABLE_CANCELLED);
+		EQ(find(21), GRID_MISSING_STATE_ABORTING);
+		EQ(find(22), GRID_MISSING_STATE_GONE);
+		EQ(gm_checkpoint_commence(T, set_of(freed, 5, by_set)), -EBUSY);
+		EQ(gm_checkpoint_complete(T), false);
+		EQ(complete(2), -ECANCELED);
+		EQ(gm_checkpoint_complete(T), false);
+		/* Its end touches no table: the slot is another's by now. */
+		EQ(gm_reclaim_tables(T), 2);
+		filling(test, 30, 31, 3);
+		EQ(complete(21), -ECANCELED);
+		EQ(T->tables[T->active_head].gone, 0);
+		EQ(T->tables[T->active_head].left, 3);
+		VERIFIED();
+		EQ(gm_checkpoint_complete(T), true);
+		EQ(gm_checkpoint_complete(T), false);
+		EQ(counts().checkpoint, false);
+	}
+}
+
+/* T8: a write that fails, or is given up, while aborting is gone as well. */
+static void t08_aborting_ends(struct kunit *test)
+{
+	static const u64 freed[] = { 1, 2 };
+
+	make(test, 16, 3, 4);
+	block(1);
+	block(2);
+	EQ(commence(1), 0);
+	EQ(commence(2), 0);
+	EQ(gm_checkpoint_commence(T, set_of(freed, 2, false)), 0);
+	EQ(gm_repair_failed(T, 1, SUM(1), 1, 0), -ECANCELED);
+	EQ(find(1), GRID_MISSING_STATE_GONE);
+	EQ(gm_repair_revert(T, 2, 1), -ECANCELED);
+	EQ(find(2), GRID_MISSING_STATE_GONE);
+	EQ(gm_checkpoint_complete(T), true);
+	VERIFIED();
+}
+
+static struct kunit *pause_test;
+
+/* Everyone sees what is to be freed as gone already. */
+static void t08_pause(void)
+{
+	struct kunit *test = pause_test;
+	u64 a;
+
+	on_pause = NULL; /* once */
+	VERIFIED();
+	for (a = 0; a < 40; a++) {
+		if (a % 4 == 3)
+			EQ(find(a), GRID_MISSING_STATE_ABORTING);
+		else
+			EQ(find(a), GRID_MISSING_STATE_GONE);
+	}
+	EQ(block(39), -EBUSY);
+	EQ(commence(38), -ENOENT);
+	EQ(gm_checkpoint_complete(T), false);
+	/* One that comes back during the sweep is not meant by it. */
+	EQ(block(38), GM_INSERTED);
+	EQ(commence(38), 0);
+	EQ(gm_cancel_all(T, true), -EBUSY);
+	EQ(gm_sync_jump_commence(T), -EBUSY);
+	EQ(gm_sync_jump_complete(T, NULL, 0), -EBUSY);
+	VERIFIED();
+}
+
+/* T8: in slices; from the first on all of it is gone. */
+static void t08_slices(struct kunit *test)
+{
+	u64 freed[MODEL_ADDRESSES];
+	u32 by_set, i;
+
+	pause_test = test;
+	for (by_set = 0; by_set < 2; by_set++) {
+		make(test, 64, 3, 4);
+		for (i = 0; i < 40; i++) {
+			block(i);
+			if (i % 4 == 3)
+				EQ(commence(i), 0);
+		}
+		pauses = 0;
+		on_pause = t08_pause;
+		/* The whole range by test() and next() of its own. */
+		for (i = 0; i < MODEL_ADDRESSES; i++)
+			freed[i] = i;
+		if (by_set) {
+			/* A set holds so many: the rest goes before. */
+			for (i = MODEL_ADDRESSES; i < 40; i++) {
+				gm_cancel(T, i, true);
+			}
+			EQ(gm_checkpoint_commence(
+				   T, set_of(freed, MODEL_ADDRESSES, true)),
+			   0);
+		} else {
+			EQ(gm_cancel_all(T, true), 0);
+		}
+		YES(pauses > 5);
+		EQ(find(38), GRID_MISSING_STATE_WRITING);
+		EQ(find(37), GRID_MISSING_STATE_GONE);
+		EQ(counts().waiting, 0);
+		EQ(counts().writing, 1);
+		EQ(counts().aborting, 10);
+		EQ(T->sweep.born, 0);
+		VERIFIED();
+	}
+}
+
+/* T9: only what is in the set: what was released later is the next's. */
+static void t09_only_the_set(struct kunit *test)
+{
+	static const u64 before[] = { 1 }, after[] = { 2 };
+	u32 by_set;
+
+	for (by_set = 0; by_set < 2; by_set++) {
+		make(test, 16, 3, 4);
+		block(1);
+		block(2);
+		EQ(gm_checkpoint_commence(T, set_of(before, 1, by_set)), 0);
+		EQ(find(2), GRID_MISSING_STATE_WAITING);
+		EQ(gm_checkpoint_complete(T), true);
+		EQ(gm_checkpoint_commence(T, set_of(after, 1, by_set)), 0);
+		EQ(find(2), GRID_MISSING_STATE_GONE);
+		EQ(gm_checkpoint_complete(T), true);
+	}
+}
+
+/* T10: an aborting address answers EBUSY to every enqueue. */
+static void t10_aborting_is_busy(struct kunit *test)
+{
+	static const u64 freed[] = { 1 };
+
+	make(test, 2, 2, 4);
+	block(1);
+	EQ(commence(1), 0);
+	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
+	EQ(block(1), -EBUSY);
+	EQ(gm_enqueue_block(T, 1, SUM(2), GRID_MISSING_WHY_ENQUEUED), -EBUSY);
+	EQ(gm_enqueue_block(T, 1, NULL, GRID_MISSING_WHY_DETECTED), -EBUSY);
+	EQ(table(1), -EBUSY);
+	EQ(commence(1), -EBUSY);
+	EQ(gm_supersede(T, 1), -EBUSY);
+	EQ(gm_cancel(T, 1, true), -EBUSY);
+	EQ(gm_retry(T, 1), -EBUSY);
+	EQ(readers(1, true), -EBUSY);
+	EQ(wanted(1), -EBUSY);
+	EQ(unavailable(1, true), -EBUSY);
+	EQ(find(1), GRID_MISSING_STATE_ABORTING);
+	EQ(counts().tables, 0);
+	/* It counts as a single block still. */
+	block(2);
+	EQ(block(3), -ENOSPC);
+	EQ(complete(1), -ECANCELED);
+	EQ(block(3), GM_INSERTED);
+	VERIFIED();
+}
+
+/* T10: a table that loses some members finishes with the rest. */
+static void t10_table_loses_members(struct kunit *test)
+{
+	static const u64 freed[] = { 10, 12 }, rest[] = { 11 };
+	u32 by_set;
+
+	for (by_set = 0; by_set < 2; by_set++) {
+		make(test, 2, 2, 4);
+		filling(test, 1, 10, 3);
+		EQ(commence(12), 0);
+		EQ(gm_checkpoint_commence(T, set_of(freed, 2, by_set)), 0);
+		EQ(table_state(1), GRID_MISSING_TABLE_FILLING);
+		EQ(table(1), GM_DUPLICATE);
+		EQ(complete(12), -ECANCELED);
+		EQ(gm_checkpoint_complete(T), true);
+		if (by_set) {
+			/* The last of them is freed, too: done. */
+			EQ(gm_checkpoint_commence(T, set_of(rest, 1, true)), 0);
+		} else {
+			EQ(commence(11), 0);
+			EQ(complete(11), 0);
+		}
+		EQ(table_state(1), GRID_MISSING_TABLE_DONE);
+		EQ(counts().tables_free, 1);
+		VERIFIED();
+	}
+}
+
+/* T10: a table that loses its index loses its values with it. */
+static void t10_table_loses_index(struct kunit *test)
+{
+	static const u64 freed[] = { 1 };
+	u32 by_set;
+
+	for (by_set = 0; by_set < 2; by_set++) {
+		make(test, 2, 2, 4);
+		filling(test, 1, 10, 4);
+		EQ(commence(13), 0);
+		EQ(gm_checkpoint_commence(T, set_of(freed, 1, by_set)), 0);
+		EQ(counts().blocks_table, 1);
+		EQ(counts().waiting, 0);
+		EQ(find(13), GRID_MISSING_STATE_ABORTING);
+		EQ(table_state(1), GRID_MISSING_TABLE_CANCELLED);
+		EQ(gm_reclaim_tables(T), 1);
+		EQ(table(1), GM_INSERTED);
+		VERIFIED();
+	}
+}
+
+/* T10: old aborting members never count against the new table. */
+static void t10_room_for_the_next(struct kunit *test)
+{
+	static const u64 freed[] = { 1 };
+	u32 i;
+
+	make(test, 1, 1, 4);
+	block(1000);
+	filling(test, 1, 10, 4);
+	for (i = 10; i < 14; i++)
+		EQ(commence(i), 0);
+	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
+	EQ(counts().aborting, 4);
+	EQ(gm_reclaim_tables(T), 1);
+	filling(test, 2, 20, 4);
+	for (i = 20; i < 24; i++)
+		EQ(commence(i), 0);
+	VERIFIED();
+	for (i = 20; i < 24; i++)
+		EQ(gm_cancel(T, i, true), 0);
+	/* As many are aborting as there is room for: no more may begin. */
+	EQ(counts().aborting, 8);
+	EQ(gm_reclaim_tables(T), 1);
+	EQ(table(3), GM_INSERTED);
+	EQ(commence(3), -EAGAIN);
+	EQ(complete(10), -ECANCELED);
+	EQ(commence(3), 0);
+	EQ(complete_index(3, 30, 4), 0);
+	EQ(commence(1000), 0);
+	VERIFIED();
+}
+
+/* T10: when there is no room for more aborting ones, none may begin. */
+static void t10_reserve(struct kunit *test)
+{
+	u32 i, n;
+
+	make(test, 1, 1, 2);
+	for (n = 0; n < 2; n++) {
+		filling(test, 1 + n, 10 + 10 * n, 2);
+		for (i = 0; i < 2; i++) {
+			u64 a = 10 + 10 * n + i;
+
+			/* The index counts while it is being written. */
+			EQ(commence(a), 0);
+			EQ(gm_cancel(T, a, true), 0);
+		}
+		EQ(gm_reclaim_tables(T), 1);
+		VERIFIED();
+		if (n == 0)
+			EQ(complete(10), -ECANCELED);
+	}
+	EQ(T->orphans, 3);
+	EQ(table(3), GM_INSERTED);
+	EQ(commence(3), 0);
+	EQ(complete_index(3, 30, 2), 0);
+	EQ(commence(30), 0);
+	EQ(commence(31), -EAGAIN);
+	EQ(complete(11), -ECANCELED);
+	EQ(commence(31), 0);
+	VERIFIED();
+}
+
+/* T11 */
+static void t11_cancel_all(struct kunit *test)
+{
+	static const u64 freed[] = { 3 };
+	u32 keep;
+
+	for (keep = 0; keep < 2; keep++) {
+		make(test, 8, 2, 4);
+		block(1);
+		block(2);
+		block(3);
+		EQ(commence(2), 0);
+		EQ(commence(3), 0);
+		filling(test, 10, 11, 3);
+		EQ(commence(11), 0);
+		EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
+		EQ(gm_cancel_all(T, keep), 0);
+		VERIFIED();
+		EQ(counts().waiting, 0);
+		EQ(counts().writing, 0);
+		EQ(counts().aborting, keep ? 3 : 0);
+		EQ(table_state(10), GRID_MISSING_TABLE_CANCELLED);
+		EQ(counts().checkpoint, keep);
+		EQ(gm_reclaim_tables(T), 1);
+		if (keep) {
+			EQ(gm_checkpoint_complete(T), false);
+			EQ(complete(2), -ECANCELED);
+			EQ(complete(3), -ECANCELED);
+			EQ(complete(11), -ECANCELED);
+			EQ(gm_checkpoint_complete(T), true);
+		}
+		EQ(complete(2), -ENOENT);
+		EQ(block(2), GM_INSERTED);
+		VERIFIED();
+	}
+}
+
+/* T11: revert: what its owner was writing, never another's. */
+static void t11_revert(struct kunit *test)
+{
+	u32 i;
+
+	make(test, 20, 2, 4);
+	for (i = 1; i <= 9; i++) {
+		block(i);
+		EQ(gm_repair_commence(T, i, SUM(i), i % 3, 100 * i), 0);
+	}
+	filling(test, 10, 11, 2);
+	EQ(commence(11), 0);
+	EQ(gm_cancel(T, 1, true), 0);
+	EQ(gm_revert_owner(T, 1), 3);
+	EQ(find(4), GRID_MISSING_STATE_WAITING);
+	EQ(find(7), GRID_MISSING_STATE_WAITING);
+	EQ(find(11), GRID_MISSING_STATE_WAITING);
+	EQ(find(1), GRID_MISSING_STATE_ABORTING);
+	EQ(find(2), GRID_MISSING_STATE_WRITING);
+	EQ(find(3), GRID_MISSING_STATE_WRITING);
+	EQ(table_state(10), GRID_MISSING_TABLE_FILLING);
+	VERIFIED();
+	/* By age, of any owner but the kernel. */
+	EQ(gm_revert_older(T, 500), 1);
+	EQ(find(2), GRID_MISSING_STATE_WAITING);
+	EQ(find(3), GRID_MISSING_STATE_WRITING);
+	EQ(find(5), GRID_MISSING_STATE_WRITING);
+	EQ(gm_revert_older(T, 501), 1);
+	EQ(find(5), GRID_MISSING_STATE_WAITING);
+	EQ(gm_revert_owner(T, 1), 0);
+	VERIFIED();
+}
+
+/* T12 */
+static void t12_jump(struct kunit *test)
+{
+	static const u64 freed[] = { 1 };
+	u64 cancel[] = { 20, 30 };
+
+	make(test, 8, 3, 4);
+	EQ(gm_sync_jump_complete(T, NULL, 0), -EINVAL);
+	block(1);
+	EQ(commence(1), 0);
+	EQ(gm_sync_jump_commence(T), -EBUSY);
+	EQ(gm_repair_revert(T, 1, 1), 0);
+	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
+	EQ(gm_sync_jump_commence(T), -EBUSY);
+	EQ(gm_checkpoint_complete(T), true);
+	block(1);
+	block(2);
+	filling(test, 10, 11, 2);
+	BATCH(1, 0, 100, 1);
+	filling(test, 20, 21, 2);
+	EQ(table(30), GM_INSERTED);
+	EQ(gm_sync_jump_commence(T), 0);
+	VERIFIED();
+	EQ(counts().sync_jump, true);
+	EQ(counts().blocks_single, 0);
+	EQ(counts().blocks_table, 5);
+	NO_BATCH(8, 0, 200);
+	EQ(gm_next_due(T, 0, 200), GM_NEVER);
+	EQ(table(40), -EBUSY);
+	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), -EBUSY);
+	EQ(commence(11), -ENOENT);
+	/* Aside, but missing. */
+	EQ(find(11), GRID_MISSING_STATE_WAITING);
+	EQ(env->out[0].flags, GRID_MISSING_F_ASIDE);
+	/* Single faults come and go. */
+	EQ(block(1), GM_INSERTED);
+	EQ(block(11), GM_INSERTED);
+	EQ(block(3), GM_INSERTED);
+	BATCH(8, 0, 300, 1, 11, 3);
+	EQ(commence(1), 0);
+	EQ(gm_sync_jump_commence(T), -EBUSY);
+	EQ(complete(1), 0);
+	/* The target moved on. */
+	EQ(gm_sync_jump_commence(T), 0);
+	EQ(counts().blocks_single, 0);
+	EQ(block(5), GM_INSERTED);
+	VERIFIED();
+	cancel[1] = 77;
+	EQ(gm_sync_jump_complete(T, cancel, 2), -ENOENT);
+	EQ(counts().sync_jump, true);
+	VERIFIED();
+	cancel[1] = 30;
+	EQ(gm_sync_jump_complete(T, cancel, 2), 0);
+	VERIFIED();
+	EQ(counts().sync_jump, false);
+	EQ(table_state(10), GRID_MISSING_TABLE_FILLING);
+	EQ(table_state(20), GRID_MISSING_TABLE_CANCELLED);
+	EQ(table_state(30), GRID_MISSING_TABLE_CANCELLED);
+	BATCH(8, 0, 400, 11, 12, 5);
+	/* Listed although it has ended already. */
+	EQ(gm_sync_jump_commence(T), 0);
+	EQ(gm_sync_jump_complete(T, cancel, 2), 0);
+}
+
+/* T12: a single fault of the jump meets a resumed table's member. */
+static void t12_merge(struct kunit *test)
+{
+	u64 cancel = 10;
+
+	make(test, 8, 3, 4);
+	filling(test, 10, 11, 3);
+	EQ(gm_sync_jump_commence(T), 0);
+	EQ(block(11), GM_INSERTED);
+	EQ(commence(11), 0);
+	EQ(gm_enqueue_block(T, 12, SUM(99), GRID_MISSING_WHY_ENQUEUED), 0);
+	EQ(gm_enqueue_block(T, 13, NULL, GRID_MISSING_WHY_DETECTED), 0);
+	EQ(gm_sync_jump_complete(T, NULL, 0), -ESTALE);
+	EQ(counts().sync_jump, true);
+	EQ(counts().blocks_single, 3);
+	VERIFIED();
+	EQ(gm_cancel(T, 12, false), 0);
+	EQ(gm_sync_jump_complete(T, NULL, 0), 0);
+	VERIFIED();
+	EQ(counts().blocks_single, 0);
+	EQ(counts().blocks_table, 3);
+	/* It keeps its state, and has learnt its checksum. */
+	EQ(find(11), GRID_MISSING_STATE_WRITING);
+	EQ(env->out[0].table, 10);
+	EQ(find(13), GRID_MISSING_STATE_WAITING);
+	EQ(env->out[0].flags, 0);
+	EQ(complete(11), 0);
+	EQ(T->tables[0].gone, 1);
+	/* With another checksum it's none of a cancelled table's business. */
+	EQ(gm_sync_jump_commence(T), 0);
+	EQ(gm_enqueue_block(T, 12, SUM(99), GRID_MISSING_WHY_ENQUEUED), 0);
+	EQ(gm_sync_jump_complete(T, &cancel, 1), 0);
+	EQ(counts().blocks_single, 1);
+	EQ(counts().blocks_table, 0);
+	VERIFIED();
+}
+
+/* T12: readers of what is set aside are not lost. */
+static void t12_readers(struct kunit *test)
+{
+	make(test, 8, 3, 4);
+	filling(test, 10, 11, 3);
+	EQ(gm_sync_jump_commence(T), 0);
+	EQ(readers(11, true), 0);
+	EQ(readers(12, true), 0);
+	EQ(block(11), GM_INSERTED);
+	EQ(block(1), GM_INSERTED);
+	EQ(counts().readers, 2);
+	BATCH(2, 0, 1, 11, 1);
+	EQ(gm_sync_jump_complete(T, NULL, 0), 0);
+	BATCH(4, 0, 2, 12, 11, 13, 1);
+	VERIFIED();
+}
+
+/* T13 */
+static void t13_wrong_calls(struct kunit *test)
+{
+	struct grid_missing_value v = { .address = 9 };
+	struct gm_counts c;
+
+	make(test, 8, 1, 2);
+	EQ(commence(1), -ENOENT);
+	EQ(complete(1), -ENOENT);
+	EQ(gm_repair_failed(T, 1, SUM(1), 1, 0), -ENOENT);
+	EQ(gm_repair_revert(T, 1, 1), -ENOENT);
+	EQ(gm_supersede(T, 1), -ENOENT);
+	EQ(gm_cancel(T, 1, true), -ENOENT);
+	EQ(gm_retry(T, 1), -ENOENT);
+	EQ(readers(1, true), -ENOENT);
+	EQ(wanted(1), -ENOENT);
+	EQ(unavailable(1, true), -ENOENT);
+	block(1);
+	EQ(complete(1), -EINVAL);
+	EQ(gm_repair_failed(T, 1, SUM(1), 1, 0), -EINVAL);
+	EQ(gm_repair_revert(T, 1, 1), -EINVAL);
+	EQ(gm_repair_commence(T, 1, SUM(2), 1, 0), -ESTALE);
+	EQ(gm_repair_commence(T, 1, NULL, 1, 0), -ESTALE);
+	EQ(commence(1), 0);
+	EQ(commence(1), -EBUSY);
+	EQ(gm_repair_complete(T, 1, SUM(2), 1, NULL, 0), -ESTALE);
+	EQ(gm_repair_complete(T, 1, NULL, 1, NULL, 0), -ESTALE);
+	EQ(gm_repair_complete(T, 1, SUM(1), 2, NULL, 0), -EBUSY);
+	EQ(gm_repair_failed(T, 1, SUM(1), 2, 0), -EBUSY);
+	EQ(gm_repair_failed(T, 1, SUM(2), 1, 0), -ESTALE);
+	EQ(gm_repair_revert(T, 1, 2), -EBUSY);
+	EQ(gm_repair_complete(T, 1, SUM(1), 1, &v, 1), -EINVAL);
+	VERIFIED();
+	c = counts();
+	EQ(c.writing, 1);
+	EQ(c.waiting, 0);
+	EQ(complete(1), 0);
+	/* Without a checksum of its own any will do, or none. */
+	EQ(gm_enqueue_block(T, 2, NULL, GRID_MISSING_WHY_DETECTED), 0);
+	EQ(gm_repair_commence(T, 2, SUM(7), 1, 0), 0);
+	EQ(gm_repair_complete(T, 2, NULL, 1, NULL, 0), 0);
+	VERIFIED();
+}
+
+/* T13: vectors answer each element for itself. */
+static void t13_vectors(struct kunit *test)
+{
+	struct grid_missing_block v[9];
+	u32 i;
+
+	make(test, 5, 1, 2);
+	memset(v, 0, sizeof(v));
+	for (i = 0; i < 9; i++) {
+		v[i].address = i;
+		v[i].checksum = sum_of(i);
+	}
+	v[1].flags = GRID_MISSING_F_NO_CHECKSUM;
+	v[2].flags = GRID_MISSING_F_TABLE;
+	v[3].flags = GRID_MISSING_F_READERS;
+	v[4].address = 0;
+	v[4].checksum = sum_of(0);
+	gm_enqueue_vector(T, v, 9);
+	EQ(v[0].result, GM_INSERTED);
+	EQ(v[1].result, GM_INSERTED);
+	EQ(v[2].result, GM_INSERTED);
+	EQ(v[3].result, -EINVAL);
+	EQ(v[4].result, GM_DUPLICATE);
+	EQ(v[5].result, GM_INSERTED);
+	EQ(v[7].result, GM_INSERTED);
+	EQ(v[8].result, -ENOSPC);
+	EQ(counts().waiting, 6);
+	v[2].flags = 0;
+	v[3].flags = 0;
+	gm_repair_commence_vector(T, v, 9, 4, 0);
+	EQ(v[0].result, 0);
+	EQ(v[1].result, 0);
+	EQ(v[2].result, 0);
+	EQ(v[3].result, -ENOENT);
+	EQ(v[4].result, -EBUSY);
+	EQ(v[8].result, -ENOENT);
+	EQ(counts().writing, 6);
+	v[4].address = 99;
+	v[5].flags = GRID_MISSING_F_FAILED;
+	v[6].flags = GRID_MISSING_F_TABLE;
+	gm_repair_complete_vector(T, v, 9, 4, 0);
+	EQ(v[0].result, 0);
+	EQ(v[1].result, 0);
+	EQ(v[2].result, -EINVAL); /* an index needs its values */
+	EQ(v[4].result, -ENOENT);
+	EQ(v[5].result, 0);
+	EQ(v[6].result, -EINVAL);
+	EQ(v[7].result, 0);
+	EQ(find(0), GRID_MISSING_STATE_GONE);
+	EQ(find(5), GRID_MISSING_STATE_WAITING);
+	EQ(env->out[0].failures, 1);
+	VERIFIED();
+}
+
+#define BROKEN(what)                                                    \
+	do {                                                            \
+		char _why[160] = "";                                    \
+		what;                                                   \
+		KUNIT_EXPECT_EQ(test, gm_verify(T, _why, sizeof(_why)), \
+				-EUCLEAN);                              \
+		YES(_why[0]);                                           \
+	} while (0)
+
+/* Break @field, see that verify notices, mend it. */
+#define BREAK(field, value)                 \
+	do {                                \
+		typeof(field) _was = field; \
+		BROKEN(field = (value));    \
+		(field) = _was;             \
+		VERIFIED();                 \
+	} while (0)
+
+/* T14: verify notices what is broken. */
+static void t14_verify_notices(struct kunit *test)
+{
+	static const u64 freed[] = { 4, 22 };
+	struct gm_bucket *b;
+	u64 elsewhere;
+	struct gm_key k;
+	u32 slot;
+
+	make(test, 8, 4, 4);
+	block(1);
+	block(2);
+	block(3);
+	block(4);
+	EQ(commence(3), 0);
+	EQ(commence(4), 0);
+	filling(test, 20, 21, 3);
+	EQ(commence(21), 0);
+	EQ(commence(22), 0);
+	EQ(table(30), GM_INSERTED);
+	EQ(gm_checkpoint_commence(T, set_of(freed, 2, true)), 0);
+	EQ(readers(2, true), 0);
+	EQ(gm_next_batch(T, 1, 0, 50, env->out), 1);
+	EQ(unavailable(1, false), 0);
+	EQ(gm_cancel(T, 30, false), 0);
+	block(5);
+	gm_cancel(T, 5, false);
+	VERIFIED();
+
+	BREAK(T->waiting, T->waiting + 1);
+	BREAK(T->writing, 0);
+	BREAK(T->aborting, 0);
+	BREAK(T->single, T->single - 1);
+	BREAK(T->members_count, 0);
+	BREAK(T->members_writing, 0);
+	BREAK(T->orphans, 0);
+	BREAK(T->readers, 0);
+	BREAK(T->unavailable, 0);
+	BREAK(T->twins, 1);
+	BREAK(T->tables_active, 0);
+	BREAK(T->tables_count, 3);
+	BREAK(T->active_head, GM_NIL);
+	BREAK(T->ended_head, GM_NIL);
+	BREAK(T->dying_head, 0);
+	BREAK(T->free, GM_NIL);
+	BREAK(T->special, true);
+	BREAK(T->groups[0], 1);
+	BREAK(T->side[0].never[GM_CLASS_NORMAL].count, 1);
+	BREAK(T->side[0].never[GM_CLASS_NORMAL].tail, 0);
+	BREAK(T->side[0].requested[GM_CLASS_READERS].head, GM_NIL);
+
+	gm_key_init(T, 1, &k);
+	slot = gm_lookup(T, &k);
+	BREAK(T->faults[slot].word, T->faults[slot].word & ~GM_W_POS);
+	BREAK(T->faults[slot].word, T->faults[slot].word ^ GM_W_READERS);
+	BREAK(T->faults[slot].word, T->faults[slot].word | GM_W_BORN);
+	BREAK(T->faults[slot].word, T->faults[slot].word ^ GM_W_UNAVAILABLE);
+	BREAK(T->faults[slot].address, 77);
+	BREAK(T->faults[slot].address, 2);
+	BREAK(T->faults[slot].member, 0);
+	BREAK(T->faults[slot].member, GM_ORPHAN_VALUE);
+	BREAK(T->links[slot].prev, slot);
+	b = &T->buckets[k.bucket];
+	BREAK(b->info, b->info - 1);
+	BREAK(b->info, b->info | 1U << GM_B_AWAY_SHIFT);
+	BREAK(b->info, b->info | 1U << GM_B_FAR_SHIFT);
+	BREAK(b->cell[0], b->cell[0] ^ ~T->slot_mask);
+
+	BREAK(T->members[2], GM_NIL);
+	BREAK(T->members[1], 0);
+	BREAK(T->tables[0].left, 1);
+	BREAK(T->tables[0].writing, 0);
+	BREAK(T->tables[0].gone, 0);
+	BREAK(T->tables[0].values, 4);
+	BREAK(T->tables[0].index, 0);
+	BREAK(T->tables[0].listed, true);
+	BREAK(T->tables[0].born, true);
+	for (elsewhere = 21;
+	     gm_table_chain(T, elsewhere) == gm_table_chain(T, 20);)
+		elsewhere++;
+	BREAK(T->tables[0].address, elsewhere);
+	BREAK(T->tables[0].hash_next, 0);
+	BREAK(T->tables[0].state, GRID_MISSING_TABLE_INDEXING);
+	BREAK(T->tables[0].state, GRID_MISSING_TABLE_DONE);
+	BREAK(*gm_table_chain(T, 20), GM_NIL);
+}
+
+/* T15 */
+static void t15_supersede(struct kunit *test)
+{
+	make(test, 8, 2, 4);
+	block(1);
+	EQ(gm_supersede(T, 1), 0);
+	EQ(find(1), GRID_MISSING_STATE_GONE);
+	block(2);
+	EQ(commence(2), 0);
+	EQ(gm_supersede(T, 2), -EBUSY);
+	EQ(find(2), GRID_MISSING_STATE_WRITING);
+	/* A value is done; the last one finishes the table. */
+	filling(test, 10, 11, 2);
+	EQ(gm_supersede(T, 11), 0);
+	EQ(T->tables[0].gone, 1);
+	EQ(gm_supersede(T, 12), 0);
+	EQ(table_state(10), GRID_MISSING_TABLE_DONE);
+	/* An unread index cancels its table. */
+	EQ(table(20), GM_INSERTED);
+	EQ(gm_supersede(T, 20), 0);
+	EQ(table_state(20), GRID_MISSING_TABLE_CANCELLED);
+	EQ(gm_reclaim_tables(T), 2);
+	/* What is held or backs off waits, too. */
+	block(3);
+	EQ(unavailable(3, true), 0);
+	EQ(gm_supersede(T, 3), 0);
+	EQ(counts().unavailable, 0);
+	block(4);
+	EQ(commence(4), 0);
+	EQ(gm_repair_failed(T, 4, SUM(4), 1, 0), 0);
+	EQ(gm_supersede(T, 4), 0);
+	VERIFIED();
+	/* Also what a jump has set aside, hidden or not. */
+	EQ(gm_repair_revert(T, 2, 1), 0);
+	filling(test, 10, 11, 2);
+	EQ(gm_sync_jump_commence(T), 0);
+	EQ(gm_supersede(T, 11), 0);
+	EQ(block(12), GM_INSERTED);
+	EQ(gm_supersede(T, 12), 0);
+	EQ(find(12), GRID_MISSING_STATE_GONE);
+	EQ(table_state(10), GRID_MISSING_TABLE_DONE);
+	EQ(gm_sync_jump_complete(T, NULL, 0), 0);
+	VERIFIED();
+}
+
+/* D3 as far as it is the tracker's: unavailable, held, retried. */
+static void d03_unavailable(struct kunit *test)
+{
+	make(test, 8, 2, 4);
+	block(1);
+	block(2);
+	EQ(unavailable(1, false), 0);
+	EQ(unavailable(2, true), 0);
+	EQ(counts().unavailable, 2);
+	BATCH(4, 0, 1, 1);
+	EQ(env->out[0].flags, GRID_MISSING_F_UNAVAILABLE);
+	EQ(gm_next_due(T, 0, 1), 0);
+	/* An enqueue makes it worth trying again. */
+	EQ(block(2), GM_DUPLICATE);
+	EQ(counts().unavailable, 1);
+	BATCH(1, 0, 2, 2);
+	EQ(unavailable(2, true), 0);
+	EQ(gm_retry(T, 2), 0);
+	EQ(gm_retry(T, 2), 0);
+	BATCH(1, 0, 3, 2);
+	/* A held one can be repaired all the same. */
+	EQ(unavailable(2, true), 0);
+	EQ(commence(2), 0);
+	EQ(unavailable(2, true), 0);
+	EQ(complete(2), 0);
+	EQ(gm_retry_all(T), 1);
+	EQ(gm_retry_all(T), 0);
+	EQ(counts().unavailable, 0);
+	VERIFIED();
+}
+
+/* Listing by cursor: what stays is neither skipped nor listed twice. */
+static void listing(struct kunit *test)
+{
+	u32 n = 0, round, i, got;
+	u64 cursor = 0, seen = 0;
+
+	make(test, 64, 2, 4);
+	for (i = 0; i < 60; i++)
+		block(i);
+	for (i = 0; i < 60; i += 3)
+		EQ(gm_supersede(T, i), 0);
+	for (round = 0; cursor != U64_MAX && round < 1000; round++) {
+		got = gm_list_faults(T, &cursor, 4, env->out);
+		for (i = 0; i < got; i++) {
+			u64 bit = 1ULL << env->out[i].address;
+
+			KUNIT_EXPECT_FALSE(test, seen & bit);
+			seen |= bit;
+		}
+		n += got;
+		/* Those that come and go may or may not be listed. */
+		if (round < 6) {
+			EQ(block(3 * round), GM_INSERTED);
+			EQ(gm_supersede(T, 3 * round), 0);
+		}
+	}
+	EQ(n, 40);
+	EQ(gm_list_faults(T, &cursor, 4, env->out), 0);
+	EQ(cursor, U64_MAX);
+}
+
+/* Buckets that overflow: many more faults than fit where they belong. */
+static void hash_overflow(struct kunit *test)
+{
+	struct model_source src = model_random(1);
+	u32 i, n = 20000, step;
+	u64 stride;
+
+	for (step = 0; step < 4; step++) {
+		static const u64 strides[] = { 1, 64, 4096, 0 };
+
+		stride = strides[step];
+		make(test, n, 1, 1);
+		for (i = 0; i < n; i++)
+			EQ(block(stride ? i * stride : i * 0x9e3779b97f4aULL),
+			   GM_INSERTED);
+		VERIFIED();
+		/* Some go and others come, until all have. */
+		for (i = 0; i < n; i++) {
+			u64 a = stride ? i * stride : i * 0x9e3779b97f4aULL;
+
+			EQ(gm_supersede(T, a), 0);
+			if (model_random_below(&src, 4))
+				EQ(block(a + (1ULL << 60)), GM_INSERTED);
+		}
+		VERIFIED();
+		EQ(gm_cancel_all(T, false), 0);
+		EQ(counts().waiting, 0);
+		VERIFIED();
+		for (i = 0; i < T->buckets_count; i++)
+			if (T->buckets[i].info)
+				break;
+		EQ(i, T->buckets_count);
+	}
+}
+
+static const struct gm_limits model_limits[] = {
+	{ 3, 2, 3 }, { 1, 1, 1 },  { 8, 3, 4 },
+	{ 5, 0, 1 }, { 20, 8, 8 }, { 2, 1, 8 },
+};
+
+/* Random operations, valid and not, on the tracker and on a model. */
+static void model_seeds(struct kunit *test)
+{
+	struct model_run *r = &env->run;
+	u32 seed, i;
+
+	on_pause = model_pause;
+	for (seed = 0; seed < 60; seed++) {
+		KUNIT_ASSERT_EQ(test,
+				model_begin(r, &model_limits[seed % 6],
+					    model_random(seed)),
+				0);
+		for (i = 0; i < 1000; i++)
+			if (!model_step(r))
+				break;
+		if (!r->failed)
+			model_settle(r);
+		if (r->failed)
+			KUNIT_FAIL(test, "seed %u: %s", seed, r->err);
+		model_end(r);
+	}
+}
+
+static struct kunit_case tracker_cases[] = {
+	KUNIT_CASE(t01_capacity_is_exact),
+	KUNIT_CASE(t01_limits),
+	KUNIT_CASE(t02_enqueue_block),
+	KUNIT_CASE(t02_checksum_is_adopted),
+	KUNIT_CASE(t03_enqueue_table),
+	KUNIT_CASE(t04_promotion),
+	KUNIT_CASE(t05_order),
+	KUNIT_CASE(t05_batch_of_one),
+	KUNIT_CASE(t05_minimum_age),
+	KUNIT_CASE(t05_readers_first),
+	KUNIT_CASE(t05_readers_lost),
+	KUNIT_CASE(t05_readers_gained),
+	KUNIT_CASE(t05_readers_gained_many),
+	KUNIT_CASE(t05_back_off),
+	KUNIT_CASE(t05_nobody_can_serve),
+	KUNIT_CASE(t05_no_resonance),
+	KUNIT_CASE(t05_only_waiting),
+	KUNIT_CASE(t06_life),
+	KUNIT_CASE(t06_all_or_nothing),
+	KUNIT_CASE(t07_ends_of_tables),
+	KUNIT_CASE(t08_checkpoint),
+	KUNIT_CASE(t08_aborting_ends),
+	KUNIT_CASE(t08_slices),
+	KUNIT_CASE(t09_only_the_set),
+	KUNIT_CASE(t10_aborting_is_busy),
+	KUNIT_CASE(t10_table_loses_members),
+	KUNIT_CASE(t10_table_loses_index),
+	KUNIT_CASE(t10_room_for_the_next),
+	KUNIT_CASE(t10_reserve),
+	KUNIT_CASE(t11_cancel_all),
+	KUNIT_CASE(t11_revert),
+	KUNIT_CASE(t12_jump),
+	KUNIT_CASE(t12_merge),
+	KUNIT_CASE(t12_readers),
+	KUNIT_CASE(t13_wrong_calls),
+	KUNIT_CASE(t13_vectors),
+	KUNIT_CASE(t14_verify_notices),
+	KUNIT_CASE(t15_supersede),
+	KUNIT_CASE(t16_time_does_not_run_back),
+	KUNIT_CASE(d03_unavailable),
+	KUNIT_CASE(listing),
+	KUNIT_CASE(hash_overflow),
+	KUNIT_CASE(model_seeds),
+	{}
+};
+
+static struct kunit_suite tracker_suite = {
+	.name = "grid_missing_tracker",
+	.init = tracker_init,
+	.exit = tracker_exit,
+	.test_cases = tracker_cases,
+};
+kunit_test_suite(tracker_suite);
+
+MODULE_DESCRIPTION("Tests of the tracker of missing blocks");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _SHIM_LINUX_MINMAX_H
+#define _SHIM_LINUX_MINMAX_H
+
+#define __shim_min(x, y)                                              \
+	({                                                            \
+		__typeof__(x) _x = (x);                               \
+		__typeof__(y) _y = (y);                               \
+		(void)(&_x == &_y); /* the kernel wants equal types */ \
+		_x < _y ? _x : _y;                                    \
+	})
+#define min(x, y) __shim_min(x, y)
+#define max(x, y)                       \
+	({                              \
+		__typeof__(x) _x = (x); \
+		__typeof__(y) _y = (y); \
+		(void)(&_x == &_y);     \
+		_x > _y ? _x : _y;      \
+	})
+#define min_t(type, x, y) min((type)(x), (type)(y))
+#define max_t(type, x, y) max((type)(x), (type)(y))
+#define clamp(v, lo, hi) min(max(v, lo), hi)
+
+#endif /* _SHIM_LINUX_MINMAX_H */
