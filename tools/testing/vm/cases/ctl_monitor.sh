@@ -10,7 +10,9 @@ grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
 gridctl --json monitor t0 > /tmp/events &
 monitor=$!
 defer kill_wait $monitor
-wait_until 20 test "$(ls -l /proc/$monitor/fd 2> /dev/null | grep -c grid_missing)" = 1
+# Attached, it waits in poll.
+polls() { grep -q poll /proc/$monitor/wchan; }
+wait_until 20 polls
 lose 3
 head -c 65536 /dev/zero > /tmp/zero
 must_fail gridctl repair t0 3 --data=/tmp/zero

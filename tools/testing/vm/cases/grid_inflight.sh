@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: D2 a write in flight when its block is enqueued and repaired is not lost
+# kernels: all
+# timeout: 90
+# boot: shared
+#
+# A suspended dm-linear below holds what the grid submits, as long as we like.
+# A write is in flight when its block is declared missing and a repair comes:
+# the write must not be acknowledged before it was issued anew after the
+# repair, and both contents must be there.
+. "$GRID_TOP/tools/testing/vm/grid.sh"
+
+grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
+dm_remove t0
+dm_create gate "0 $(sectors "$lower") linear $lower 0"
+lower=$REPLY
+dm_create t0 "$(grid_table checksum:sha256 no_helper_ms:60000)"
+inflight=/sys/class/block/$(basename "$(readlink -f "$dev")")/inflight
+sum9=$(checksum 9)
+sum12=$(checksum 12)
+
+# A write went into the grid, and did not come out of it yet.
+in_flight()
+{
+	local reads writes
+	read -r reads writes < "$inflight"
+	[ "$writes" = 1 ]
+}
+
+gate_close() { dmsetup suspend --noflush --nolockfs gate; }
+gate_open() { dmsetup resume gate; }
+
+head -c 4096 /dev/urandom > /tmp/small
+gate_close
+dd if=/tmp/small of="$dev" bs=4096 seek=$((9 * bs / 4096 + 1)) count=1 \
+	oflag=direct conv=notrunc status=none &
+writer=$!
+wait_until 20 in_flight
+dmsetup message t0 0 enqueue 9 "$sum9"
+mend 9 &
+mender=$!
+wait_until 20 is writing 1
+gate_open
+wait $mender
+wait $writer
+assert_eq "$(dm_get t0 waiting)" 0
+dd if="$dev" bs=4096 skip=$((9 * bs / 4096 + 1)) count=1 iflag=direct status=none |
+	cmp - /tmp/small || fail "the write in flight is lost"
+dd if="$dev" bs=4096 skip=$((9 * bs / 4096)) count=1 iflag=direct status=none |
+	cmp -n 4096 - <(dd if="$replica" bs="$bs" skip=9 count=1 status=none) ||
+	fail "the repair is lost"
+
+log "a whole-block write in flight against a repair: the write wins"
+spoil 12
+dmsetup message t0 0 enqueue 12 "$sum12"
+head -c "$bs" /dev/urandom > /tmp/new
+gate_close
+dd if=/tmp/new of="$dev" bs="$bs" seek=12 count=1 oflag=direct conv=notrunc status=none &
+writer=$!
+wait_until 20 in_flight
+assert_eq "$(dm_get t0 waiting)" 1 "superseded before the write had succeeded"
+mend 12 &
+mender=$!
+wait_until 20 is writing 1
+gate_open
+wait $mender
+wait $writer
+assert_eq "$(dm_get t0 waiting)" 0
+dd if="$dev" bs="$bs" skip=12 count=1 iflag=direct status=none | cmp - /tmp/new ||
+	fail "the acknowledged write is lost"
