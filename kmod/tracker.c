@@ -2679,7 +2679,11 @@ static void gm_sweep_set(struct gm_tracker *t, int *budget)
 			prefetchw(&t->links[l.next]);
 	}
 	for (i = 0; i < n; i++) {
-		gm_get_special(t, &k[i], NULL);
+		/* That it is in the set need not be tested. */
+		slot = gm_lookup(t, &k[i]);
+		if (slot != GM_NIL && !(t->faults[slot].word & GM_W_BORN) &&
+		    gm_pos(&t->faults[slot]) != GM_POS_ABORTING)
+			gm_take_pending(t, slot);
 		if (t->tables_active)
 			gm_table_find(t, k[i].address);
 	}
@@ -3841,8 +3845,10 @@ struct gm_sizes {
 static bool gm_init_sizes(const struct gm_limits *l, struct gm_sizes *z)
 {
 	z->values = (u64)l->tables_max * l->table_values_max;
-	z->reserve = z->values > 32768 ? 65536 : 2 * z->values;
-	z->slots = l->blocks_max + z->values + z->reserve;
+	z->slots = l->blocks_max + z->values;
+	z->reserve = clamp_t(u64, z->slots / 64, 16384, 65536);
+	z->reserve = min(z->reserve, 2 * z->values);
+	z->slots += z->reserve;
 	z->buckets = (div_u64(z->slots, GM_FILL_QUARTERS) + 1) * 4;
 	z->hash = l->tables_max > (1U << 31) ?
 			  1ULL << 32 :

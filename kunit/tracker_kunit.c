@@ -95,22 +95,22 @@ static void tracker_exit(struct kunit *test)
 	env = NULL;
 }
 
-static int block(u64 a)
+static int fault(u64 a)
 {
 	return gm_enqueue_block(T, a, SUM(a), GRID_MISSING_WHY_ENQUEUED);
 }
 
-static int table(u64 a)
+static int begin_table(u64 a)
 {
 	return gm_enqueue_table(T, a, SUM(a));
 }
 
-static int commence(u64 a)
+static int begin_write(u64 a)
 {
 	return gm_repair_commence(T, a, SUM(a), 1, T->now);
 }
 
-static int complete(u64 a)
+static int end_write(u64 a)
 {
 	return gm_repair_complete(T, a, SUM(a), 1, NULL, 0);
 }
@@ -131,8 +131,8 @@ static int complete_index(u64 a, u64 first, u32 n)
 /* A table whose index @a was written, with values from @first on. */
 static void filling(struct kunit *test, u64 a, u64 first, u32 n)
 {
-	EQ(table(a), GM_INSERTED);
-	EQ(commence(a), 0);
+	EQ(begin_table(a), GM_INSERTED);
+	EQ(begin_write(a), 0);
 	EQ(complete_index(a, first, n), 0);
 }
 
@@ -245,12 +245,12 @@ static void t01_capacity_is_exact(struct kunit *test)
 
 	make(test, 5, 2, 3);
 	for (i = 0; i < 5; i++)
-		EQ(block(i), GM_INSERTED);
-	EQ(block(5), -ENOSPC);
+		EQ(fault(i), GM_INSERTED);
+	EQ(fault(5), -ENOSPC);
 	filling(test, 100, 101, 3);
 	filling(test, 200, 201, 3);
-	EQ(table(300), -ENOSPC);
-	EQ(block(5), -ENOSPC);
+	EQ(begin_table(300), -ENOSPC);
+	EQ(fault(5), -ENOSPC);
 	EQ(counts().blocks_single, 5);
 	EQ(counts().blocks_table, 6);
 	VERIFIED();
@@ -258,7 +258,7 @@ static void t01_capacity_is_exact(struct kunit *test)
 	for (i = 0; i < 5; i++)
 		EQ(gm_supersede(T, i), 0);
 	for (i = 10; i < 15; i++)
-		EQ(block(i), GM_INSERTED);
+		EQ(fault(i), GM_INSERTED);
 	VERIFIED();
 }
 
@@ -279,9 +279,9 @@ static void t01_limits(struct kunit *test)
 		EQ(gm_tracker_init(T, &bad[i], NULL), -EINVAL);
 	YES(gm_tracker_bytes(&bad[4]) > 1ULL << 40);
 	make(test, 1, 0, 1);
-	EQ(table(1), -ENOSPC);
-	EQ(block(1), GM_INSERTED);
-	EQ(block(2), -ENOSPC);
+	EQ(begin_table(1), -ENOSPC);
+	EQ(fault(1), GM_INSERTED);
+	EQ(fault(2), -ENOSPC);
 	VERIFIED();
 }
 
@@ -289,21 +289,21 @@ static void t01_limits(struct kunit *test)
 static void t02_enqueue_block(struct kunit *test)
 {
 	make(test, 2, 1, 2);
-	EQ(block(0), GM_INSERTED);
-	EQ(block(0), GM_DUPLICATE);
-	EQ(block(U64_MAX), GM_INSERTED);
+	EQ(fault(0), GM_INSERTED);
+	EQ(fault(0), GM_DUPLICATE);
+	EQ(fault(U64_MAX), GM_INSERTED);
 	/* Duplicate also when full, and with any cause. */
-	EQ(block(0), GM_DUPLICATE);
-	EQ(block(1), -ENOSPC);
+	EQ(fault(0), GM_DUPLICATE);
+	EQ(fault(1), -ENOSPC);
 	filling(test, 10, 11, 2);
-	EQ(block(11), GM_DUPLICATE);
+	EQ(fault(11), GM_DUPLICATE);
 	EQ(gm_enqueue_block(T, 11, NULL, GRID_MISSING_WHY_ENQUEUED),
 	   GM_DUPLICATE);
 	EQ(gm_enqueue_block(T, 11, SUM(12), GRID_MISSING_WHY_ENQUEUED),
 	   -ESTALE);
 	EQ(gm_enqueue_block(T, 0, SUM(1), GRID_MISSING_WHY_ENQUEUED), -ESTALE);
-	EQ(commence(0), 0);
-	EQ(block(0), GM_DUPLICATE);
+	EQ(begin_write(0), 0);
+	EQ(fault(0), GM_DUPLICATE);
 	VERIFIED();
 }
 
@@ -315,14 +315,14 @@ static void t02_checksum_is_adopted(struct kunit *test)
 	   GM_INSERTED);
 	EQ(find(1), GRID_MISSING_STATE_WAITING);
 	EQ(env->out[0].flags, GRID_MISSING_F_NO_CHECKSUM);
-	EQ(block(1), GM_DUPLICATE);
+	EQ(fault(1), GM_DUPLICATE);
 	find(1);
 	EQ(env->out[0].flags, 0);
 	YES(model_same(&env->out[0].checksum, SUM(1)));
 	EQ(gm_enqueue_block(T, 1, SUM(2), GRID_MISSING_WHY_ENQUEUED), -ESTALE);
 	/* Of a table, too. */
 	EQ(gm_enqueue_table(T, 2, NULL), GM_INSERTED);
-	EQ(table(2), GM_DUPLICATE);
+	EQ(begin_table(2), GM_DUPLICATE);
 	EQ(gm_enqueue_table(T, 2, SUM(3)), -ESTALE);
 	VERIFIED();
 }
@@ -331,30 +331,30 @@ static void t02_checksum_is_adopted(struct kunit *test)
 static void t03_enqueue_table(struct kunit *test)
 {
 	make(test, 4, 2, 2);
-	EQ(table(1), GM_INSERTED);
-	EQ(table(1), GM_DUPLICATE);
-	EQ(commence(1), 0);
-	EQ(table(1), GM_DUPLICATE);
+	EQ(begin_table(1), GM_INSERTED);
+	EQ(begin_table(1), GM_DUPLICATE);
+	EQ(begin_write(1), 0);
+	EQ(begin_table(1), GM_DUPLICATE);
 	EQ(complete_index(1, 10, 2), 0);
 	/* Still active though its index was written. */
-	EQ(table(1), GM_DUPLICATE);
+	EQ(begin_table(1), GM_DUPLICATE);
 	EQ(gm_enqueue_table(T, 1, SUM(2)), -ESTALE);
-	EQ(block(1), GM_INSERTED);
-	EQ(table(1), GM_DUPLICATE);
+	EQ(fault(1), GM_INSERTED);
+	EQ(begin_table(1), GM_DUPLICATE);
 	/* A value is no index. */
-	EQ(table(10), -EEXIST);
-	EQ(table(2), GM_INSERTED);
-	EQ(table(3), -ENOSPC);
-	EQ(table(2), GM_DUPLICATE);
-	EQ(commence(10), 0);
-	EQ(complete(10), 0);
-	EQ(commence(11), 0);
-	EQ(complete(11), 0);
+	EQ(begin_table(10), -EEXIST);
+	EQ(begin_table(2), GM_INSERTED);
+	EQ(begin_table(3), -ENOSPC);
+	EQ(begin_table(2), GM_DUPLICATE);
+	EQ(begin_write(10), 0);
+	EQ(end_write(10), 0);
+	EQ(begin_write(11), 0);
+	EQ(end_write(11), 0);
 	/* Done: no duplicate any more, but its slot is still in use. */
 	EQ(gm_supersede(T, 1), 0);
-	EQ(table(1), -ENOSPC);
+	EQ(begin_table(1), -ENOSPC);
 	EQ(gm_reclaim_tables(T), 1);
-	EQ(table(1), GM_INSERTED);
+	EQ(begin_table(1), GM_INSERTED);
 	VERIFIED();
 }
 
@@ -362,12 +362,12 @@ static void t03_enqueue_table(struct kunit *test)
 static void t04_promotion(struct kunit *test)
 {
 	make(test, 4, 2, 4);
-	EQ(block(1), GM_INSERTED);
-	EQ(block(10), GM_INSERTED);
-	EQ(block(11), GM_INSERTED);
-	EQ(commence(1), 0);
-	EQ(commence(10), 0);
-	EQ(table(1), GM_INSERTED);
+	EQ(fault(1), GM_INSERTED);
+	EQ(fault(10), GM_INSERTED);
+	EQ(fault(11), GM_INSERTED);
+	EQ(begin_write(1), 0);
+	EQ(begin_write(10), 0);
+	EQ(begin_table(1), GM_INSERTED);
 	EQ(find(1), GRID_MISSING_STATE_WRITING);
 	EQ(env->out[0].cause, GRID_MISSING_CAUSE_TABLE_INDEX);
 	EQ(counts().blocks_single, 2);
@@ -382,7 +382,7 @@ static void t04_promotion(struct kunit *test)
 	/* What is being written already counts as received. */
 	EQ(T->tables[0].writing, 1);
 	VERIFIED();
-	EQ(complete(10), 0);
+	EQ(end_write(10), 0);
 	EQ(T->tables[0].writing, 0);
 	EQ(T->tables[0].gone, 1);
 	VERIFIED();
@@ -395,19 +395,19 @@ static void t05_order(struct kunit *test)
 
 	make(test, 8, 1, 1);
 	for (i = 1; i <= 6; i++)
-		block(i);
+		fault(i);
 	BATCH(2, 0, 10, 1, 2);
 	BATCH(2, 0, 20, 3, 4);
-	block(7);
+	fault(7);
 	BATCH(4, 0, 30, 5, 6, 7, 1);
 	BATCH(3, 0, 40, 2, 3, 4);
 	BATCH(9, 0, 50, 5, 6, 7, 1, 2, 3, 4);
 	VERIFIED();
-	EQ(commence(5), 0);
+	EQ(begin_write(5), 0);
 	BATCH(2, 0, 60, 6, 7);
 	EQ(gm_repair_revert(T, 5, 1), 0);
 	/* What falls back joins the tail of the never-requested. */
-	block(8);
+	fault(8);
 	BATCH(3, 0, 70, 5, 8, 1);
 	VERIFIED();
 }
@@ -416,9 +416,9 @@ static void t05_order(struct kunit *test)
 static void t05_batch_of_one(struct kunit *test)
 {
 	make(test, 8, 1, 1);
-	block(1);
-	block(2);
-	block(3);
+	fault(1);
+	fault(2);
+	fault(3);
 	BATCH(1, 0, 1, 1);
 	BATCH(1, 0, 2, 2);
 	BATCH(1, 0, 3, 3);
@@ -440,7 +440,7 @@ static void t05_minimum_age(struct kunit *test)
 
 	make(test, 8, 1, 1);
 	EQ(gm_next_due(T, 100, now), GM_NEVER);
-	block(1);
+	fault(1);
 	EQ(gm_next_due(T, 100, now), 0);
 	BATCH(4, 100, now, 1);
 	for (i = 0; i < ARRAY_SIZE(gaps); i++) {
@@ -456,7 +456,7 @@ static void t05_minimum_age(struct kunit *test)
 	NO_BATCH(4, 4000000000U, now + 3999999999U);
 	BATCH(4, 0, now, 1);
 	/* Only the head is young. */
-	block(2);
+	fault(2);
 	BATCH(4, 50, now, 2);
 	VERIFIED();
 }
@@ -465,7 +465,7 @@ static void t05_minimum_age(struct kunit *test)
 static void t16_time_does_not_run_back(struct kunit *test)
 {
 	make(test, 8, 1, 1);
-	block(1);
+	fault(1);
 	BATCH(1, 100, 1000, 1);
 	NO_BATCH(1, 100, 950);
 	NO_BATCH(1, 100, 0);
@@ -481,7 +481,7 @@ static void t05_readers_first(struct kunit *test)
 
 	make(test, 20, 1, 1);
 	for (i = 1; i <= 16; i++)
-		block(i);
+		fault(i);
 	for (i = 11; i <= 16; i++)
 		EQ(readers(i, true), 0);
 	EQ(counts().readers, 6);
@@ -499,7 +499,7 @@ static void t05_readers_first(struct kunit *test)
 	BATCH(4, 0, 8, 13, 14, 9, 10);
 	BATCH(6, 2, 9, 15, 16, 11, 8, 1, 2);
 	for (i = 1; i <= 10; i++)
-		EQ(commence(i), 0);
+		EQ(begin_write(i), 0);
 	BATCH(5, 0, 10, 12, 13, 14, 15, 16);
 	EQ(env->out[0].flags, GRID_MISSING_F_READERS);
 	VERIFIED();
@@ -509,14 +509,14 @@ static void t05_readers_first(struct kunit *test)
 static void t05_readers_lost(struct kunit *test)
 {
 	make(test, 20, 1, 1);
-	block(1);
-	block(2);
-	block(3);
+	fault(1);
+	fault(2);
+	fault(3);
 	EQ(readers(1, true), 0);
 	BATCH(3, 0, 1, 1, 2, 3);
-	block(4);
+	fault(4);
 	EQ(readers(1, false), 0);
-	block(5);
+	fault(5);
 	BATCH(3, 0, 2, 4, 1, 5);
 	EQ(counts().readers, 0);
 	EQ(readers(1, false), 0);
@@ -528,10 +528,10 @@ static void t05_readers_lost(struct kunit *test)
 static void t05_readers_gained(struct kunit *test)
 {
 	make(test, 20, 1, 1);
-	block(1);
-	block(2);
-	block(3);
-	block(4);
+	fault(1);
+	fault(2);
+	fault(3);
+	fault(4);
 	BATCH(1, 0, 10, 1);
 	BATCH(1, 0, 20, 2);
 	BATCH(1, 0, 30, 3);
@@ -554,7 +554,7 @@ static void t05_readers_gained_many(struct kunit *test)
 
 	make(test, 3000, 1, 1);
 	for (i = 0; i < 3000; i++)
-		block(i);
+		fault(i);
 	for (i = 0; i < 3000; i += n)
 		n = gm_next_batch(T, 50, 0, 1 + i, env->out);
 	for (i = 0; i < 3000; i += 2)
@@ -579,9 +579,9 @@ static void t05_back_off(struct kunit *test)
 	u32 i;
 
 	make(test, 8, 1, 1);
-	block(1);
+	fault(1);
 	for (i = 0; i < ARRAY_SIZE(delays); i++) {
-		EQ(commence(1), 0);
+		EQ(begin_write(1), 0);
 		EQ(gm_repair_failed(T, 1, SUM(1), 1, now), 0);
 		EQ(gm_next_due(T, 0, now), delays[i]);
 		NO_BATCH(1, 0, now + delays[i] - 1);
@@ -591,7 +591,7 @@ static void t05_back_off(struct kunit *test)
 		EQ(env->out[0].failures, i + 1);
 	}
 	for (; i < 300; i++) {
-		EQ(commence(1), 0);
+		EQ(begin_write(1), 0);
 		EQ(gm_repair_failed(T, 1, SUM(1), 1, now), 0);
 	}
 	find(1);
@@ -600,10 +600,10 @@ static void t05_back_off(struct kunit *test)
 	find(1);
 	EQ(env->out[0].failures, 0);
 	/* Behind those that were never requested before. */
-	block(2);
-	EQ(commence(1), 0);
+	fault(2);
+	EQ(begin_write(1), 0);
 	EQ(gm_repair_failed(T, 1, SUM(1), 1, now), 0);
-	block(3);
+	fault(3);
 	BATCH(1, 0, now + 1, 2);
 	BATCH(1, 0, now + 1000, 3);
 	BATCH(1, 0, now + 1000, 1);
@@ -617,7 +617,7 @@ static void t05_nobody_can_serve(struct kunit *test)
 
 	make(test, 64, 1, 1);
 	for (i = 0; i < 40; i++)
-		block(i);
+		fault(i);
 	/* Nothing is ever repaired: all come by all the same. */
 	for (round = 0; round < 100; round++) {
 		u32 n = gm_next_batch(T, 4, 0, round, env->out);
@@ -648,7 +648,7 @@ static void t05_no_resonance(struct kunit *test)
 		make(test, 64, 1, 1);
 		left = 2 * size;
 		for (i = 0; i < left; i++)
-			block(i);
+			fault(i);
 		for (round = 0; left && round < 2000; round++) {
 			n = gm_next_batch(T, size, 0, round, env->out);
 			for (i = 0; i < n; i++) {
@@ -657,8 +657,8 @@ static void t05_no_resonance(struct kunit *test)
 				/* Helper 0 has the upper half. */
 				if ((a < size) != (round & 1))
 					continue;
-				EQ(commence(a), 0);
-				EQ(complete(a), 0);
+				EQ(begin_write(a), 0);
+				EQ(end_write(a), 0);
 				left--;
 			}
 		}
@@ -674,11 +674,11 @@ static void t05_only_waiting(struct kunit *test)
 	struct gm_counts c;
 
 	make(test, 8, 1, 4);
-	block(1);
-	block(2);
-	block(3);
-	EQ(commence(1), 0);
-	EQ(commence(2), 0);
+	fault(1);
+	fault(2);
+	fault(3);
+	EQ(begin_write(1), 0);
+	EQ(begin_write(2), 0);
 	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
 	BATCH(8, 0, 1, 3);
 	c = counts();
@@ -692,24 +692,24 @@ static void t05_only_waiting(struct kunit *test)
 static void t06_life(struct kunit *test)
 {
 	make(test, 8, 1, 4);
-	block(1);
-	EQ(commence(1), 0);
+	fault(1);
+	EQ(begin_write(1), 0);
 	EQ(find(1), GRID_MISSING_STATE_WRITING);
 	EQ(gm_repair_failed(T, 1, SUM(1), 1, 0), 0);
 	EQ(find(1), GRID_MISSING_STATE_WAITING);
-	EQ(commence(1), 0);
-	EQ(complete(1), 0);
+	EQ(begin_write(1), 0);
+	EQ(end_write(1), 0);
 	EQ(find(1), GRID_MISSING_STATE_GONE);
 	VERIFIED();
 	/* A table without values is done at once. */
-	EQ(table(2), GM_INSERTED);
-	EQ(commence(2), 0);
+	EQ(begin_table(2), GM_INSERTED);
+	EQ(begin_write(2), 0);
 	EQ(complete_index(2, 0, 0), 0);
 	EQ(table_state(2), GRID_MISSING_TABLE_DONE);
 	/* As many values as a table may have, with all else full. */
 	EQ(gm_reclaim_tables(T), 1);
-	EQ(table(2), GM_INSERTED);
-	EQ(commence(2), 0);
+	EQ(begin_table(2), GM_INSERTED);
+	EQ(begin_write(2), 0);
 	EQ(complete_index(2, 10, 4), 0);
 	VERIFIED();
 }
@@ -723,16 +723,16 @@ static void t06_all_or_nothing(struct kunit *test)
 
 	make(test, 8, 3, 4);
 	filling(test, 200, 201, 2);
-	EQ(table(100), GM_INSERTED);
-	EQ(commence(100), 0);
-	block(50);
-	EQ(commence(50), 0);
+	EQ(begin_table(100), GM_INSERTED);
+	EQ(begin_write(100), 0);
+	fault(50);
+	EQ(begin_write(50), 0);
 	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
 	/* One that is promoted and one that adopts come before the bad one. */
-	block(10);
+	fault(10);
 	EQ(gm_enqueue_block(T, 11, NULL, GRID_MISSING_WHY_ENQUEUED), 0);
-	block(12);
-	EQ(commence(12), 0);
+	fault(12);
+	EQ(begin_write(12), 0);
 	for (bad = 0; bad < 8; bad++) {
 		static const int why[] = { -EEXIST, -EEXIST, -EEXIST, -ESTALE,
 					   -EBUSY,  -E2BIG,  -EINVAL, -EEXIST };
@@ -787,24 +787,24 @@ static void t07_ends_of_tables(struct kunit *test)
 {
 	make(test, 8, 2, 4);
 	filling(test, 1, 10, 2);
-	EQ(table(2), GM_INSERTED);
+	EQ(begin_table(2), GM_INSERTED);
 	EQ(gm_reclaim_one(T), false);
-	EQ(commence(10), 0);
-	EQ(complete(10), 0);
+	EQ(begin_write(10), 0);
+	EQ(end_write(10), 0);
 	EQ(table_state(1), GRID_MISSING_TABLE_FILLING);
-	EQ(commence(11), 0);
-	EQ(complete(11), 0);
+	EQ(begin_write(11), 0);
+	EQ(end_write(11), 0);
 	EQ(table_state(1), GRID_MISSING_TABLE_DONE);
 	EQ(gm_cancel(T, 2, false), 0);
 	EQ(table_state(2), GRID_MISSING_TABLE_CANCELLED);
 	/* Only then reusable. */
-	EQ(table(3), -ENOSPC);
+	EQ(begin_table(3), -ENOSPC);
 	EQ(counts().tables, 2);
 	EQ(counts().tables_free, 2);
 	EQ(gm_reclaim_one(T), true);
 	EQ(table_state(1), 0);
 	EQ(table_state(2), GRID_MISSING_TABLE_CANCELLED);
-	EQ(table(3), GM_INSERTED);
+	EQ(begin_table(3), GM_INSERTED);
 	EQ(gm_reclaim_tables(T), 1);
 	EQ(gm_reclaim_tables(T), 0);
 	VERIFIED();
@@ -819,13 +819,13 @@ static void t08_checkpoint(struct kunit *test)
 	for (by_set = 0; by_set < 2; by_set++) {
 		make(test, 16, 3, 4);
 		EQ(gm_checkpoint_complete(T), false);
-		block(1);
-		block(2);
-		block(3);
-		EQ(commence(2), 0);
-		EQ(table(10), GM_INSERTED);
+		fault(1);
+		fault(2);
+		fault(3);
+		EQ(begin_write(2), 0);
+		EQ(begin_table(10), GM_INSERTED);
 		filling(test, 20, 21, 3);
-		EQ(commence(21), 0);
+		EQ(begin_write(21), 0);
 		EQ(gm_checkpoint_commence(T, set_of(freed, 5, by_set)), 0);
 		VERIFIED();
 		EQ(find(1), GRID_MISSING_STATE_GONE);
@@ -838,12 +838,12 @@ static void t08_checkpoint(struct kunit *test)
 		EQ(find(22), GRID_MISSING_STATE_GONE);
 		EQ(gm_checkpoint_commence(T, set_of(freed, 5, by_set)), -EBUSY);
 		EQ(gm_checkpoint_complete(T), false);
-		EQ(complete(2), -ECANCELED);
+		EQ(end_write(2), -ECANCELED);
 		EQ(gm_checkpoint_complete(T), false);
 		/* Its end touches no table: the slot is another's by now. */
 		EQ(gm_reclaim_tables(T), 2);
 		filling(test, 30, 31, 3);
-		EQ(complete(21), -ECANCELED);
+		EQ(end_write(21), -ECANCELED);
 		EQ(T->tables[T->active_head].gone, 0);
 		EQ(T->tables[T->active_head].left, 3);
 		VERIFIED();
@@ -859,10 +859,10 @@ static void t08_aborting_ends(struct kunit *test)
 	static const u64 freed[] = { 1, 2 };
 
 	make(test, 16, 3, 4);
-	block(1);
-	block(2);
-	EQ(commence(1), 0);
-	EQ(commence(2), 0);
+	fault(1);
+	fault(2);
+	EQ(begin_write(1), 0);
+	EQ(begin_write(2), 0);
 	EQ(gm_checkpoint_commence(T, set_of(freed, 2, false)), 0);
 	EQ(gm_repair_failed(T, 1, SUM(1), 1, 0), -ECANCELED);
 	EQ(find(1), GRID_MISSING_STATE_GONE);
@@ -888,12 +888,12 @@ static void t08_pause(void)
 		else
 			EQ(find(a), GRID_MISSING_STATE_GONE);
 	}
-	EQ(block(39), -EBUSY);
-	EQ(commence(38), -ENOENT);
+	EQ(fault(39), -EBUSY);
+	EQ(begin_write(38), -ENOENT);
 	EQ(gm_checkpoint_complete(T), false);
 	/* One that comes back during the sweep is not meant by it. */
-	EQ(block(38), GM_INSERTED);
-	EQ(commence(38), 0);
+	EQ(fault(38), GM_INSERTED);
+	EQ(begin_write(38), 0);
 	EQ(gm_cancel_all(T, true), -EBUSY);
 	EQ(gm_sync_jump_commence(T), -EBUSY);
 	EQ(gm_sync_jump_complete(T, NULL, 0), -EBUSY);
@@ -910,9 +910,9 @@ static void t08_slices(struct kunit *test)
 	for (by_set = 0; by_set < 2; by_set++) {
 		make(test, 64, 3, 4);
 		for (i = 0; i < 40; i++) {
-			block(i);
+			fault(i);
 			if (i % 4 == 3)
-				EQ(commence(i), 0);
+				EQ(begin_write(i), 0);
 		}
 		pauses = 0;
 		on_pause = t08_pause;
@@ -949,8 +949,8 @@ static void t09_only_the_set(struct kunit *test)
 
 	for (by_set = 0; by_set < 2; by_set++) {
 		make(test, 16, 3, 4);
-		block(1);
-		block(2);
+		fault(1);
+		fault(2);
 		EQ(gm_checkpoint_commence(T, set_of(before, 1, by_set)), 0);
 		EQ(find(2), GRID_MISSING_STATE_WAITING);
 		EQ(gm_checkpoint_complete(T), true);
@@ -966,14 +966,14 @@ static void t10_aborting_is_busy(struct kunit *test)
 	static const u64 freed[] = { 1 };
 
 	make(test, 2, 2, 4);
-	block(1);
-	EQ(commence(1), 0);
+	fault(1);
+	EQ(begin_write(1), 0);
 	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
-	EQ(block(1), -EBUSY);
+	EQ(fault(1), -EBUSY);
 	EQ(gm_enqueue_block(T, 1, SUM(2), GRID_MISSING_WHY_ENQUEUED), -EBUSY);
 	EQ(gm_enqueue_block(T, 1, NULL, GRID_MISSING_WHY_DETECTED), -EBUSY);
-	EQ(table(1), -EBUSY);
-	EQ(commence(1), -EBUSY);
+	EQ(begin_table(1), -EBUSY);
+	EQ(begin_write(1), -EBUSY);
 	EQ(gm_supersede(T, 1), -EBUSY);
 	EQ(gm_cancel(T, 1, true), -EBUSY);
 	EQ(gm_retry(T, 1), -EBUSY);
@@ -983,10 +983,10 @@ static void t10_aborting_is_busy(struct kunit *test)
 	EQ(find(1), GRID_MISSING_STATE_ABORTING);
 	EQ(counts().tables, 0);
 	/* It counts as a single block still. */
-	block(2);
-	EQ(block(3), -ENOSPC);
-	EQ(complete(1), -ECANCELED);
-	EQ(block(3), GM_INSERTED);
+	fault(2);
+	EQ(fault(3), -ENOSPC);
+	EQ(end_write(1), -ECANCELED);
+	EQ(fault(3), GM_INSERTED);
 	VERIFIED();
 }
 
@@ -999,18 +999,18 @@ static void t10_table_loses_members(struct kunit *test)
 	for (by_set = 0; by_set < 2; by_set++) {
 		make(test, 2, 2, 4);
 		filling(test, 1, 10, 3);
-		EQ(commence(12), 0);
+		EQ(begin_write(12), 0);
 		EQ(gm_checkpoint_commence(T, set_of(freed, 2, by_set)), 0);
 		EQ(table_state(1), GRID_MISSING_TABLE_FILLING);
-		EQ(table(1), GM_DUPLICATE);
-		EQ(complete(12), -ECANCELED);
+		EQ(begin_table(1), GM_DUPLICATE);
+		EQ(end_write(12), -ECANCELED);
 		EQ(gm_checkpoint_complete(T), true);
 		if (by_set) {
 			/* The last of them is freed, too: done. */
 			EQ(gm_checkpoint_commence(T, set_of(rest, 1, true)), 0);
 		} else {
-			EQ(commence(11), 0);
-			EQ(complete(11), 0);
+			EQ(begin_write(11), 0);
+			EQ(end_write(11), 0);
 		}
 		EQ(table_state(1), GRID_MISSING_TABLE_DONE);
 		EQ(counts().tables_free, 1);
@@ -1027,14 +1027,14 @@ static void t10_table_loses_index(struct kunit *test)
 	for (by_set = 0; by_set < 2; by_set++) {
 		make(test, 2, 2, 4);
 		filling(test, 1, 10, 4);
-		EQ(commence(13), 0);
+		EQ(begin_write(13), 0);
 		EQ(gm_checkpoint_commence(T, set_of(freed, 1, by_set)), 0);
 		EQ(counts().blocks_table, 1);
 		EQ(counts().waiting, 0);
 		EQ(find(13), GRID_MISSING_STATE_ABORTING);
 		EQ(table_state(1), GRID_MISSING_TABLE_CANCELLED);
 		EQ(gm_reclaim_tables(T), 1);
-		EQ(table(1), GM_INSERTED);
+		EQ(begin_table(1), GM_INSERTED);
 		VERIFIED();
 	}
 }
@@ -1046,28 +1046,28 @@ static void t10_room_for_the_next(struct kunit *test)
 	u32 i;
 
 	make(test, 1, 1, 4);
-	block(1000);
+	fault(1000);
 	filling(test, 1, 10, 4);
 	for (i = 10; i < 14; i++)
-		EQ(commence(i), 0);
+		EQ(begin_write(i), 0);
 	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
 	EQ(counts().aborting, 4);
 	EQ(gm_reclaim_tables(T), 1);
 	filling(test, 2, 20, 4);
 	for (i = 20; i < 24; i++)
-		EQ(commence(i), 0);
+		EQ(begin_write(i), 0);
 	VERIFIED();
 	for (i = 20; i < 24; i++)
 		EQ(gm_cancel(T, i, true), 0);
 	/* As many are aborting as there is room for: no more may begin. */
 	EQ(counts().aborting, 8);
 	EQ(gm_reclaim_tables(T), 1);
-	EQ(table(3), GM_INSERTED);
-	EQ(commence(3), -EAGAIN);
-	EQ(complete(10), -ECANCELED);
-	EQ(commence(3), 0);
+	EQ(begin_table(3), GM_INSERTED);
+	EQ(begin_write(3), -EAGAIN);
+	EQ(end_write(10), -ECANCELED);
+	EQ(begin_write(3), 0);
 	EQ(complete_index(3, 30, 4), 0);
-	EQ(commence(1000), 0);
+	EQ(begin_write(1000), 0);
 	VERIFIED();
 }
 
@@ -1083,22 +1083,22 @@ static void t10_reserve(struct kunit *test)
 			u64 a = 10 + 10 * n + i;
 
 			/* The index counts while it is being written. */
-			EQ(commence(a), 0);
+			EQ(begin_write(a), 0);
 			EQ(gm_cancel(T, a, true), 0);
 		}
 		EQ(gm_reclaim_tables(T), 1);
 		VERIFIED();
 		if (n == 0)
-			EQ(complete(10), -ECANCELED);
+			EQ(end_write(10), -ECANCELED);
 	}
 	EQ(T->orphans, 3);
-	EQ(table(3), GM_INSERTED);
-	EQ(commence(3), 0);
+	EQ(begin_table(3), GM_INSERTED);
+	EQ(begin_write(3), 0);
 	EQ(complete_index(3, 30, 2), 0);
-	EQ(commence(30), 0);
-	EQ(commence(31), -EAGAIN);
-	EQ(complete(11), -ECANCELED);
-	EQ(commence(31), 0);
+	EQ(begin_write(30), 0);
+	EQ(begin_write(31), -EAGAIN);
+	EQ(end_write(11), -ECANCELED);
+	EQ(begin_write(31), 0);
 	VERIFIED();
 }
 
@@ -1110,13 +1110,13 @@ static void t11_cancel_all(struct kunit *test)
 
 	for (keep = 0; keep < 2; keep++) {
 		make(test, 8, 2, 4);
-		block(1);
-		block(2);
-		block(3);
-		EQ(commence(2), 0);
-		EQ(commence(3), 0);
+		fault(1);
+		fault(2);
+		fault(3);
+		EQ(begin_write(2), 0);
+		EQ(begin_write(3), 0);
 		filling(test, 10, 11, 3);
-		EQ(commence(11), 0);
+		EQ(begin_write(11), 0);
 		EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
 		EQ(gm_cancel_all(T, keep), 0);
 		VERIFIED();
@@ -1128,13 +1128,13 @@ static void t11_cancel_all(struct kunit *test)
 		EQ(gm_reclaim_tables(T), 1);
 		if (keep) {
 			EQ(gm_checkpoint_complete(T), false);
-			EQ(complete(2), -ECANCELED);
-			EQ(complete(3), -ECANCELED);
-			EQ(complete(11), -ECANCELED);
+			EQ(end_write(2), -ECANCELED);
+			EQ(end_write(3), -ECANCELED);
+			EQ(end_write(11), -ECANCELED);
 			EQ(gm_checkpoint_complete(T), true);
 		}
-		EQ(complete(2), -ENOENT);
-		EQ(block(2), GM_INSERTED);
+		EQ(end_write(2), -ENOENT);
+		EQ(fault(2), GM_INSERTED);
 		VERIFIED();
 	}
 }
@@ -1146,11 +1146,11 @@ static void t11_revert(struct kunit *test)
 
 	make(test, 20, 2, 4);
 	for (i = 1; i <= 9; i++) {
-		block(i);
+		fault(i);
 		EQ(gm_repair_commence(T, i, SUM(i), i % 3, 100 * i), 0);
 	}
 	filling(test, 10, 11, 2);
-	EQ(commence(11), 0);
+	EQ(begin_write(11), 0);
 	EQ(gm_cancel(T, 1, true), 0);
 	EQ(gm_revert_owner(T, 1), 3);
 	EQ(find(4), GRID_MISSING_STATE_WAITING);
@@ -1180,19 +1180,19 @@ static void t12_jump(struct kunit *test)
 
 	make(test, 8, 3, 4);
 	EQ(gm_sync_jump_complete(T, NULL, 0), -EINVAL);
-	block(1);
-	EQ(commence(1), 0);
+	fault(1);
+	EQ(begin_write(1), 0);
 	EQ(gm_sync_jump_commence(T), -EBUSY);
 	EQ(gm_repair_revert(T, 1, 1), 0);
 	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
 	EQ(gm_sync_jump_commence(T), -EBUSY);
 	EQ(gm_checkpoint_complete(T), true);
-	block(1);
-	block(2);
+	fault(1);
+	fault(2);
 	filling(test, 10, 11, 2);
 	BATCH(1, 0, 100, 1);
 	filling(test, 20, 21, 2);
-	EQ(table(30), GM_INSERTED);
+	EQ(begin_table(30), GM_INSERTED);
 	EQ(gm_sync_jump_commence(T), 0);
 	VERIFIED();
 	EQ(counts().sync_jump, true);
@@ -1200,24 +1200,24 @@ static void t12_jump(struct kunit *test)
 	EQ(counts().blocks_table, 5);
 	NO_BATCH(8, 0, 200);
 	EQ(gm_next_due(T, 0, 200), GM_NEVER);
-	EQ(table(40), -EBUSY);
+	EQ(begin_table(40), -EBUSY);
 	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), -EBUSY);
-	EQ(commence(11), -ENOENT);
+	EQ(begin_write(11), -ENOENT);
 	/* Aside, but missing. */
 	EQ(find(11), GRID_MISSING_STATE_WAITING);
 	EQ(env->out[0].flags, GRID_MISSING_F_ASIDE);
 	/* Single faults come and go. */
-	EQ(block(1), GM_INSERTED);
-	EQ(block(11), GM_INSERTED);
-	EQ(block(3), GM_INSERTED);
+	EQ(fault(1), GM_INSERTED);
+	EQ(fault(11), GM_INSERTED);
+	EQ(fault(3), GM_INSERTED);
 	BATCH(8, 0, 300, 1, 11, 3);
-	EQ(commence(1), 0);
+	EQ(begin_write(1), 0);
 	EQ(gm_sync_jump_commence(T), -EBUSY);
-	EQ(complete(1), 0);
+	EQ(end_write(1), 0);
 	/* The target moved on. */
 	EQ(gm_sync_jump_commence(T), 0);
 	EQ(counts().blocks_single, 0);
-	EQ(block(5), GM_INSERTED);
+	EQ(fault(5), GM_INSERTED);
 	VERIFIED();
 	cancel[1] = 77;
 	EQ(gm_sync_jump_complete(T, cancel, 2), -ENOENT);
@@ -1244,8 +1244,8 @@ static void t12_merge(struct kunit *test)
 	make(test, 8, 3, 4);
 	filling(test, 10, 11, 3);
 	EQ(gm_sync_jump_commence(T), 0);
-	EQ(block(11), GM_INSERTED);
-	EQ(commence(11), 0);
+	EQ(fault(11), GM_INSERTED);
+	EQ(begin_write(11), 0);
 	EQ(gm_enqueue_block(T, 12, SUM(99), GRID_MISSING_WHY_ENQUEUED), 0);
 	EQ(gm_enqueue_block(T, 13, NULL, GRID_MISSING_WHY_DETECTED), 0);
 	EQ(gm_sync_jump_complete(T, NULL, 0), -ESTALE);
@@ -1262,7 +1262,7 @@ static void t12_merge(struct kunit *test)
 	EQ(env->out[0].table, 10);
 	EQ(find(13), GRID_MISSING_STATE_WAITING);
 	EQ(env->out[0].flags, 0);
-	EQ(complete(11), 0);
+	EQ(end_write(11), 0);
 	EQ(T->tables[0].gone, 1);
 	/* With another checksum it's none of a cancelled table's business. */
 	EQ(gm_sync_jump_commence(T), 0);
@@ -1281,8 +1281,8 @@ static void t12_readers(struct kunit *test)
 	EQ(gm_sync_jump_commence(T), 0);
 	EQ(readers(11, true), 0);
 	EQ(readers(12, true), 0);
-	EQ(block(11), GM_INSERTED);
-	EQ(block(1), GM_INSERTED);
+	EQ(fault(11), GM_INSERTED);
+	EQ(fault(1), GM_INSERTED);
 	EQ(counts().readers, 2);
 	BATCH(2, 0, 1, 11, 1);
 	EQ(gm_sync_jump_complete(T, NULL, 0), 0);
@@ -1297,8 +1297,8 @@ static void t13_wrong_calls(struct kunit *test)
 	struct gm_counts c;
 
 	make(test, 8, 1, 2);
-	EQ(commence(1), -ENOENT);
-	EQ(complete(1), -ENOENT);
+	EQ(begin_write(1), -ENOENT);
+	EQ(end_write(1), -ENOENT);
 	EQ(gm_repair_failed(T, 1, SUM(1), 1, 0), -ENOENT);
 	EQ(gm_repair_revert(T, 1, 1), -ENOENT);
 	EQ(gm_supersede(T, 1), -ENOENT);
@@ -1307,14 +1307,14 @@ static void t13_wrong_calls(struct kunit *test)
 	EQ(readers(1, true), -ENOENT);
 	EQ(wanted(1), -ENOENT);
 	EQ(unavailable(1, true), -ENOENT);
-	block(1);
-	EQ(complete(1), -EINVAL);
+	fault(1);
+	EQ(end_write(1), -EINVAL);
 	EQ(gm_repair_failed(T, 1, SUM(1), 1, 0), -EINVAL);
 	EQ(gm_repair_revert(T, 1, 1), -EINVAL);
 	EQ(gm_repair_commence(T, 1, SUM(2), 1, 0), -ESTALE);
 	EQ(gm_repair_commence(T, 1, NULL, 1, 0), -ESTALE);
-	EQ(commence(1), 0);
-	EQ(commence(1), -EBUSY);
+	EQ(begin_write(1), 0);
+	EQ(begin_write(1), -EBUSY);
 	EQ(gm_repair_complete(T, 1, SUM(2), 1, NULL, 0), -ESTALE);
 	EQ(gm_repair_complete(T, 1, NULL, 1, NULL, 0), -ESTALE);
 	EQ(gm_repair_complete(T, 1, SUM(1), 2, NULL, 0), -EBUSY);
@@ -1326,7 +1326,7 @@ static void t13_wrong_calls(struct kunit *test)
 	c = counts();
 	EQ(c.writing, 1);
 	EQ(c.waiting, 0);
-	EQ(complete(1), 0);
+	EQ(end_write(1), 0);
 	/* Without a checksum of its own any will do, or none. */
 	EQ(gm_enqueue_block(T, 2, NULL, GRID_MISSING_WHY_DETECTED), 0);
 	EQ(gm_repair_commence(T, 2, SUM(7), 1, 0), 0);
@@ -1416,22 +1416,22 @@ static void t14_verify_notices(struct kunit *test)
 	u32 slot;
 
 	make(test, 8, 4, 4);
-	block(1);
-	block(2);
-	block(3);
-	block(4);
-	EQ(commence(3), 0);
-	EQ(commence(4), 0);
+	fault(1);
+	fault(2);
+	fault(3);
+	fault(4);
+	EQ(begin_write(3), 0);
+	EQ(begin_write(4), 0);
 	filling(test, 20, 21, 3);
-	EQ(commence(21), 0);
-	EQ(commence(22), 0);
-	EQ(table(30), GM_INSERTED);
+	EQ(begin_write(21), 0);
+	EQ(begin_write(22), 0);
+	EQ(begin_table(30), GM_INSERTED);
 	EQ(gm_checkpoint_commence(T, set_of(freed, 2, true)), 0);
 	EQ(readers(2, true), 0);
 	EQ(gm_next_batch(T, 1, 0, 50, env->out), 1);
 	EQ(unavailable(1, false), 0);
 	EQ(gm_cancel(T, 30, false), 0);
-	block(5);
+	fault(5);
 	gm_cancel(T, 5, false);
 	VERIFIED();
 
@@ -1497,11 +1497,11 @@ static void t14_verify_notices(struct kunit *test)
 static void t15_supersede(struct kunit *test)
 {
 	make(test, 8, 2, 4);
-	block(1);
+	fault(1);
 	EQ(gm_supersede(T, 1), 0);
 	EQ(find(1), GRID_MISSING_STATE_GONE);
-	block(2);
-	EQ(commence(2), 0);
+	fault(2);
+	EQ(begin_write(2), 0);
 	EQ(gm_supersede(T, 2), -EBUSY);
 	EQ(find(2), GRID_MISSING_STATE_WRITING);
 	/* A value is done; the last one finishes the table. */
@@ -1511,17 +1511,17 @@ static void t15_supersede(struct kunit *test)
 	EQ(gm_supersede(T, 12), 0);
 	EQ(table_state(10), GRID_MISSING_TABLE_DONE);
 	/* An unread index cancels its table. */
-	EQ(table(20), GM_INSERTED);
+	EQ(begin_table(20), GM_INSERTED);
 	EQ(gm_supersede(T, 20), 0);
 	EQ(table_state(20), GRID_MISSING_TABLE_CANCELLED);
 	EQ(gm_reclaim_tables(T), 2);
 	/* What is held or backs off waits, too. */
-	block(3);
+	fault(3);
 	EQ(unavailable(3, true), 0);
 	EQ(gm_supersede(T, 3), 0);
 	EQ(counts().unavailable, 0);
-	block(4);
-	EQ(commence(4), 0);
+	fault(4);
+	EQ(begin_write(4), 0);
 	EQ(gm_repair_failed(T, 4, SUM(4), 1, 0), 0);
 	EQ(gm_supersede(T, 4), 0);
 	VERIFIED();
@@ -1530,7 +1530,7 @@ static void t15_supersede(struct kunit *test)
 	filling(test, 10, 11, 2);
 	EQ(gm_sync_jump_commence(T), 0);
 	EQ(gm_supersede(T, 11), 0);
-	EQ(block(12), GM_INSERTED);
+	EQ(fault(12), GM_INSERTED);
 	EQ(gm_supersede(T, 12), 0);
 	EQ(find(12), GRID_MISSING_STATE_GONE);
 	EQ(table_state(10), GRID_MISSING_TABLE_DONE);
@@ -1542,8 +1542,8 @@ static void t15_supersede(struct kunit *test)
 static void d03_unavailable(struct kunit *test)
 {
 	make(test, 8, 2, 4);
-	block(1);
-	block(2);
+	fault(1);
+	fault(2);
 	EQ(unavailable(1, false), 0);
 	EQ(unavailable(2, true), 0);
 	EQ(counts().unavailable, 2);
@@ -1551,7 +1551,7 @@ static void d03_unavailable(struct kunit *test)
 	EQ(env->out[0].flags, GRID_MISSING_F_UNAVAILABLE);
 	EQ(gm_next_due(T, 0, 1), 0);
 	/* An enqueue makes it worth trying again. */
-	EQ(block(2), GM_DUPLICATE);
+	EQ(fault(2), GM_DUPLICATE);
 	EQ(counts().unavailable, 1);
 	BATCH(1, 0, 2, 2);
 	EQ(unavailable(2, true), 0);
@@ -1560,9 +1560,9 @@ static void d03_unavailable(struct kunit *test)
 	BATCH(1, 0, 3, 2);
 	/* A held one can be repaired all the same. */
 	EQ(unavailable(2, true), 0);
-	EQ(commence(2), 0);
+	EQ(begin_write(2), 0);
 	EQ(unavailable(2, true), 0);
-	EQ(complete(2), 0);
+	EQ(end_write(2), 0);
 	EQ(gm_retry_all(T), 1);
 	EQ(gm_retry_all(T), 0);
 	EQ(counts().unavailable, 0);
@@ -1577,7 +1577,7 @@ static void listing(struct kunit *test)
 
 	make(test, 64, 2, 4);
 	for (i = 0; i < 60; i++)
-		block(i);
+		fault(i);
 	for (i = 0; i < 60; i += 3)
 		EQ(gm_supersede(T, i), 0);
 	for (round = 0; cursor != U64_MAX && round < 1000; round++) {
@@ -1591,7 +1591,7 @@ static void listing(struct kunit *test)
 		n += got;
 		/* Those that come and go may or may not be listed. */
 		if (round < 6) {
-			EQ(block(3 * round), GM_INSERTED);
+			EQ(fault(3 * round), GM_INSERTED);
 			EQ(gm_supersede(T, 3 * round), 0);
 		}
 	}
@@ -1613,7 +1613,7 @@ static void hash_overflow(struct kunit *test)
 		stride = strides[step];
 		make(test, n, 1, 1);
 		for (i = 0; i < n; i++)
-			EQ(block(stride ? i * stride : i * 0x9e3779b97f4aULL),
+			EQ(fault(stride ? i * stride : i * 0x9e3779b97f4aULL),
 			   GM_INSERTED);
 		VERIFIED();
 		/* Some go and others come, until all have. */
@@ -1622,7 +1622,7 @@ static void hash_overflow(struct kunit *test)
 
 			EQ(gm_supersede(T, a), 0);
 			if (model_random_below(&src, 4))
-				EQ(block(a + (1ULL << 60)), GM_INSERTED);
+				EQ(fault(a + (1ULL << 60)), GM_INSERTED);
 		}
 		VERIFIED();
 		EQ(gm_cancel_all(T, false), 0);

@@ -20,5 +20,6 @@
 #define min_t(type, x, y) min((type)(x), (type)(y))
 #define max_t(type, x, y) max((type)(x), (type)(y))
 #define clamp(v, lo, hi) min(max(v, lo), hi)
+#define clamp_t(type, v, lo, hi) min_t(type, max_t(type, v, lo), hi)
 
 #endif /* _SHIM_LINUX_MINMAX_H */
