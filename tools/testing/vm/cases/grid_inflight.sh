@@ -16,7 +16,7 @@ dm_remove t0
 dm_create gate "0 $(sectors "$lower") linear $lower 0"
 lower=$REPLY
 dm_create t0 "$(grid_table checksum:sha256 no_helper_ms:60000)"
-inflight=/sys/class/block/$(basename "$(readlink -f "$dev")")/inflight
+inflight=/sys/dev/block/$(lsblk -nro MAJ:MIN "$dev")/inflight
 sum9=$(checksum 9)
 sum12=$(checksum 12)
 
@@ -30,6 +30,7 @@ in_flight()
 
 gate_close() { dmsetup suspend --noflush --nolockfs gate; }
 gate_open() { dmsetup resume gate; }
+defer gate_open
 
 head -c 4096 /dev/urandom > /tmp/small
 gate_close
