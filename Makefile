@@ -13,6 +13,7 @@ INSTALL_MOD_DIR ?= updates
 # For check-vm: a case's name (or several) and the kernel.
 CASE ?=
 KERNEL ?= all
+MINUTES ?= 10
 
 vm := tools/testing/vm
 testing := tools/testing
@@ -21,7 +22,7 @@ release = $(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
 
 .PHONY: all modules tools install uninstall modules_install tools_install
 .PHONY: check check-build check-kunit check-user check-vm kunit lint demo
-.PHONY: setup clean help kdir
+.PHONY: setup clean help kdir bench-tracker bench-path fuzz
 
 all: modules tools
 
@@ -82,6 +83,17 @@ check-vm: setup
 demo: setup
 	@$(testing)/demo/run
 
+# ---- measurements ----
+
+bench-tracker: setup
+	@$(MAKE) --no-print-directory -C $(testing)/user bench
+
+bench-path: setup
+	@tools/bench/path
+
+fuzz: setup
+	@$(MAKE) --no-print-directory -C $(testing)/user fuzz MINUTES=$(MINUTES)
+
 clean:
 	@if [ -e "$(KDIR)/Makefile" ]; then \
 		$(MAKE) -C $(KDIR) M=$(CURDIR) clean; \
@@ -107,6 +119,11 @@ help:
 	@echo '  check-user       userspace tests'
 	@echo '  check-vm         cases in virtual machines'
 	@echo '  demo             the whole system at work, in a virtual machine'
+	@echo
+	@echo 'Measure:'
+	@echo '  bench-tracker    what operations of the tracker cost'
+	@echo '  bench-path       what the target adds to a healthy bio (icount)'
+	@echo '  fuzz             the tracker, coverage-guided, for MINUTES [10]'
 	@echo
 	@echo 'Variables:'
 	@echo '  KDIR             kernel headers [$(KDIR)]'
