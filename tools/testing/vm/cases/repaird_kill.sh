@@ -5,7 +5,7 @@
 # timeout: 180
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/repaird.sh"
-grid_setup 32 65536 checksum:sha256 no_helper_ms:60000
+grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
 gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
 defer rm -f /tmp/manifest
 serve 10809 --filter=rate file "$replica" rate=40M

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: D4 6 any hash of the kernel: gridctl, gridrepaird and the target agree on its bytes
+# kernels: all
+# timeout: 120
+# boot: shared
+#
+# A hash shorter than 16 bytes is padded: crc32c has 4, xxhash64 has 8.
+. "$GRID_TOP/tools/testing/vm/repaird.sh"
+load_modules
+
+for pair in sha256:sha256sum sha1:sha1sum md5:md5sum blake2b-512:b2sum; do
+	hash=${pair%:*}
+	head -c 100000 /dev/urandom > /tmp/data
+	gridctl manifest /tmp/data --block-size=4K --checksum="$hash" > /tmp/sums ||
+		[ "$hash" = blake2b-512 ] || fail "no $hash"
+	[ -s /tmp/sums ] || continue
+	assert_eq "$(grep -c '^[0-9]' /tmp/sums)" 24
+	assert_eq "$(sed -n 's/^23 //p' /tmp/sums)" \
+		"$(tail -c +$((23 * 4096 + 1)) /tmp/data | head -c 4096 | ${pair#*:} | cut -c1-32)" "$hash"
+done
+printf '\x31\x32\x33\x34\x35\x36\x37\x38\x39' > /tmp/data
+must_fail gridctl manifest /tmp/data --block-size=4K
+must_fail gridctl manifest /tmp/data --block-size=4K --checksum=nosuchhash
+rm /tmp/data /tmp/sums
+
+for hash in crc32c xxhash64 sha512; do
+	modprobe -q "$hash" || modprobe -q "${hash}_generic" || modprobe -q "${hash%64}_generic" || :
+	log "$hash"
+	grid_setup 16 65536 "checksum:$hash" no_helper_ms:60000
+	gridctl manifest "$replica" --block-size=64K --checksum="$hash" --output=/tmp/manifest
+	lose_all
+	repaird --source "$replica"
+	gridctl wait t0 --timeout=60s
+	stop_repaird
+	cmp "$replica" "$dev"
+	assert_eq "$(dm_get t0 verify_failed)" 0
+	must_fail gridctl enqueue t0 --manifest=<(echo "#! checksum md5")
+	dm_remove t0
+done
+rm /tmp/manifest
