@@ -1573,7 +1573,7 @@ void gm_enqueue_vector(struct gm_tracker *t, struct grid_missing_block *v,
 	while (n) {
 		GM_LOCK(t, flags);
 		for (j = 0; j < GM_VECTOR && n; j += some) {
-			some = min(n, (u32)GM_AHEAD);
+			some = min_t(u32, n, GM_AHEAD);
 			gm_fetch(t, v, some, k, false);
 			for (i = 0; i < some; i++, v++) {
 				const struct grid_missing_checksum *sum =
@@ -1707,11 +1707,11 @@ static u32 gm_eligible(const struct gm_tracker *t, const struct gm_queue *never,
  * served, must not come before the others for ever.
  */
 static inline u32 gm_hand_out(struct gm_tracker *t, u32 slot, u32 n,
-			      enum gm_class class,
+			      enum gm_class cls,
 			      struct grid_missing_fault **out)
 {
 	const u32 clear = GM_W_WHEN | GM_W_POS |
-			  (class == GM_CLASS_WANTED ? GM_W_WANTED : 0);
+			  (cls == GM_CLASS_WANTED ? GM_W_WANTED : 0);
 	const u32 now = t->now;
 	u32 ahead = slot, last = slot, i;
 
@@ -1810,24 +1810,24 @@ struct gm_run {
  * Hand out @n of a class; so many are eligible.  They leave their queues: the
  * never-requested in @run[0], the requested in @run[1].
  */
-static void gm_take(struct gm_tracker *t, struct gm_side *s,
-		    enum gm_class class, u32 n, u32 min_age, struct gm_run *run,
+static void gm_take(struct gm_tracker *t, struct gm_side *s, enum gm_class cls,
+		    u32 n, u32 min_age, struct gm_run *run,
 		    struct grid_missing_fault **out)
 {
-	struct gm_queue *q = &s->never[class];
+	struct gm_queue *q = &s->never[cls];
 
 	run[0].count = min(n, q->count);
 	if (run[0].count) {
 		run[0].first = q->head;
-		run[0].last = gm_hand_out(t, q->head, run[0].count, class, out);
+		run[0].last = gm_hand_out(t, q->head, run[0].count, cls, out);
 		gm_cut(t, q, run[0].first, run[0].last, run[0].count);
 	}
-	q = &s->requested[class];
+	q = &s->requested[cls];
 	run[1].count = n - run[0].count;
 	if (run[1].count) {
 		run[1].first = gm_begin(t, q, run[1].count, min_age);
 		run[1].last =
-			gm_hand_out(t, run[1].first, run[1].count, class, out);
+			gm_hand_out(t, run[1].first, run[1].count, cls, out);
 		gm_cut(t, q, run[1].first, run[1].last, run[1].count);
 	}
 }
@@ -2132,7 +2132,7 @@ static int gm_enqueue_values(struct gm_tracker *t, u32 base,
 	int r;
 
 	for (i = 0; i < n; i += some) {
-		some = min(n - i, (u32)GM_AHEAD);
+		some = min_t(u32, n - i, GM_AHEAD);
 		for (j = 0; j < some; j++) {
 			gm_key_init(t, v[i + j].address, &k[j]);
 			prefetchw(&t->buckets[k[j].bucket]);
@@ -2274,7 +2274,11 @@ static int gm_failed_key(struct gm_tracker *t, const struct gm_key *k,
 	u32 slot;
 	int r;
 
-	r = gm_get_writing(t, k, sum, false, owner, &slot);
+	/*
+	 * A checksum may have been adopted since the write began.  The kernel
+	 * knows what it commenced, and its writes must not get stuck.
+	 */
+	r = gm_get_writing(t, k, sum, owner == GM_OWNER_KERNEL, owner, &slot);
 	if (r)
 		return r;
 	f = &t->faults[slot];
@@ -2298,7 +2302,7 @@ static int gm_failed_key(struct gm_tracker *t, const struct gm_key *k,
  * gm_repair_failed() - a block's data could not be written
  * @t: tracker
  * @address: the block
- * @sum: as for gm_repair_complete()
+ * @sum: as for gm_repair_complete(); not looked at for GM_OWNER_KERNEL
  * @owner: who commenced
  * @now: time in ms
  *
@@ -2377,7 +2381,7 @@ void gm_repair_commence_vector(struct gm_tracker *t,
 	while (n) {
 		GM_LOCK(t, flags);
 		for (j = 0; j < GM_VECTOR && n; j += some) {
-			some = min(n, (u32)GM_AHEAD);
+			some = min_t(u32, n, GM_AHEAD);
 			gm_fetch(t, v, some, k, true);
 			for (i = 0; i < some; i++, v++) {
 				if (v->flags & ~GRID_MISSING_F_NO_CHECKSUM)
@@ -2417,7 +2421,7 @@ void gm_repair_complete_vector(struct gm_tracker *t,
 	while (n) {
 		GM_LOCK(t, flags);
 		for (j = 0; j < GM_VECTOR && n; j += some) {
-			some = min(n, (u32)GM_AHEAD);
+			some = min_t(u32, n, GM_AHEAD);
 			gm_fetch(t, v, some, k, false);
 			for (i = 0; i < some; i++, v++) {
 				if (v->flags & ~(GRID_MISSING_F_NO_CHECKSUM |

@@ -414,10 +414,10 @@ bool gm_checkpoint_complete(struct gm_tracker *t);
 
 /*
  * Drop everything (T11).  With @keep_writing, what is writing becomes
- * aborting, -EBUSY while members aborted by an earlier one are left; without
- * it (private trackers) that is dropped too.  Ends an open checkpoint (with
- * @keep_writing: once the aborting are gone) and a sync jump.  May sleep,
- * works in slices.
+ * aborting; without it (private trackers) that is dropped too.  Ends an open
+ * checkpoint (with @keep_writing gm_checkpoint_complete() does, once the
+ * aborting are gone) and a sync jump.  -EBUSY while another sweep runs.  May
+ * sleep, works in slices.
  */
 int gm_cancel_all(struct gm_tracker *t, bool keep_writing);
 /*

@@ -492,7 +492,9 @@ static int model_failed(struct model_run *r, u64 address,
 {
 	struct model *m = &r->m;
 	struct model_fault *f;
-	int e = model_writing(m, address, sum, false, owner, &f);
+	/* The kernel need not say what it was writing. */
+	int e = model_writing(m, address, sum, owner == GM_OWNER_KERNEL, owner,
+			      &f);
 
 	if (e)
 		return e;
@@ -789,7 +791,7 @@ static void model_end_backoff(struct model *m, u32 max)
 }
 
 /* The fault of a class and place that comes after @last, in order. */
-static struct model_fault *model_after(struct model *m, int class,
+static struct model_fault *model_after(struct model *m, int cls,
 				       enum model_place place,
 				       const struct model_fault *last)
 {
@@ -799,7 +801,7 @@ static struct model_fault *model_after(struct model *m, int class,
 	for (i = 0; i < m->n; i++) {
 		f = &m->faults[i];
 		if (f->state != MODEL_WAITING || f->aside ||
-		    f->place != place || model_class(f) != class)
+		    f->place != place || model_class(f) != cls)
 			continue;
 		if (place == MODEL_REQUESTED) {
 			if (last &&
@@ -828,22 +830,21 @@ static const char *model_check_batch(struct model_run *r, u32 max, u32 min_age,
 	u32 never[3], requested[3], eligible[3], take[3], at = 0, i, j, share;
 	struct model_fault *f, *g;
 	u32 others;
-	int class;
+	int cls;
 
 	m->now = max(m->now, now);
 	model_end_backoff(m, max);
-	for (class = 0; class < 3; class ++) {
-		never[class] = 0;
-		requested[class] = 0;
-		eligible[class] = 0;
-		for (f = NULL; (f = model_after(m, class, MODEL_NEVER, f));)
-			never[class]++;
-		for (f = NULL;
-		     (f = model_after(m, class, MODEL_REQUESTED, f));) {
-			requested[class]++;
-			eligible[class] += m->now - f->when >= min_age;
+	for (cls = 0; cls < 3; cls++) {
+		never[cls] = 0;
+		requested[cls] = 0;
+		eligible[cls] = 0;
+		for (f = NULL; (f = model_after(m, cls, MODEL_NEVER, f));)
+			never[cls]++;
+		for (f = NULL; (f = model_after(m, cls, MODEL_REQUESTED, f));) {
+			requested[cls]++;
+			eligible[cls] += m->now - f->when >= min_age;
 		}
-		eligible[class] = min(max, eligible[class] + never[class]);
+		eligible[cls] = min(max, eligible[cls] + never[cls]);
 	}
 	others = min(max, eligible[1] + eligible[2]);
 	take[0] = eligible[0];
@@ -861,30 +862,30 @@ static const char *model_check_batch(struct model_run *r, u32 max, u32 min_age,
 	if (n != take[0] + take[1] + take[2])
 		return "another number";
 
-	for (class = 0; class < 3; class ++) {
-		u32 first = at, k = min(take[class], never[class]);
+	for (cls = 0; cls < 3; cls++) {
+		u32 first = at, k = min(take[cls], never[cls]);
 
 		for (f = NULL; k--; at++) {
-			f = model_after(m, class, MODEL_NEVER, f);
+			f = model_after(m, cls, MODEL_NEVER, f);
 			if (r->out[at].address != f->address)
 				return "never-requested out of order";
 		}
-		k = take[class] - (at - first);
-		f = model_after(m, class, MODEL_REQUESTED, NULL);
+		k = take[cls] - (at - first);
+		f = model_after(m, cls, MODEL_REQUESTED, NULL);
 		/*
 		 * It may leave some of the oldest to the next call, when there
 		 * are more than it takes; those taken are in a row.
 		 */
-		for (j = 0; k && k < requested[class] && j < k &&
+		for (j = 0; k && k < requested[cls] && j < k &&
 			    f->address != r->out[at].address;
 		     j++)
-			f = model_after(m, class, MODEL_REQUESTED, f);
+			f = model_after(m, cls, MODEL_REQUESTED, f);
 		for (i = 0; i < k; i++, at++) {
 			if (!f || r->out[at].address != f->address)
 				return "requested out of order";
 			if (m->now - f->when < min_age)
 				return "too young";
-			f = model_after(m, class, MODEL_REQUESTED, f);
+			f = model_after(m, cls, MODEL_REQUESTED, f);
 		}
 	}
 	for (i = 0; i < n; i++) {

@@ -320,6 +320,14 @@ static void t02_checksum_is_adopted(struct kunit *test)
 	EQ(env->out[0].flags, 0);
 	YES(model_same(&env->out[0].checksum, SUM(1)));
 	EQ(gm_enqueue_block(T, 1, SUM(2), GRID_MISSING_WHY_ENQUEUED), -ESTALE);
+	/* While it is being written: the kernel's write can still fail. */
+	EQ(gm_enqueue_block(T, 3, NULL, GRID_MISSING_WHY_DETECTED),
+	   GM_INSERTED);
+	EQ(gm_repair_commence(T, 3, SUM(9), GM_OWNER_KERNEL, 0), 0);
+	EQ(fault(3), GM_DUPLICATE);
+	EQ(gm_repair_complete(T, 3, SUM(9), GM_OWNER_KERNEL, NULL, 0), -ESTALE);
+	EQ(gm_repair_failed(T, 3, SUM(9), GM_OWNER_KERNEL, 0), 0);
+	EQ(find(3), GRID_MISSING_STATE_WAITING);
 	/* Of a table, too. */
 	EQ(gm_enqueue_table(T, 2, NULL), GM_INSERTED);
 	EQ(begin_table(2), GM_DUPLICATE);
@@ -921,9 +929,8 @@ static void t08_slices(struct kunit *test)
 			freed[i] = i;
 		if (by_set) {
 			/* A set holds so many: the rest goes before. */
-			for (i = MODEL_ADDRESSES; i < 40; i++) {
+			for (i = MODEL_ADDRESSES; i < 40; i++)
 				gm_cancel(T, i, true);
-			}
 			EQ(gm_checkpoint_commence(
 				   T, set_of(freed, MODEL_ADDRESSES, true)),
 			   0);

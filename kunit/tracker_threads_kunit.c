@@ -17,12 +17,13 @@
 #define SPAN 512 /* addresses */
 #define VALUES 8
 
-static struct {
+struct env {
 	struct gm_tracker t;
-	bool ok;
 	/* Every address is written by one at a time: who commenced it. */
 	u32 writer[SPAN];
-} * env;
+};
+
+static struct env *env;
 
 struct worker {
 	struct task_struct *task;
