@@ -46,9 +46,9 @@ void grid_again(struct grid *g, struct grid_io *io)
 
 	/* Nothing of how it was asked for the first time holds for this one. */
 	bio = bio_alloc_bioset(io->table->dev->bdev, 0,
-			       clone->bi_opf & ~(REQ_POLLED | REQ_NOWAIT |
-						 REQ_RAHEAD |
-						 REQ_FAILFAST_MASK),
+			       clone->bi_opf &
+				       ~(REQ_POLLED | REQ_NOWAIT | REQ_RAHEAD |
+					 REQ_FAILFAST_MASK),
 			       GFP_NOIO, &g->bios);
 	container_of(bio, struct grid_bio, bio)->io = io;
 	bio->bi_io_vec = clone->bi_io_vec;

@@ -15,7 +15,7 @@ static inline void grid_set_max_discard(struct queue_limits *limits,
 {
 	limits->max_discard_sectors = sectors;
 	limits->max_hw_discard_sectors = sectors;
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#if KERNEL_VERSION(6, 9, 0) <= LINUX_VERSION_CODE
 	limits->max_user_discard_sectors = sectors;
 #endif
 }

@@ -151,9 +151,10 @@ static blk_status_t grid_decide(struct grid *g, struct grid_table *t, u64 b)
 out:
 	grid_missing_unlock(g->gm, flags);
 	if (r == -ENOSPC)
-		DMWARN_LIMIT("%u:%u: block %llu is bad, but blocks_max:%u faults are open; its read fails",
-			     g->major, g->minor, b,
-			     grid_missing_limits(g->gm)->blocks_max);
+		DMWARN_LIMIT(
+			"%u:%u: block %llu is bad, but blocks_max:%u faults are open; its read fails",
+			g->major, g->minor, b,
+			grid_missing_limits(g->gm)->blocks_max);
 	return status;
 }
 
@@ -167,8 +168,7 @@ static void grid_detect_worker(struct work_struct *work)
 
 	for (;;) {
 		grid_missing_lock(g->gm, &flags);
-		io = list_first_entry_or_null(&g->failed, struct grid_io,
-					      node);
+		io = list_first_entry_or_null(&g->failed, struct grid_io, node);
 		if (io)
 			list_del(&io->node);
 		grid_missing_unlock(g->gm, flags);

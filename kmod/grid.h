@@ -74,7 +74,7 @@
 
 struct grid_table;
 
-/** struct grid_options - the key:value arguments; all but the maxima and start can be changed by message */
+/** struct grid_options - the key:value arguments of a table */
 struct grid_options {
 	unsigned int park_timeout_ms;
 	unsigned int no_helper_ms;
@@ -194,11 +194,11 @@ struct grid {
 	struct work_struct wake_work; /* on wq_io */
 	struct delayed_work tick_work; /* on wq_io */
 
-	/* epoch.c; counters by CPU, the rest under drain_lock */
+	/* epoch.c; counters by CPU; drain_lock guards the flip */
 	struct grid_epoch __percpu *epochs;
 	unsigned int epoch; /* 0 or 1: which one counts what is mapped now */
 	bool draining;
-	struct mutex drain_lock;
+	struct mutex drain_lock; /* one wait at a time */
 	wait_queue_head_t drain_wait;
 
 	/* detect.c */

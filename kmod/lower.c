@@ -27,9 +27,8 @@ static struct bio *grid_block_bio(struct grid_table *t, blk_opf_t opf, u64 b,
 	bio = bio_alloc_bioset(t->dev->bdev, vecs, opf, GFP_NOIO, &g->bios);
 	bio->bi_iter.bi_sector = grid_lower_sector(t, b << g->block_shift);
 	while (left) {
-		unsigned int bytes =
-			min_t(unsigned int, left,
-			      PAGE_SIZE - offset_in_page(data));
+		unsigned int bytes = min_t(unsigned int, left,
+					   PAGE_SIZE - offset_in_page(data));
 		struct page *page = is_vmalloc_addr(data) ?
 					    vmalloc_to_page(data) :
 					    virt_to_page(data);

@@ -467,8 +467,9 @@ static void grid_tick_worker(struct work_struct *work)
 	__grid_rearm(g);
 	grid_missing_unlock(g->gm, flags);
 	if (warn != GRID_NO_BLOCK)
-		DMWARN_LIMIT("%u:%u: block %llu: half of the time to wait for its repair is over",
-			     g->major, g->minor, warn);
+		DMWARN_LIMIT(
+			"%u:%u: block %llu: half of the time to wait for its repair is over",
+			g->major, g->minor, warn);
 }
 
 void grid_park_init(struct grid *g)

@@ -6,8 +6,8 @@
  * repairable until the next checkpoint is durable.  A released block is in at
  * most one of
  *
- *   open    released since the last checkpoint was taken
- *   taken   released before it; freed when that one is durable
+ *   open    released since a checkpoint was taken last
+ *   taken   released before that; freed when it is durable
  *   freed   to be discarded below, by a worker
  *   [discard_begin, discard_end)   whose discard is under way
  *
@@ -267,8 +267,9 @@ static void grid_barrier_worker(struct work_struct *work)
 	} else {
 		r = grid_commence(g);
 		if (r)
-			DMWARN_LIMIT("%u:%u: checkpoint put off (%d): what is released stays so until the next one",
-				     g->major, g->minor, r);
+			DMWARN_LIMIT(
+				"%u:%u: checkpoint put off (%d): what is released stays so until the next one",
+				g->major, g->minor, r);
 	}
 	if (!r) {
 		grid_wait_aborting(g);
@@ -301,8 +302,8 @@ static void grid_barrier_worker(struct work_struct *work)
 	while ((bio = bio_list_pop(&flushes)))
 		grid_end(dm_per_bio_data(bio, sizeof(struct grid_io)), status);
 	while ((bio = bio_list_pop(&discards)))
-		grid_discard_end(g, dm_per_bio_data(bio,
-						    sizeof(struct grid_io)));
+		grid_discard_end(g,
+				 dm_per_bio_data(bio, sizeof(struct grid_io)));
 }
 
 /**
@@ -399,10 +400,10 @@ static bool grid_next_discard(struct grid *g)
 	if (!g->stopped)
 		b = grid_bits_next(&g->freed, 0);
 	if (b != U64_MAX) {
-		for (e = b; e - b < GRID_DISCARD_BLOCKS &&
-			    grid_bits_clear(&g->freed, e);
-		     e++)
-			;
+		e = b;
+		while (e - b < GRID_DISCARD_BLOCKS &&
+		       grid_bits_clear(&g->freed, e))
+			e++;
 		g->discard_begin = b;
 		g->discard_end = e;
 	}
@@ -424,13 +425,13 @@ static void grid_discard_worker(struct work_struct *work)
 		r = 0;
 		if (bdev_max_discard_sectors(bdev))
 			r = blkdev_issue_discard(
-				bdev,
-				grid_lower_sector(t, b << g->block_shift),
+				bdev, grid_lower_sector(t, b << g->block_shift),
 				(g->discard_end - b) << g->block_shift,
 				GFP_NOIO);
 		if (r && r != -EOPNOTSUPP)
-			DMWARN_LIMIT("%u:%u: %pg: discard of block %llu failed (%d)",
-				     g->major, g->minor, bdev, b, r);
+			DMWARN_LIMIT(
+				"%u:%u: %pg: discard of block %llu failed (%d)",
+				g->major, g->minor, bdev, b, r);
 		grid_missing_lock(g->gm, &flags);
 		e = g->discard_end;
 		g->discard_begin = 0;

@@ -404,8 +404,8 @@ static struct grid *grid_new(const struct grid_options *opt,
 	g->by_error = vzalloc(grid_map_bytes(geo->blocks));
 	if (!g->missing || !g->marked || !g->by_error)
 		goto err_free;
-	r = bioset_init(&g->bios, GRID_POOL_SIZE, offsetof(struct grid_bio, bio),
-			BIOSET_NEED_BVECS);
+	r = bioset_init(&g->bios, GRID_POOL_SIZE,
+			offsetof(struct grid_bio, bio), BIOSET_NEED_BVECS);
 	if (!r)
 		r = grid_epoch_init(g);
 	if (!r)
@@ -415,9 +415,8 @@ static struct grid *grid_new(const struct grid_options *opt,
 	if (r)
 		goto err_free;
 	r = -ENOMEM;
-	g->wq_io = alloc_workqueue("grid_io_%u_%u",
-				   WQ_MEM_RECLAIM | WQ_HIGHPRI, 0, major,
-				   minor);
+	g->wq_io = alloc_workqueue("grid_io_%u_%u", WQ_MEM_RECLAIM | WQ_HIGHPRI,
+				   0, major, minor);
 	g->wq = alloc_workqueue("grid_%u_%u", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
 				major, minor);
 	if (!g->wq_io || !g->wq)
@@ -453,7 +452,8 @@ static int grid_check_reload(struct grid *g, const struct grid_options *opt,
 	    opt->limits.tables_max == l->tables_max &&
 	    opt->limits.table_values_max == l->table_values_max)
 		return 0;
-	*error = "length, block size, checksum and maxima can't change while the device exists";
+	*error =
+		"length, block size, checksum and maxima can't change while the device exists";
 	return -EBUSY;
 }
 
@@ -578,9 +578,10 @@ static int grid_option(struct grid_options *opt, const char *key,
 		return 0;
 	}
 	if (!strcmp(key, "checksum")) {
-		if (!*value || strscpy(opt->checksum, value,
-				       sizeof_field(struct grid_missing_geometry,
-						    checksum)) < 0)
+		if (!*value ||
+		    strscpy(opt->checksum, value,
+			    sizeof_field(struct grid_missing_geometry,
+					 checksum)) < 0)
 			return -EINVAL;
 		return 0;
 	}
@@ -719,8 +720,10 @@ static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		ti->error = "the lower device is too small";
 		goto err_device;
 	}
-	if (block_sectors << SECTOR_SHIFT < bdev_logical_block_size(t->dev->bdev)) {
-		ti->error = "the block is smaller than a sector of the lower device";
+	if (block_sectors << SECTOR_SHIFT <
+	    bdev_logical_block_size(t->dev->bdev)) {
+		ti->error =
+			"the block is smaller than a sector of the lower device";
 		goto err_device;
 	}
 
@@ -1007,8 +1010,8 @@ static void grid_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	struct grid_table *t = ti->private;
 	unsigned int sectors = t->grid->block_sectors;
 
-	grid_set_max_discard(limits, round_down(UINT_MAX >> SECTOR_SHIFT,
-						sectors));
+	grid_set_max_discard(limits,
+			     round_down(UINT_MAX >> SECTOR_SHIFT, sectors));
 	limits->discard_granularity = sectors << SECTOR_SHIFT;
 	limits->discard_alignment = 0;
 }
@@ -1046,5 +1049,7 @@ static void __exit dm_grid_exit(void)
 module_init(dm_grid_init);
 module_exit(dm_grid_exit);
 
-MODULE_DESCRIPTION(DM_NAME " target that keeps missing blocks away from readers until they are repaired");
+MODULE_DESCRIPTION(
+	DM_NAME
+	" target that keeps missing blocks away from readers until they are repaired");
 MODULE_LICENSE("GPL");

@@ -115,6 +115,7 @@ static struct kunit_suite bits_suite = {
 	.name = "grid_bits",
 	.test_cases = bits_cases,
 };
+
 kunit_test_suite(bits_suite);
 
 MODULE_DESCRIPTION("KUnit: bitmaps of dm-grid");

@@ -23,8 +23,8 @@ sum12=$(checksum 12)
 # A write went into the grid, and did not come out of it yet.
 in_flight()
 {
-	local reads writes
-	read -r reads writes < "$inflight"
+	local writes
+	read -r _ writes < "$inflight"
 	[ "$writes" = 1 ]
 }
 
