@@ -18,7 +18,8 @@ MINUTES ?= 10
 vm := tools/testing/vm
 testing := tools/testing
 depmod_base = $(if $(DESTDIR),-b $(DESTDIR))
-release = $(shell $(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)
+# Not `make kernelrelease`: Debian's headers answer with another one.
+release = $(shell cat $(KDIR)/include/config/kernel.release)
 
 .PHONY: all modules tools install uninstall modules_install tools_install
 .PHONY: check check-build check-kunit check-user check-vm kunit lint demo
