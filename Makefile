@@ -19,7 +19,8 @@ vm := tools/testing/vm
 testing := tools/testing
 depmod_base = $(if $(DESTDIR),-b $(DESTDIR))
 # Not `make kernelrelease`: Debian's headers answer with another one.
-release = $(shell cat $(KDIR)/include/config/kernel.release)
+release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
+	$(KDIR)/include/generated/utsrelease.h)
 
 .PHONY: all modules tools install uninstall modules_install tools_install
 .PHONY: check check-build check-kunit check-user check-vm kunit lint demo
