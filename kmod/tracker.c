@@ -41,6 +41,7 @@
 #include <linux/prefetch.h>
 #include <linux/random.h>
 #include <linux/sched.h>
+#include <linux/stdarg.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 #include "tracker.h"
@@ -50,7 +51,7 @@
 #define GM_ORPHAN_INDEX 0xfffffffeU /* aborting: its table may be another's */
 #define GM_ORPHAN_VALUE 0xfffffffdU
 #define GM_INDEX 0x80000000U /* or'ed with the table slot */
-#define GM_SLOTS_MAX (1U << 30) /* the two bits above are marks in members[] */
+#define GM_SLOTS_MAX 0x40000000U /* the two bits above are marks in members[] */
 
 #define GM_MARK_INSERTED 0x80000000U
 #define GM_MARK_ADOPTED 0x40000000U
@@ -90,7 +91,7 @@ enum gm_pos {
 #define GM_B_AWAY_SHIFT 16
 
 #define GM_GROUP_BITS 6
-#define GM_GROUP (1U << GM_GROUP_BITS)
+#define GM_GROUP 64U
 
 /* Tests use other figures, to meet the corners sooner. */
 
@@ -3487,11 +3488,21 @@ struct gm_recount {
 	u32 tables_active, tables_count;
 };
 
-#define GM_BAD(fmt, ...)                                     \
-	do {                                                 \
-		snprintf(buf, len, fmt "\n", ##__VA_ARGS__); \
-		return -EUCLEAN;                             \
-	} while (0)
+/* The sentence for gm_verify(); what it returns. */
+static __printf(3, 4) int gm_bad(char *buf, size_t len, const char *fmt, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vsnprintf(buf, len, fmt, args);
+	va_end(args);
+	if (n >= 0 && n + 1U < len) {
+		buf[n] = '\n';
+		buf[n + 1] = '\0';
+	}
+	return -EUCLEAN;
+}
 
 static int gm_verify_queue(struct gm_tracker *t, struct gm_queue *q,
 			   bool by_time, struct gm_recount *r, char *buf,
@@ -3503,19 +3514,22 @@ static int gm_verify_queue(struct gm_tracker *t, struct gm_queue *q,
 		const struct gm_fault *f = &t->faults[slot];
 
 		if (slot >= t->used)
-			GM_BAD("queue ends after %u of %u", n, q->count);
+			return gm_bad(buf, len, "queue ends after %u of %u", n,
+				      q->count);
 		if (t->links[slot].prev != prev)
-			GM_BAD("slot %u: wrong link back", slot);
+			return gm_bad(buf, len, "slot %u: wrong link back",
+				      slot);
 		if (gm_queue(t, f) != q)
-			GM_BAD("slot %u: in a wrong queue", slot);
+			return gm_bad(buf, len, "slot %u: in a wrong queue",
+				      slot);
 		if (by_time && prev != GM_NIL &&
 		    gm_age(t, slot) > gm_age(t, prev))
-			GM_BAD("slot %u: out of order", slot);
+			return gm_bad(buf, len, "slot %u: out of order", slot);
 		prev = slot;
 		slot = t->links[slot].next;
 	}
 	if (slot != GM_NIL || q->tail != prev)
-		GM_BAD("queue doesn't end after %u", n);
+		return gm_bad(buf, len, "queue doesn't end after %u", n);
 	r->queued += n;
 	return 0;
 }
@@ -3579,24 +3593,29 @@ static int gm_verify_hash(const struct gm_tracker *t, struct gm_recount *r,
 
 			if (slot >= t->used ||
 			    gm_pos(&t->faults[slot]) == GM_POS_FREE)
-				GM_BAD("bucket %u: slot %u is free", n, slot);
+				return gm_bad(buf, len,
+					      "bucket %u: slot %u is free", n,
+					      slot);
 			gm_key_init(t, t->faults[slot].address, &k);
 			if ((b->cell[i] & ~t->slot_mask) != k.tag)
-				GM_BAD("bucket %u: wrong tag", n);
+				return gm_bad(buf, len, "bucket %u: wrong tag",
+					      n);
 			elsewhere += k.bucket != n;
 			cells++;
 		}
 		r->away += away;
 		if (!away && (b->info & GM_B_FAR))
-			GM_BAD("bucket %u: looks too far", n);
+			return gm_bad(buf, len, "bucket %u: looks too far", n);
 		if (away && away != GM_B_AWAY >> GM_B_AWAY_SHIFT &&
 		    gm_verify_away(t, n) != away)
-			GM_BAD("bucket %u: not %u elsewhere", n, away);
+			return gm_bad(buf, len, "bucket %u: not %u elsewhere",
+				      n, away);
 	}
 	if (cells != t->waiting + t->writing + t->aborting)
-		GM_BAD("%u cells in the hash table", cells);
+		return gm_bad(buf, len, "%u cells in the hash table", cells);
 	if (elsewhere != r->away)
-		GM_BAD("%u elsewhere, not %u", elsewhere, r->away);
+		return gm_bad(buf, len, "%u elsewhere, not %u", elsewhere,
+			      r->away);
 	return 0;
 }
 
@@ -3610,10 +3629,12 @@ static int gm_verify_fault(struct gm_tracker *t, u32 slot, struct gm_recount *r,
 	gm_key_init(t, f->address, &k);
 	gm_lookup_both(t, &k, &other, &member);
 	if (slot != other && slot != member)
-		GM_BAD("slot %u: not in the hash table, or twice", slot);
+		return gm_bad(buf, len,
+			      "slot %u: not in the hash table, or twice", slot);
 	if (other != GM_NIL && member != GM_NIL) {
 		if (!t->jump && t->sweep.kind == GM_SWEEP_NONE)
-			GM_BAD("slot %u: address is there twice", slot);
+			return gm_bad(buf, len,
+				      "slot %u: address is there twice", slot);
 		r->twins += slot == other;
 	}
 
@@ -3624,12 +3645,12 @@ static int gm_verify_fault(struct gm_tracker *t, u32 slot, struct gm_recount *r,
 	r->readers += !!(f->word & GM_W_READERS);
 	r->unavailable += !!(f->word & GM_W_UNAVAILABLE);
 	if (pos > GM_POS_ABORTING)
-		GM_BAD("slot %u: position %u", slot, pos);
+		return gm_bad(buf, len, "slot %u: position %u", slot, pos);
 	if (pos == GM_POS_ABORTING &&
 	    (f->word & (GM_W_READERS | GM_W_WANTED | GM_W_UNAVAILABLE)))
-		GM_BAD("slot %u: flags while aborting", slot);
+		return gm_bad(buf, len, "slot %u: flags while aborting", slot);
 	if (pos == GM_POS_HELD && !(f->word & GM_W_UNAVAILABLE))
-		GM_BAD("slot %u: held, but available", slot);
+		return gm_bad(buf, len, "slot %u: held, but available", slot);
 	if (gm_is_single(f)) {
 		r->single++;
 		return 0;
@@ -3638,22 +3659,28 @@ static int gm_verify_fault(struct gm_tracker *t, u32 slot, struct gm_recount *r,
 	if (!gm_is_member(f)) {
 		r->orphans++;
 		if (pos != GM_POS_ABORTING)
-			GM_BAD("slot %u: orphan in position %u", slot, pos);
+			return gm_bad(buf, len,
+				      "slot %u: orphan in position %u", slot,
+				      pos);
 		return 0;
 	}
 
 	r->members_writing += pos == GM_POS_WRITING;
 	if (pos == GM_POS_ABORTING)
-		GM_BAD("slot %u: aborting member of a table", slot);
+		return gm_bad(buf, len, "slot %u: aborting member of a table",
+			      slot);
 	if (f->member & GM_INDEX) {
 		u32 s = f->member & ~GM_INDEX;
 
 		if (s >= t->tables_used || t->tables[s].index != slot ||
 		    t->tables[s].address != f->address)
-			GM_BAD("slot %u: not index of table %u", slot, s);
+			return gm_bad(buf, len,
+				      "slot %u: not index of table %u", slot,
+				      s);
 	} else if (f->member / t->limits.table_values_max >= t->tables_used ||
 		   t->members[f->member] != slot) {
-		GM_BAD("slot %u: not value %u", slot, f->member);
+		return gm_bad(buf, len, "slot %u: not value %u", slot,
+			      f->member);
 	}
 	return 0;
 }
@@ -3671,50 +3698,59 @@ static int gm_verify_table(struct gm_tracker *t, u32 s, struct gm_recount *r,
 	r->tables_active += gm_table_active(tab);
 	r->born += tab->born;
 	if (tab->listed && t->sweep.kind != GM_SWEEP_LAND)
-		GM_BAD("table %u: listed", s);
+		return gm_bad(buf, len, "table %u: listed", s);
 	for (i = 0; i < t->limits.table_values_max; i++) {
 		if (m[i] == GM_NIL)
 			continue;
 		if (m[i] >= t->used || i >= tab->values ||
 		    t->faults[m[i]].member !=
 			    s * t->limits.table_values_max + i)
-			GM_BAD("table %u: wrong value %u", s, i);
+			return gm_bad(buf, len, "table %u: wrong value %u", s,
+				      i);
 		left++;
 		writing += gm_pos(&t->faults[m[i]]) == GM_POS_WRITING;
 	}
 	if (tab->gone != tab->values - left)
-		GM_BAD("table %u: %u of %u gone, %u left", s, tab->gone,
-		       tab->values, left);
+		return gm_bad(buf, len, "table %u: %u of %u gone, %u left", s,
+			      tab->gone, tab->values, left);
 	if (tab->index != GM_NIL) {
 		if (tab->index >= t->used ||
 		    t->faults[tab->index].member != (GM_INDEX | s))
-			GM_BAD("table %u: wrong index", s);
+			return gm_bad(buf, len, "table %u: wrong index", s);
 		left++;
 		writing += gm_pos(&t->faults[tab->index]) == GM_POS_WRITING;
 		if (tab->has_sum != !!(t->faults[tab->index].word & GM_W_SUM))
-			GM_BAD("table %u: checksum of the index", s);
+			return gm_bad(buf, len,
+				      "table %u: checksum of the index", s);
 	}
 	if (tab->left != left || tab->writing != writing)
-		GM_BAD("table %u: %u left, %u writing", s, left, writing);
+		return gm_bad(buf, len, "table %u: %u left, %u writing", s,
+			      left, writing);
 	if (gm_table_active(tab)) {
 		if (!left)
-			GM_BAD("table %u: active, but has nothing left", s);
+			return gm_bad(buf, len,
+				      "table %u: active, but has nothing left",
+				      s);
 		if ((tab->state == GRID_MISSING_TABLE_INDEXING) !=
 		    (tab->index != GM_NIL))
-			GM_BAD("table %u: state %u", s, tab->state);
+			return gm_bad(buf, len, "table %u: state %u", s,
+				      tab->state);
 		i = *gm_table_chain(t, tab->address);
 		for (steps = t->tables_used; i != GM_NIL && steps; steps--) {
 			if (t->tables[i].address == tab->address) {
 				n++;
 				if (i != s)
-					GM_BAD("table %u: as %u", s, i);
+					return gm_bad(buf, len,
+						      "table %u: as %u", s, i);
 			}
 			i = t->tables[i].hash_next;
 		}
 		if (n != 1 || i != GM_NIL)
-			GM_BAD("table %u: not in the hash table", s);
+			return gm_bad(buf, len,
+				      "table %u: not in the hash table", s);
 	} else if (left && t->sweep.kind == GM_SWEEP_NONE) {
-		GM_BAD("table %u: ended with %u left", s, left);
+		return gm_bad(buf, len, "table %u: ended with %u left", s,
+			      left);
 	}
 	return 0;
 }
@@ -3740,7 +3776,7 @@ static int gm_verify_all(struct gm_tracker *t, char *buf, size_t len)
 	for (i = t->free; i != GM_NIL; i = t->links[i].next) {
 		if (i >= t->used || gm_pos(&t->faults[i]) != GM_POS_FREE ||
 		    r.free++ > t->used)
-			GM_BAD("free slot %u", i);
+			return gm_bad(buf, len, "free slot %u", i);
 	}
 	for (i = 0; i < t->used; i++) {
 		if (gm_pos(&t->faults[i]) != GM_POS_FREE) {
@@ -3753,30 +3789,34 @@ static int gm_verify_all(struct gm_tracker *t, char *buf, size_t len)
 		}
 		if (i % GM_GROUP == GM_GROUP - 1 || i == t->used - 1) {
 			if (t->groups[i >> GM_GROUP_BITS] != group)
-				GM_BAD("group of slot %u: %u", i, group);
+				return gm_bad(buf, len, "group of slot %u: %u",
+					      i, group);
 			group = 0;
 		}
 	}
 	if (r.queued)
-		GM_BAD("a fault is in no queue");
+		return gm_bad(buf, len, "a fault is in no queue");
 	if (r.free + r.waiting + r.writing + r.aborting != t->used)
-		GM_BAD("%u slots are lost",
-		       t->used - r.free - r.waiting - r.writing - r.aborting);
+		return gm_bad(buf, len, "%u slots are lost",
+			      t->used - r.free - r.waiting - r.writing -
+				      r.aborting);
 	if (r.waiting != t->waiting || r.writing != t->writing ||
 	    r.aborting != t->aborting)
-		GM_BAD("%u waiting, %u writing, %u aborting", r.waiting,
-		       r.writing, r.aborting);
+		return gm_bad(buf, len, "%u waiting, %u writing, %u aborting",
+			      r.waiting, r.writing, r.aborting);
 	if (r.single != t->single || r.members != t->members_count ||
 	    r.orphans != t->orphans || r.members_writing != t->members_writing)
-		GM_BAD("%u single, %u of tables, %u orphans, %u writing",
-		       r.single, r.members, r.orphans, r.members_writing);
+		return gm_bad(buf, len,
+			      "%u single, %u of tables, %u orphans, %u writing",
+			      r.single, r.members, r.orphans,
+			      r.members_writing);
 	if (r.single > t->limits.blocks_max)
-		GM_BAD("%u single, too many", r.single);
+		return gm_bad(buf, len, "%u single, too many", r.single);
 	if (r.readers != t->readers || r.unavailable != t->unavailable)
-		GM_BAD("%u with readers, %u unavailable", r.readers,
-		       r.unavailable);
+		return gm_bad(buf, len, "%u with readers, %u unavailable",
+			      r.readers, r.unavailable);
 	if (r.twins != t->twins)
-		GM_BAD("%u pairs", r.twins);
+		return gm_bad(buf, len, "%u pairs", r.twins);
 	e = gm_verify_hash(t, &r, buf, len);
 	if (e)
 		return e;
@@ -3788,24 +3828,25 @@ static int gm_verify_all(struct gm_tracker *t, char *buf, size_t len)
 	}
 	if (r.tables_active != t->tables_active ||
 	    r.tables_count != t->tables_count)
-		GM_BAD("%u tables, %u active", r.tables_count, r.tables_active);
+		return gm_bad(buf, len, "%u tables, %u active", r.tables_count,
+			      r.tables_active);
 	if (gm_verify_list(t, t->tables_free) !=
 	    t->tables_used - r.tables_count)
-		GM_BAD("list of free tables");
+		return gm_bad(buf, len, "list of free tables");
 	if (gm_verify_list(t, t->active_head) != r.tables_active)
-		GM_BAD("list of active tables");
+		return gm_bad(buf, len, "list of active tables");
 	if (gm_verify_list(t, t->ended_head) +
 		    gm_verify_list(t, t->dying_head) !=
 	    r.tables_count - r.tables_active)
-		GM_BAD("list of ended tables");
+		return gm_bad(buf, len, "list of ended tables");
 	if (t->sweep.kind != GM_SWEEP_NONE) {
 		if (r.born != t->sweep.born)
-			GM_BAD("%u born", r.born);
+			return gm_bad(buf, len, "%u born", r.born);
 	} else if (r.born || t->dying_head != GM_NIL || t->special != t->jump) {
-		GM_BAD("remains of a sweep");
+		return gm_bad(buf, len, "remains of a sweep");
 	}
 	if (t->jump && t->checkpoint)
-		GM_BAD("a jump and a checkpoint");
+		return gm_bad(buf, len, "a jump and a checkpoint");
 	return 0;
 }
 

@@ -876,10 +876,12 @@ static const char *model_check_batch(struct model_run *r, u32 max, u32 min_age,
 		 * It may leave some of the oldest to the next call, when there
 		 * are more than it takes; those taken are in a row.
 		 */
-		for (j = 0; k && k < requested[cls] && j < k &&
-			    f->address != r->out[at].address;
-		     j++)
+		j = 0;
+		while (k && k < requested[cls] && j < k &&
+		       f->address != r->out[at].address) {
 			f = model_after(m, cls, MODEL_REQUESTED, f);
+			j++;
+		}
 		for (i = 0; i < k; i++, at++) {
 			if (!f || r->out[at].address != f->address)
 				return "requested out of order";

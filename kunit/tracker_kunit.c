@@ -1723,6 +1723,7 @@ static struct kunit_suite tracker_suite = {
 	.exit = tracker_exit,
 	.test_cases = tracker_cases,
 };
+
 kunit_test_suite(tracker_suite);
 
 MODULE_DESCRIPTION("Tests of the tracker of missing blocks");

@@ -362,6 +362,7 @@ static struct kunit_suite threads_suite = {
 	.name = "grid_missing_tracker_threads",
 	.test_cases = threads_cases,
 };
+
 kunit_test_suite(threads_suite);
 
 MODULE_DESCRIPTION("Tests of the tracker with several threads");

@@ -8,5 +8,6 @@
 #define __aligned(x) __attribute__((aligned(x)))
 #define __releases(x)
 #define __must_hold(x)
+#define __printf(a, b) __attribute__((format(printf, a, b)))
 
 #endif /* _SHIM_LINUX_COMPILER_H */
