@@ -14,7 +14,7 @@ refused()
 	local want=$1
 	shift
 	must_fail dmsetup create t0 --noudevsync --table "$*"
-	case_dmesg | tail -n 4 | grep -qi -- "$want" ||
+	case_dmesg | tail -n 4 | grep -i -- "$want" > /dev/null ||
 		fail "'$*' was refused, but the log does not say '$want': $(case_dmesg | tail -n 4)"
 	must_fail dmsetup info t0 --noheadings -c -o open
 }
