@@ -74,7 +74,7 @@ lint: setup
 	@$(testing)/lint
 
 kunit: setup
-	@$(vm)/run --kernel debug --kunit
+	@$(testing)/check kunit
 
 check-user: setup
 	@$(testing)/check user
@@ -117,7 +117,7 @@ help:
 	@echo 'Test (root; installs Debian packages, caches in GRID_CACHE):'
 	@echo '  check            everything below; last line "N passed, N failed"'
 	@echo '  lint             warnings, sparse, style'
-	@echo '  kunit            KUnit suites in the debug kernel'
+	@echo '  kunit            KUnit suites in the debug kernels (KASAN, KCSAN)'
 	@echo '  check-user       userspace tests'
 	@echo '  check-vm         cases in virtual machines'
 	@echo '  demo             the whole system at work, in a virtual machine'
