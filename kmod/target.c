@@ -524,37 +524,31 @@ static int grid_number(const char *s, unsigned int min, unsigned int max,
 	return 0;
 }
 
+/* One word of two. */
+static int grid_choice(const char *s, const char *no, const char *yes,
+		       bool *out)
+{
+	if (strcmp(s, no) && strcmp(s, yes))
+		return -EINVAL;
+	*out = !strcmp(s, yes);
+	return 0;
+}
+
 /* Options that a message may change; -ENOENT for any other key. */
 static int grid_tunable(struct grid_options *opt, const char *key,
 			const char *value)
 {
-	unsigned int n;
-	int r;
-
-	if (!strcmp(key, "on_missing")) {
-		if (strcmp(value, "park") && strcmp(value, "error"))
-			return -EINVAL;
-		opt->on_missing_error = !strcmp(value, "error");
-		return 0;
-	}
-	if (!strcmp(key, "detect")) {
-		if (strcmp(value, "on") && strcmp(value, "off"))
-			return -EINVAL;
-		opt->detect = !strcmp(value, "on");
-		return 0;
-	}
-	if (!strcmp(key, "park_timeout_ms")) {
-		r = grid_number(value, 0, GRID_PARK_TIMEOUT_MS_MAX, &n);
-		if (!r)
-			opt->park_timeout_ms = n;
-		return r;
-	}
-	if (!strcmp(key, "no_helper_ms")) {
-		r = grid_number(value, 0, GRID_PARK_TIMEOUT_MS_MAX, &n);
-		if (!r)
-			opt->no_helper_ms = n;
-		return r;
-	}
+	if (!strcmp(key, "on_missing"))
+		return grid_choice(value, "park", "error",
+				   &opt->on_missing_error);
+	if (!strcmp(key, "detect"))
+		return grid_choice(value, "off", "on", &opt->detect);
+	if (!strcmp(key, "park_timeout_ms"))
+		return grid_number(value, 0, GRID_PARK_TIMEOUT_MS_MAX,
+				   &opt->park_timeout_ms);
+	if (!strcmp(key, "no_helper_ms"))
+		return grid_number(value, 0, GRID_PARK_TIMEOUT_MS_MAX,
+				   &opt->no_helper_ms);
 	return -ENOENT;
 }
 
@@ -565,18 +559,11 @@ static int grid_option(struct grid_options *opt, const char *key,
 
 	if (r != -ENOENT)
 		return r;
-	if (!strcmp(key, "checkpoint")) {
-		if (strcmp(value, "flush") && strcmp(value, "explicit"))
-			return -EINVAL;
-		opt->explicit_checkpoint = !strcmp(value, "explicit");
-		return 0;
-	}
-	if (!strcmp(key, "start")) {
-		if (strcmp(value, "clean") && strcmp(value, "held"))
-			return -EINVAL;
-		opt->start_held = !strcmp(value, "held");
-		return 0;
-	}
+	if (!strcmp(key, "checkpoint"))
+		return grid_choice(value, "flush", "explicit",
+				   &opt->explicit_checkpoint);
+	if (!strcmp(key, "start"))
+		return grid_choice(value, "clean", "held", &opt->start_held);
 	if (!strcmp(key, "checksum")) {
 		if (!*value ||
 		    strscpy(opt->checksum, value,
