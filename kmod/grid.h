@@ -274,6 +274,12 @@ static inline bool grid_covers(const struct grid *g, const struct grid_io *io,
 		       begin + g->block_sectors;
 }
 
+/* Is block @b closed by detection?  The lock is held. */
+static inline bool __grid_closed(const struct grid *g, u64 b)
+{
+	return b >= g->closed_begin && b < g->closed_end;
+}
+
 static inline bool grid_any(const unsigned long *map, u64 first, u64 last)
 {
 	if (first == last)

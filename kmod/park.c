@@ -34,11 +34,6 @@ static struct hlist_head *grid_bucket(struct grid *g, u64 b)
 	return &g->parked_hash[hash_64(b, GRID_PARK_HASH_BITS)];
 }
 
-static bool __grid_closed(const struct grid *g, u64 b)
-{
-	return b >= g->closed_begin && b < g->closed_end;
-}
-
 /* The next block in [b, last] that @io has to care about, or a later one. */
 static u64 grid_next(const struct grid *g, const struct grid_io *io, u64 b,
 		     u64 last)

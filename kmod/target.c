@@ -56,6 +56,15 @@ static void grid_remap(struct grid_table *t, struct bio *bio,
 	bio->bi_iter.bi_sector = grid_lower_sector(t, io->iter.bi_sector);
 }
 
+/* What the fast path leaves alone: it has not waited, nor been tried anew. */
+static void grid_io_begin(struct grid_io *io)
+{
+	io->tries = 0;
+	io->waited = false;
+	io->warned = false;
+	io->status = BLK_STS_OK;
+}
+
 /* Cut @bio, which nobody has submitted yet, to end before @sector. */
 static void grid_cut(struct bio *bio, struct grid_io *io, sector_t sector)
 {
@@ -82,11 +91,7 @@ static int grid_map_slow(struct grid_table *t, struct bio *bio,
 	bool kernel_wait;
 	u64 stop;
 
-	io->tries = 0;
-	io->waited = false;
-	io->warned = false;
-	io->status = BLK_STS_OK;
-
+	grid_io_begin(io);
 	grid_missing_lock(g->gm, &flags);
 	v = __grid_check(g, io, &stop, &kernel_wait, &status);
 	if (v != GRID_GO && stop != GRID_NO_BLOCK) {
@@ -183,9 +188,7 @@ static int grid_end_io(struct dm_target *ti, struct bio *bio,
 			return DM_ENDIO_INCOMPLETE;
 		grid_epoch_leave(g, io);
 	} else if (unlikely(*error) && bio_op(bio) == REQ_OP_READ) {
-		io->tries = 0;
-		io->waited = false;
-		io->warned = false;
+		grid_io_begin(io);
 		if (grid_detect(g, t, io, *error))
 			return DM_ENDIO_INCOMPLETE;
 	}
@@ -204,7 +207,6 @@ static int grid_end_io(struct dm_target *ti, struct bio *bio,
 static void grid_change(void *priv, u64 b, u8 from, u8 to, u8 why)
 {
 	struct grid *g = priv;
-	bool closed = b >= g->closed_begin && b < g->closed_end;
 
 	if (b >= g->geo.blocks)
 		return;
@@ -220,7 +222,7 @@ static void grid_change(void *priv, u64 b, u8 from, u8 to, u8 why)
 		if (!g->faults++)
 			queue_work(g->wq, &g->event_work);
 	} else if (to == GRID_MISSING_STATE_GONE) {
-		if (!closed)
+		if (!__grid_closed(g, b))
 			clear_bit(b, g->missing);
 		if (!--g->faults)
 			queue_work(g->wq, &g->event_work);
