@@ -12,6 +12,8 @@ kill_wait()
 }
 
 # serve PORT NBDKIT-ARGUMENT...: an NBD server on loopback; REPLY is its process.
+# One whose client is killed needs `-t 1`: with more threads nbdkit 1.32 ends
+# with an assertion when that happens while requests are in flight.
 serve()
 {
 	local port=$1 pid

@@ -8,7 +8,9 @@
 grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
 gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
 defer rm -f /tmp/manifest
-serve 10809 --filter=rate file "$replica" rate=40M
+# One request after the other, each late: a kill finds work in flight, and no
+# run of the daemon gets far.
+serve 10809 -t 1 --filter=delay file "$replica" rdelay=20ms
 lose_all
 
 # A reader of everything, buffered, all the time.
