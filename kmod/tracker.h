@@ -325,6 +325,12 @@ int gm_tracker_init(struct gm_tracker *t, const struct gm_limits *limits,
 void gm_tracker_exit(struct gm_tracker *t);
 /* Bytes that gm_tracker_init() would take for these limits. */
 u64 gm_tracker_bytes(const struct gm_limits *limits);
+/*
+ * Another capacity (D9): would all that is there fit; move it to @room.  Both
+ * may sleep; nobody else may call the tracker during the move.  -EBUSY, -EINVAL.
+ */
+int gm_tracker_fits(struct gm_tracker *t, const struct gm_limits *limits);
+int gm_tracker_move(struct gm_tracker *t, struct gm_tracker *room);
 
 /*
  * Enqueue (T2, T3, T4).  @sum is NULL when nobody knows it.  @why is ENQUEUED

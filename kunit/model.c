@@ -1652,6 +1652,49 @@ static void model_op_sweep(struct model_run *r)
 	model_expect(r, "result", got, want);
 }
 
+/* Another capacity (D9); slots and table slots in use stay where they are. */
+static void model_op_move(struct model_run *r)
+{
+	static const struct gm_limits limits[] = {
+		{ 3, 2, 3 },  { 1, 1, 1 }, { 8, 3, 4 }, { 5, 0, 1 },
+		{ 20, 8, 8 }, { 2, 1, 8 }, { 1, 8, 1 },
+	};
+	const struct gm_limits *l =
+		&limits[model_below(r, sizeof(limits) / sizeof(*limits))];
+	u32 tables = 0, values = 0, writing, i;
+	struct gm_tracker room;
+	int got, want = 0;
+
+	r->op = "move";
+	if (r->nested)
+		return;
+	got = gm_tracker_init(&room, l, NULL);
+	if (got) {
+		model_fail(r, "no room", got, 0);
+		return;
+	}
+	for (i = 0; i < MODEL_TABLES; i++) {
+		tables += !!r->m.tables[i].state;
+		if (r->m.tables[i].state)
+			values = max(values, r->m.tables[i].values);
+	}
+	writing = model_members(&r->m, MODEL_WRITING) +
+		  model_members(&r->m, MODEL_ABORTING);
+	if (model_singles(&r->m) > l->blocks_max || tables > l->tables_max ||
+	    values > l->table_values_max || writing > room.reserve ||
+	    (r->m.n && r->t.used > room.slots) ||
+	    (tables && r->t.tables_used > l->tables_max))
+		want = -EBUSY;
+	model_expect(r, "fits", gm_tracker_fits(&r->t, l), want);
+	got = gm_tracker_move(&r->t, &room);
+	gm_tracker_exit(&room);
+	if (!model_expect(r, "result", got, want) || got)
+		return;
+	r->m.limits = *l;
+	r->m.slots = r->t.slots;
+	r->m.reserve = r->t.reserve;
+}
+
 static bool model_backing_off(const struct model *m)
 {
 	u32 i;
@@ -1707,6 +1750,8 @@ static void model_one(struct model_run *r)
 		else
 			model_expect(r, "result", gm_checkpoint_complete(&r->t),
 				     false);
+	} else if (what < 62) {
+		model_op_move(r);
 	} else {
 		r->time += model_below(r, leaps[model_below(r, 5)]);
 		/* Clocks are read before the lock is taken. */

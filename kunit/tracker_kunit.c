@@ -19,6 +19,8 @@ static void pause_hook(void);
 #define GM_VECTOR 4
 #define gm_pause() pause_hook()
 #include "../kmod/tracker.c"
+#include "../kmod/tracker_memory.c"
+#include "../kmod/tracker_verify.c"
 #include "model.c"
 
 struct env {
@@ -1577,6 +1579,87 @@ static void d03_unavailable(struct kunit *test)
 }
 
 /* Listing by cursor: what stays is neither skipped nor listed twice. */
+static void d09_move(struct kunit *test)
+{
+	static const struct gm_limits more = { 40, 3, 9 }, less = { 6, 1, 4 },
+				      one = { 1, 1, 1 };
+	struct grid_missing_value v[4];
+	struct gm_tracker room;
+	u64 cursor = 0;
+	u32 n, i;
+
+	make(test, 6, 2, 4);
+	EQ(begin_table(100), 0);
+	EQ(begin_write(100), 0);
+	for (i = 0; i < 4; i++)
+		v[i] = (struct grid_missing_value){ 101 + i, sum_of(101 + i) };
+	EQ(gm_repair_complete(T, 100, SUM(100), 1, v, 4), 0);
+	for (i = 0; i < 6; i++)
+		EQ(fault(i), 0);
+	EQ(fault(6), -ENOSPC);
+	EQ(begin_write(3), 0);
+	EQ(begin_write(102), 0);
+	EQ(gm_next_batch(T, 2, 0, 5, env->out), 2);
+
+	/* In the middle of a listing: each fault once. */
+	n = gm_list_faults(T, &cursor, 3, env->out);
+	KUNIT_ASSERT_EQ(test, gm_tracker_init(&room, &more, NULL), 0);
+	EQ(gm_tracker_move(T, &room), 0);
+	gm_tracker_exit(&room);
+	VERIFIED();
+	EQ(n, 3);
+	while (cursor != U64_MAX)
+		n += gm_list_faults(T, &cursor, 3, env->out + n);
+	EQ(n, 10);
+	for (i = 0; i < n; i++)
+		for (u32 j = 0; j < i; j++)
+			YES(env->out[i].address != env->out[j].address);
+
+	/* What was being written still is, and there is room. */
+	EQ(gm_repair_complete(T, 3, SUM(3), 1, NULL, 0), 0);
+	EQ(gm_repair_complete(T, 102, SUM(102), 1, NULL, 0), 0);
+	for (i = 6; i < 41; i++)
+		EQ(fault(i), 0);
+	EQ(fault(41), -ENOSPC);
+	EQ(begin_table(200), 0);
+	EQ(begin_table(100), GM_DUPLICATE);
+	VERIFIED();
+
+	/* Back again only when all fits. */
+	KUNIT_ASSERT_EQ(test, gm_tracker_init(&room, &less, NULL), 0);
+	EQ(gm_tracker_move(T, &room), -EBUSY);
+	VERIFIED();
+	EQ(gm_cancel_all(T, false), 0);
+	EQ(gm_tracker_move(T, &room), -EBUSY);
+	EQ(gm_reclaim_tables(T), 2);
+	EQ(gm_tracker_move(T, &room), 0);
+	gm_tracker_exit(&room);
+	VERIFIED();
+	for (i = 0; i < 6; i++)
+		EQ(fault(i), 0);
+	EQ(fault(6), -ENOSPC);
+	EQ(gm_tracker_fits(T, &one), -EBUSY);
+	VERIFIED();
+}
+
+/* D9, T10: what aborts after its table needs the reserve of the new capacity. */
+static void d09_reserve(struct kunit *test)
+{
+	static const struct gm_limits less = { 1, 1, 1 };
+	u64 i;
+
+	make(test, 1, 4, 4);
+	for (i = 0; i < 3; i++) {
+		EQ(begin_table(i), 0);
+		EQ(begin_write(i), 0);
+		EQ(gm_cancel(T, i, true), 0);
+	}
+	EQ(gm_reclaim_tables(T), 3);
+	EQ(gm_tracker_fits(T, &less), -EBUSY);
+	EQ(end_write(2), -ECANCELED);
+	EQ(gm_tracker_fits(T, &less), 0);
+}
+
 static void listing(struct kunit *test)
 {
 	u32 n = 0, round, i, got;
@@ -1711,6 +1794,8 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(t15_supersede),
 	KUNIT_CASE(t16_time_does_not_run_back),
 	KUNIT_CASE(d03_unavailable),
+	KUNIT_CASE(d09_move),
+	KUNIT_CASE(d09_reserve),
 	KUNIT_CASE(listing),
 	KUNIT_CASE(hash_overflow),
 	KUNIT_CASE(model_seeds),

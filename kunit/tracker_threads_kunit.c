@@ -11,6 +11,8 @@
 
 #define GM_SLICE 16
 #include "../kmod/tracker.c"
+#include "../kmod/tracker_memory.c"
+#include "../kmod/tracker_verify.c"
 
 #define THREADS 4
 #define STEPS 20000

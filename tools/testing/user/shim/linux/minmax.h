@@ -21,5 +21,11 @@
 #define max_t(type, x, y) max((type)(x), (type)(y))
 #define clamp(v, lo, hi) min(max(v, lo), hi)
 #define clamp_t(type, v, lo, hi) min_t(type, max_t(type, v, lo), hi)
+#define swap(x, y)                      \
+	do {                            \
+		__typeof__(x) _x = (x); \
+		(x) = (y);              \
+		(y) = _x;               \
+	} while (0)
 
 #endif /* _SHIM_LINUX_MINMAX_H */
