@@ -447,12 +447,12 @@ struct grid_missing *gm_find_next(u64 id)
  * @geometry: of the grid
  *
  * Takes all the memory that the tracker will ever need; see
- * grid_missing_bytes().  Nothing is bound yet.
+ * grid_missing_bytes().  Nobody finds it before grid_missing_add(), and nothing
+ * is bound yet.
  *
  * Context: may sleep.
  * Return: the tracker with one reference, the caller's.  ERR_PTR(-EINVAL) for
- * an impossible limit or geometry, -EEXIST when the device has a tracker that
- * was not removed, -ENOMEM.
+ * an impossible limit or geometry, -ENOMEM.
  */
 struct grid_missing *
 grid_missing_create(unsigned int major, unsigned int minor, const char *name,
@@ -465,7 +465,6 @@ grid_missing_create(unsigned int major, unsigned int minor, const char *name,
 		.table_values_max = limits->table_values_max,
 	};
 	struct grid_missing *gm;
-	int ret;
 
 	if (!geometry->blocks || !is_power_of_2(geometry->block_size) ||
 	    geometry->block_size < SZ_4K || geometry->block_size > SZ_1M ||
@@ -480,27 +479,36 @@ grid_missing_create(unsigned int major, unsigned int minor, const char *name,
 	gm->minor = minor;
 	gm->geometry = *geometry;
 	strscpy(gm->name, name, sizeof(gm->name));
-	ret = -ENOMEM;
 	gm->reserve = kvmalloc(geometry->block_size, GFP_KERNEL);
-	if (!gm->reserve)
-		goto err_exit;
-
-	ret = -EEXIST;
-	mutex_lock(&gm_registry_lock);
-	if (__gm_find_device(major, minor))
-		goto err_unlock;
-	gm_register(gm);
-	mutex_unlock(&gm_registry_lock);
+	if (!gm->reserve) {
+		gm_tracker_exit(&gm->tracker);
+		gm_free(gm);
+		return ERR_PTR(-ENOMEM);
+	}
 	return gm;
-
-err_unlock:
-	mutex_unlock(&gm_registry_lock);
-err_exit:
-	gm_tracker_exit(&gm->tracker);
-	gm_free(gm);
-	return ERR_PTR(ret);
 }
 EXPORT_SYMBOL_GPL(grid_missing_create);
+
+/**
+ * grid_missing_add - from now on the tracker can be found
+ * @gm: from grid_missing_create(); it gets its id
+ *
+ * Context: may sleep (a mutex, held briefly; never while memory is allocated).
+ * Return: 0; -EEXIST when its device has a tracker that was not removed.
+ */
+int grid_missing_add(struct grid_missing *gm)
+{
+	int ret = 0;
+
+	mutex_lock(&gm_registry_lock);
+	if (__gm_find_device(gm->major, gm->minor))
+		ret = -EEXIST;
+	else
+		gm_register(gm);
+	mutex_unlock(&gm_registry_lock);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(grid_missing_add);
 
 /**
  * grid_missing_find - the tracker of a dm device
@@ -593,19 +601,6 @@ u64 grid_missing_bytes(const struct grid_missing_limits *limits)
 EXPORT_SYMBOL_GPL(grid_missing_bytes);
 
 /**
- * grid_missing_id - a tracker's id
- * @gm: the tracker
- *
- * Context: any.
- * Return: its id: never 0, never used again while the module is loaded.
- */
-u64 grid_missing_id(const struct grid_missing *gm)
-{
-	return gm->id;
-}
-EXPORT_SYMBOL_GPL(grid_missing_id);
-
-/**
  * grid_missing_limits - a tracker's capacity
  * @gm: the tracker
  *
@@ -618,6 +613,173 @@ grid_missing_limits(const struct grid_missing *gm)
 	return &gm->limits;
 }
 EXPORT_SYMBOL_GPL(grid_missing_limits);
+
+/* ---- another capacity (D9) ---- */
+
+struct grid_missing_room {
+	struct gm_tracker tracker;
+};
+
+/**
+ * grid_missing_room_new - memory for another capacity
+ * @limits: the capacity
+ *
+ * Context: may sleep.
+ * Return: for grid_missing_move(), or grid_missing_room_free();
+ * ERR_PTR(-EINVAL, -ENOMEM).
+ */
+struct grid_missing_room *
+grid_missing_room_new(const struct grid_missing_limits *limits)
+{
+	const struct gm_limits l = {
+		.blocks_max = limits->blocks_max,
+		.tables_max = limits->tables_max,
+		.table_values_max = limits->table_values_max,
+	};
+	struct grid_missing_room *room;
+	int ret;
+
+	room = kzalloc(sizeof(*room), GFP_KERNEL_ACCOUNT);
+	if (!room)
+		return ERR_PTR(-ENOMEM);
+	ret = gm_tracker_init(&room->tracker, &l, NULL);
+	if (ret) {
+		kfree(room);
+		return ERR_PTR(ret);
+	}
+	return room;
+}
+EXPORT_SYMBOL_GPL(grid_missing_room_new);
+
+/**
+ * grid_missing_room_free - give memory back
+ * @room: from grid_missing_room_new(), moved to or not; may be NULL
+ *
+ * Context: may sleep.
+ */
+void grid_missing_room_free(struct grid_missing_room *room)
+{
+	if (!room)
+		return;
+	gm_tracker_exit(&room->tracker);
+	kfree(room);
+}
+EXPORT_SYMBOL_GPL(grid_missing_room_free);
+
+/**
+ * grid_missing_fits - would what is there fit another capacity
+ * @gm: the tracker
+ * @limits: the capacity
+ *
+ * Context: may sleep; lock not held.
+ * Return: 0, -EBUSY, -EINVAL for an impossible one.
+ */
+int grid_missing_fits(struct grid_missing *gm,
+		      const struct grid_missing_limits *limits)
+{
+	const struct gm_limits l = {
+		.blocks_max = limits->blocks_max,
+		.tables_max = limits->tables_max,
+		.table_values_max = limits->table_values_max,
+	};
+	int ret;
+
+	down_read(&gm->bind);
+	ret = gm_tracker_fits(&gm->tracker, &l);
+	up_read(&gm->bind);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(grid_missing_fits);
+
+/**
+ * grid_missing_move - another capacity, another length
+ * @gm: the tracker of a suspended device, whose target is quiet
+ * @room: memory for the capacity; has the tracker's old memory afterwards.
+ *	NULL: the capacity stays
+ * @blocks: length of the grid
+ *
+ * Every fault stays what it is.  Calls on the tracker wait meanwhile.
+ *
+ * Context: may sleep; not from within ops.
+ * Return: 0, or -EBUSY when what is there does not fit: nothing was changed.
+ */
+int grid_missing_move(struct grid_missing *gm, struct grid_missing_room *room,
+		      u64 blocks)
+{
+	unsigned long flags;
+	int ret = 0;
+
+	down_write(&gm->bind);
+	if (room)
+		ret = gm_tracker_move(&gm->tracker, &room->tracker);
+	if (!ret) {
+		GM_LOCK(&gm->tracker, flags);
+		gm->limits.blocks_max = gm->tracker.limits.blocks_max;
+		gm->limits.tables_max = gm->tracker.limits.tables_max;
+		gm->limits.table_values_max =
+			gm->tracker.limits.table_values_max;
+		gm->geometry.blocks = blocks;
+		GM_UNLOCK(&gm->tracker, flags);
+		trace_grid_missing_tracker(gm->id, GM_TRACE_MOVED,
+					   gm->limits.blocks_max);
+	}
+	up_write(&gm->bind);
+	gm_wake_all(gm);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(grid_missing_move);
+
+/* ---- looking, while nobody moves it ---- */
+
+/* gm_list_faults(); may sleep. */
+u32 gm_faults(struct grid_missing *gm, u64 *cursor, u32 max,
+	      struct grid_missing_fault *out)
+{
+	u32 n;
+
+	down_read(&gm->bind);
+	n = gm_list_faults(&gm->tracker, cursor, max, out);
+	up_read(&gm->bind);
+	return n;
+}
+
+/* gm_list_tables(); may sleep. */
+u32 gm_tables(struct grid_missing *gm, u64 *cursor, u32 max,
+	      struct grid_missing_table *out)
+{
+	u32 n;
+
+	down_read(&gm->bind);
+	n = gm_list_tables(&gm->tracker, cursor, max, out);
+	up_read(&gm->bind);
+	return n;
+}
+
+/* gm_verify(); may sleep. */
+int gm_verify_idle(struct grid_missing *gm, char *why, size_t len)
+{
+	int ret;
+
+	down_read(&gm->bind);
+	ret = gm_verify(&gm->tracker, why, len);
+	up_read(&gm->bind);
+	return ret;
+}
+
+/*
+ * gm_next_due().  Somebody is about to take bind for write, or has it, when
+ * we can't: then nothing is due until he wakes everybody.
+ */
+u64 gm_due(struct grid_missing *gm, u32 min_age)
+{
+	u64 due = GM_NEVER;
+
+	if (gm_suspended(gm) || !down_read_trylock(&gm->bind))
+		return GM_NEVER;
+	due = gm_next_due(&gm->tracker, min_age, gm_now_ms());
+	up_read(&gm->bind);
+	return due;
+}
 
 /* ---- binding ---- */
 
@@ -835,18 +997,6 @@ void grid_missing_unlock(struct grid_missing *gm, unsigned long flags)
 EXPORT_SYMBOL_GPL(grid_missing_unlock);
 
 /**
- * grid_missing_assert_held - lockdep: the tracker's lock is held
- * @gm: the tracker
- *
- * Context: any.
- */
-void grid_missing_assert_held(struct grid_missing *gm)
-{
-	lockdep_assert_held(&gm->tracker.lock);
-}
-EXPORT_SYMBOL_GPL(grid_missing_assert_held);
-
-/**
  * __grid_missing_find - the state of a block
  * @gm: the tracker
  * @address: the block
@@ -1009,15 +1159,27 @@ int gm_values_ok(struct grid_missing *gm,
 
 /* ---- for the target: lock not held ---- */
 
+/* gm_begin(gm, true) for those who must not sleep; false: not now. */
+static bool gm_try_begin(struct grid_missing *gm)
+{
+	if (gm_suspended(gm) || !down_read_trylock(&gm->bind))
+		return false;
+	if (!gm_suspended(gm))
+		return true;
+	up_read(&gm->bind);
+	return false;
+}
+
 /**
  * grid_missing_enqueue - a block is missing, says a message
  * @gm: the tracker
  * @address: the block
  * @sum: its checksum, or NULL when it is not known
  *
- * Context: any; lock not held; does not sleep.
+ * Context: process; lock not held; does not sleep.
  * Return: 0 or GRID_MISSING_DUPLICATE; -ERANGE, -EBUSY (aborting, or its
- * discard is not through), -ESTALE, -ENOSPC, -EAGAIN when nothing is bound.
+ * discard is not through), -ESTALE, -ENOSPC, -EAGAIN when nothing is bound or
+ * the device is suspended.
  */
 int grid_missing_enqueue(struct grid_missing *gm, u64 address,
 			 const struct grid_missing_checksum *sum)
@@ -1025,12 +1187,15 @@ int grid_missing_enqueue(struct grid_missing *gm, u64 address,
 	unsigned long flags;
 	int ret;
 
+	if (!gm_try_begin(gm))
+		return -EAGAIN;
 	GM_LOCK(&gm->tracker, flags);
 	ret = __gm_enqueue_ok(gm, address);
 	if (!ret)
 		ret = __gm_enqueue_block(&gm->tracker, address, sum,
 					 GRID_MISSING_WHY_ENQUEUED);
 	GM_UNLOCK(&gm->tracker, flags);
+	gm_end(gm);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(grid_missing_enqueue);
@@ -1042,12 +1207,19 @@ EXPORT_SYMBOL_GPL(grid_missing_enqueue);
  *
  * What is being written becomes aborting; nobody waits for it here.
  *
- * Context: any; lock not held; does not sleep.
- * Return: 0, -ENOENT, -EBUSY when it is aborting already.
+ * Context: process; lock not held; does not sleep.
+ * Return: 0, -ENOENT, -EBUSY when it is aborting already, -EAGAIN while the
+ * device is suspended.
  */
 int grid_missing_cancel(struct grid_missing *gm, u64 address)
 {
-	return gm_cancel(&gm->tracker, address, true);
+	int ret;
+
+	if (!gm_try_begin(gm))
+		return -EAGAIN;
+	ret = gm_cancel(&gm->tracker, address, true);
+	gm_end(gm);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(grid_missing_cancel);
 
@@ -1255,12 +1427,16 @@ EXPORT_SYMBOL_GPL(grid_missing_checkpoint_complete);
  * open checkpoint once the aborting are gone, and a sync jump.
  *
  * Context: may sleep; lock not held.
- * Return: 0, -EBUSY while what an earlier one made aborting is still there.
+ * Return: 0, -EBUSY while what an earlier one made aborting is still there,
+ * -EAGAIN while the device is suspended.
  */
 int grid_missing_cancel_all(struct grid_missing *gm)
 {
-	int ret = gm_cancel_all(&gm->tracker, true);
+	int ret;
 
+	down_read(&gm->bind);
+	ret = gm_suspended(gm) ? -EAGAIN : gm_cancel_all(&gm->tracker, true);
+	up_read(&gm->bind);
 	if (!ret)
 		trace_grid_missing_tracker(gm->id, GM_TRACE_CANCELLED_ALL, 0);
 	return ret;
@@ -1354,9 +1530,13 @@ static bool gm_idle(struct grid_missing *gm, const u64 *address)
 		gm_get_counts(&gm->tracker, &c);
 		return !c.aborting;
 	}
+	/* Whoever has bind for write wakes us afterwards. */
+	if (!down_read_trylock(&gm->bind))
+		return false;
 	GM_LOCK(&gm->tracker, flags);
 	state = __gm_find(&gm->tracker, *address, NULL);
 	GM_UNLOCK(&gm->tracker, flags);
+	up_read(&gm->bind);
 	return state != GRID_MISSING_STATE_ABORTING;
 }
 

@@ -2,7 +2,7 @@
 /*
  * What the files of grid_missing.ko share.
  *
- *   tracker.c        the state machine: no file, no user memory, no clock
+ *   tracker*.c       the state machine: no file, no user memory, no clock
  *   core.c           a tracker with an identity, a reference count, a bound
  *                    target, events and wake-ups; what include/linux exports
  *   generation.c     the release sets of private trackers
@@ -16,7 +16,9 @@
  *                         same file may wait for it
  *   gm->reserve_lock      (mutex) the reserve block; likewise
  *   gm->release_lock      (mutex) private trackers: generations, checkpoint
- *   gm->bind              (rwsem) held for read around calls into the target.
+ *   gm->bind              (rwsem) held for read around calls into the target,
+ *                         and around every call on the tracker that a target
+ *                         did not ask for: held for write, it can be moved.
  *                         Never while user memory is touched: a page of that
  *                         may be somebody's userfaultfd or FUSE file, and a
  *                         suspend or a removal would wait for him
@@ -106,13 +108,15 @@ struct gm_counters {
 struct grid_missing {
 	struct gm_tracker tracker;
 
+	/* Changes with bind held for write and the lock held: a move (D9). */
+	struct grid_missing_limits limits;
+	struct grid_missing_geometry geometry; /* only its length */
+
 	/* Never changes. */
 	u64 id;
 	unsigned int major, minor;
 	bool private;
 	u32 revert_age_ms;
-	struct grid_missing_limits limits;
-	struct grid_missing_geometry geometry;
 	char name[GRID_MISSING_NAME_MAX];
 
 	struct kref ref; /* the last one is dropped under gm_registry_lock */
@@ -192,6 +196,12 @@ struct grid_missing *gm_create_private(const struct gm_limits *limits,
 				       u32 revert_age_ms, const char *name);
 struct grid_missing *gm_find_id(u64 id);
 struct grid_missing *gm_find_next(u64 id);
+u32 gm_faults(struct grid_missing *gm, u64 *cursor, u32 max,
+	      struct grid_missing_fault *out);
+u32 gm_tables(struct grid_missing *gm, u64 *cursor, u32 max,
+	      struct grid_missing_table *out);
+int gm_verify_idle(struct grid_missing *gm, char *why, size_t len);
+u64 gm_due(struct grid_missing *gm, u32 min_age);
 int gm_begin(struct grid_missing *gm, bool live);
 void gm_end(struct grid_missing *gm);
 void gm_call_begin(struct grid_missing *gm, struct gm_call *call);

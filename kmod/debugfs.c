@@ -55,8 +55,7 @@ static void gm_dump_step(struct gm_dump *d)
 	d->head = false;
 	d->n = 0;
 	while (!d->n && d->cursor != U64_MAX)
-		d->n = gm_list_faults(&d->gm->tracker, &d->cursor,
-				      GM_DUMP_CHUNK, d->faults);
+		d->n = gm_faults(d->gm, &d->cursor, GM_DUMP_CHUNK, d->faults);
 	if (!d->n)
 		gm_dump_tracker(d, d->gm->id + 1);
 }
@@ -186,7 +185,7 @@ static int gm_verify_show(struct seq_file *m, void *unused)
 
 	while ((gm = gm_find_next(id))) {
 		why[0] = '\0';
-		ret = gm_verify(&gm->tracker, why, sizeof(why));
+		ret = gm_verify_idle(gm, why, sizeof(why));
 		seq_printf(m, "%llu %s\n", gm->id, ret ? why : "ok");
 		id = gm->id + 1;
 		grid_missing_put(gm);

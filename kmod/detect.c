@@ -195,10 +195,8 @@ static void grid_detect_worker(struct work_struct *work)
 	}
 }
 
-int grid_detect_init(struct grid *g)
+void grid_detect_init(struct grid *g)
 {
 	INIT_LIST_HEAD(&g->failed);
 	INIT_WORK(&g->detect_work, grid_detect_worker);
-	g->detect_buf = vmalloc(g->geo.block_size);
-	return g->detect_buf ? 0 : -ENOMEM;
 }

@@ -131,10 +131,7 @@ static __poll_t gm_poll(struct file *file, poll_table *wait)
 		mask |= EPOLLPRI;
 	if (gm_removed(gm))
 		return mask | EPOLLHUP;
-	if (gm_suspended(gm))
-		return mask;
-
-	due = gm_next_due(&gm->tracker, READ_ONCE(f->min_age_ms), gm_now_ms());
+	due = gm_due(gm, READ_ONCE(f->min_age_ms));
 	if (!due)
 		return mask | EPOLLIN | EPOLLRDNORM;
 	/*

@@ -565,7 +565,7 @@ static int gm_list(struct gm_ioctl_call *c, gm_list_fn list, size_t size,
 static u32 gm_list_some_faults(struct gm_ioctl_call *c, u64 *cursor, u32 max,
 			       void *out)
 {
-	return gm_list_faults(&c->gm->tracker, cursor, max, out);
+	return gm_faults(c->gm, cursor, max, out);
 }
 
 int gm_ioctl_list_faults(struct gm_ioctl_call *c)
@@ -577,7 +577,7 @@ int gm_ioctl_list_faults(struct gm_ioctl_call *c)
 static u32 gm_list_some_tables(struct gm_ioctl_call *c, u64 *cursor, u32 max,
 			       void *out)
 {
-	return gm_list_tables(&c->gm->tracker, cursor, max, out);
+	return gm_tables(c->gm, cursor, max, out);
 }
 
 int gm_ioctl_list_tables(struct gm_ioctl_call *c)

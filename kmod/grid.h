@@ -8,7 +8,9 @@
  * (D7).  Any other is cut to one block, and waits ("parks") until the block's
  * fault is gone.  Where what lives:
  *
- *   target.c   table line, map, end_io, status, messages, suspend and resume
+ *   target.c   map, end_io, construction, status, messages, suspend and resume
+ *   options.c  the table line as text
+ *   room.c     memory by geometry and capacity; another one at a reload (D9)
  *   park.c     parked bios: where they wait, how they wake, how they time out
  *   again.c    bios issued anew: what was held back at its completion
  *   epoch.c    writes in flight, and the wait until earlier ones have ended
@@ -73,6 +75,7 @@
 #define GRID_NO_BLOCK U64_MAX
 
 struct grid_table;
+struct grid_room;
 
 /** struct grid_options - the key:value arguments of a table */
 struct grid_options {
@@ -159,8 +162,11 @@ struct grid {
 	struct list_head list; /* grid_list_lock */
 	unsigned int refs; /* grid_list_lock: number of tables */
 	unsigned int major, minor;
+	/* What room.c may change while the device is suspended. */
 	struct grid_missing *gm;
 	struct grid_missing_geometry geo;
+	dev_t lower; /* of the table that was live last; 0: none was */
+	sector_t start;
 	unsigned int block_shift; /* log2 of the sectors a block */
 	unsigned int block_sectors;
 	struct workqueue_struct *wq_io; /* wakes, time-outs: waits for nobody */
@@ -237,7 +243,10 @@ struct grid_table {
 	struct grid *grid;
 	struct dm_dev *dev;
 	sector_t start; /* on the lower device */
+	unsigned int block_sectors;
+	struct grid_missing_geometry geo;
 	struct grid_options opt;
+	struct grid_room *room; /* for preresume; then what was there before */
 };
 
 static inline u64 grid_first(const struct grid *g, const struct grid_io *io)
@@ -291,6 +300,25 @@ static inline bool grid_any(const unsigned long *map, u64 first, u64 last)
 void grid_end(struct grid_io *io, blk_status_t status);
 void grid_requeue(struct grid_io *io);
 
+/* options.c */
+int grid_tunable(struct grid_options *opt, const char *key, const char *value);
+int grid_parse_option(struct grid_options *opt, char *arg, char **error,
+		      int (*set)(struct grid_options *opt, const char *key,
+				 const char *value));
+int grid_parse(struct dm_target *ti, struct grid_table *t, unsigned int argc,
+	       char **argv);
+void grid_emit_table(const struct grid_table *t, char *result,
+		     unsigned int maxlen);
+
+/* room.c */
+int grid_room_first(struct grid *g, const struct grid_table *t,
+		    const char *name, char **error);
+int grid_room_next(struct grid *g, struct grid_table *t, const char *name,
+		   char **error);
+int grid_room_move(struct grid_table *t);
+void grid_room_free(struct grid_room *room);
+void grid_room_last(struct grid *g);
+
 /* park.c */
 
 /** enum grid_verdict - what is to become of a bio */
@@ -329,17 +357,16 @@ void grid_write_items(struct grid_table *t, struct grid_missing_item *items,
 		      u32 n);
 
 /* repair.c */
-int grid_hash_init(struct grid *g, const char *name, char **error);
+int grid_hash_init(struct crypto_shash **out, const char *name, char **error);
 int grid_repair(void *priv, struct grid_missing_item *items, u32 n);
 
 /* detect.c */
-int grid_detect_init(struct grid *g);
+void grid_detect_init(struct grid *g);
 bool grid_detect(struct grid *g, struct grid_table *t, struct grid_io *io,
 		 blk_status_t error);
 
 /* release.c */
-int grid_release_init(struct grid *g);
-void grid_release_exit(struct grid *g);
+void grid_release_init(struct grid *g);
 int grid_map_flush(struct grid_table *t, struct bio *bio);
 int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io);
 bool __grid_unrelease(struct grid *g, u64 b);

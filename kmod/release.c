@@ -444,7 +444,7 @@ static void grid_discard_worker(struct work_struct *work)
 	}
 }
 
-int grid_release_init(struct grid *g)
+void grid_release_init(struct grid *g)
 {
 	bio_list_init(&g->flushes);
 	bio_list_init(&g->flushes_waiting);
@@ -452,18 +452,4 @@ int grid_release_init(struct grid *g)
 	init_waitqueue_head(&g->barrier_wait);
 	INIT_WORK(&g->barrier_work, grid_barrier_worker);
 	INIT_WORK(&g->discard_work, grid_discard_worker);
-	if (grid_bits_init(&g->open, g->geo.blocks) ||
-	    grid_bits_init(&g->taken, g->geo.blocks) ||
-	    grid_bits_init(&g->freed, g->geo.blocks)) {
-		grid_release_exit(g);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-void grid_release_exit(struct grid *g)
-{
-	grid_bits_exit(&g->open);
-	grid_bits_exit(&g->taken);
-	grid_bits_exit(&g->freed);
 }

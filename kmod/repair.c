@@ -14,16 +14,17 @@
 
 /**
  * grid_hash_init - find the hash of checksum:NAME
- * @g: the grid; geo.checksum is set
+ * @out: out: the hash, NULL for none
  * @name: of an unkeyed hash, or "none"
  * @error: out: a sentence
  *
  * Return: 0, -EINVAL, or why the hash can't be had.
  */
-int grid_hash_init(struct grid *g, const char *name, char **error)
+int grid_hash_init(struct crypto_shash **out, const char *name, char **error)
 {
 	struct crypto_shash *hash;
 
+	*out = NULL;
 	if (!strcmp(name, "none"))
 		return 0;
 	hash = crypto_alloc_shash(name, 0, 0);
@@ -36,7 +37,7 @@ int grid_hash_init(struct grid *g, const char *name, char **error)
 		crypto_free_shash(hash);
 		return -EINVAL;
 	}
-	g->hash = hash;
+	*out = hash;
 	return 0;
 }
 

@@ -339,81 +339,35 @@ static void grid_free(struct grid *g)
 	}
 	if (g->wq)
 		destroy_workqueue(g->wq);
-	if (g->gm)
-		grid_missing_put(g->gm);
-	if (g->hash)
-		crypto_free_shash(g->hash);
-	vfree(g->detect_buf);
-	grid_release_exit(g);
+	grid_room_last(g);
 	if (g->epochs)
 		grid_epoch_exit(g);
 	bioset_exit(&g->bios);
-	vfree(g->by_error);
-	vfree(g->marked);
-	vfree(g->missing);
 	kfree(g);
 }
 
-static u64 grid_map_bytes(u64 blocks)
-{
-	return BITS_TO_LONGS(blocks) * sizeof(long);
-}
-
-/* Refuse what no memory can hold before taking any (D9). */
-static int grid_check_memory(const struct grid_missing_geometry *geo,
-			     const struct grid_missing_limits *limits,
-			     char **error)
-{
-	u64 have = (u64)totalram_pages() << PAGE_SHIFT;
-	u64 bytes = grid_missing_bytes(limits);
-
-	if (bytes <= have && geo->blocks / 8 * 6 <= have - bytes)
-		return 0;
-	DMERR("the tracker would need %llu MiB for faults and %llu MiB for %llu blocks; the machine has %llu MiB",
-	      bytes >> 20, (geo->blocks / 8 * 6) >> 20, geo->blocks,
-	      have >> 20);
-	*error = "more faults or blocks than memory can hold";
-	return -ENOMEM;
-}
-
-static struct grid *grid_new(const struct grid_options *opt,
-			     const struct grid_missing_geometry *geo,
-			     unsigned int major, unsigned int minor,
-			     const char *name, char **error)
+static struct grid *grid_new(const struct grid_table *t, unsigned int major,
+			     unsigned int minor, const char *name, char **error)
 {
 	struct grid *g;
 	int r;
 
-	r = grid_check_memory(geo, &opt->limits, error);
-	if (r)
-		return ERR_PTR(r);
 	*error = "out of memory";
 	g = kzalloc(sizeof(*g), GFP_KERNEL);
 	if (!g)
 		return ERR_PTR(-ENOMEM);
 	g->major = major;
 	g->minor = minor;
-	g->geo = *geo;
-	g->block_sectors = geo->block_size >> SECTOR_SHIFT;
-	g->block_shift = ilog2(g->block_sectors);
-	g->held = opt->start_held;
+	g->held = t->opt.start_held;
 	grid_park_init(g);
+	grid_release_init(g);
+	grid_detect_init(g);
 	INIT_WORK(&g->event_work, grid_event_worker);
 	INIT_WORK(&g->cancel_work, grid_cancel_worker);
-	r = -ENOMEM;
-	g->missing = vzalloc(grid_map_bytes(geo->blocks));
-	g->marked = vzalloc(grid_map_bytes(geo->blocks));
-	g->by_error = vzalloc(grid_map_bytes(geo->blocks));
-	if (!g->missing || !g->marked || !g->by_error)
-		goto err_free;
 	r = bioset_init(&g->bios, GRID_POOL_SIZE,
 			offsetof(struct grid_bio, bio), BIOSET_NEED_BVECS);
 	if (!r)
 		r = grid_epoch_init(g);
-	if (!r)
-		r = grid_release_init(g);
-	if (!r)
-		r = grid_detect_init(g);
 	if (r)
 		goto err_free;
 	r = -ENOMEM;
@@ -423,16 +377,9 @@ static struct grid *grid_new(const struct grid_options *opt,
 				major, minor);
 	if (!g->wq_io || !g->wq)
 		goto err_free;
-	r = grid_hash_init(g, opt->checksum, error);
+	r = grid_room_first(g, t, name, error);
 	if (r)
 		goto err_free;
-	g->gm = grid_missing_create(major, minor, name, &opt->limits, geo);
-	if (IS_ERR(g->gm)) {
-		r = PTR_ERR(g->gm);
-		g->gm = NULL;
-		*error = "can't create the tracker";
-		goto err_free;
-	}
 	return g;
 
 err_free:
@@ -440,27 +387,10 @@ err_free:
 	return ERR_PTR(r);
 }
 
-/* May a table with these options go on with the tracker of @g (D9)? */
-static int grid_check_reload(struct grid *g, const struct grid_options *opt,
-			     const struct grid_missing_geometry *geo,
-			     char **error)
-{
-	const struct grid_missing_limits *l = grid_missing_limits(g->gm);
-
-	if (geo->block_size == g->geo.block_size &&
-	    geo->blocks == g->geo.blocks &&
-	    !strcmp(geo->checksum, g->geo.checksum) &&
-	    opt->limits.blocks_max == l->blocks_max &&
-	    opt->limits.tables_max == l->tables_max &&
-	    opt->limits.table_values_max == l->table_values_max)
-		return 0;
-	*error =
-		"length, block size, checksum and maxima can't change while the device exists";
-	return -EBUSY;
-}
-
-static struct grid *grid_get(struct dm_target *ti, struct grid_table *t,
-			     const struct grid_missing_geometry *geo)
+/*
+ * The grid of the mapped device, with room for what this table wants (D9).
+ */
+static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 {
 	struct mapped_device *md = dm_table_get_md(ti->table);
 	dev_t devt = disk_devt(dm_disk(md));
@@ -473,12 +403,12 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t,
 	mutex_lock(&grid_list_lock);
 	list_for_each_entry(g, &grid_list, list)
 		if (g->major == MAJOR(devt) && g->minor == MINOR(devt)) {
-			r = grid_check_reload(g, &t->opt, geo, &ti->error);
+			r = grid_room_next(g, t, name, &ti->error);
 			if (r)
 				g = ERR_PTR(r);
 			goto out;
 		}
-	g = grid_new(&t->opt, geo, MAJOR(devt), MINOR(devt), name, &ti->error);
+	g = grid_new(t, MAJOR(devt), MINOR(devt), name, &ti->error);
 	if (!IS_ERR(g))
 		list_add_tail(&g->list, &grid_list);
 out:
@@ -514,170 +444,8 @@ static void grid_put(struct grid *g, struct grid_table *t)
 	}
 }
 
-/* One number in the range of an option. */
-static int grid_number(const char *s, unsigned int min, unsigned int max,
-		       unsigned int *out)
-{
-	unsigned int n;
-
-	if (kstrtouint(s, 10, &n) || n < min || n > max)
-		return -EINVAL;
-	*out = n;
-	return 0;
-}
-
-/* One word of two. */
-static int grid_choice(const char *s, const char *no, const char *yes,
-		       bool *out)
-{
-	if (strcmp(s, no) && strcmp(s, yes))
-		return -EINVAL;
-	*out = !strcmp(s, yes);
-	return 0;
-}
-
-/* Options that a message may change; -ENOENT for any other key. */
-static int grid_tunable(struct grid_options *opt, const char *key,
-			const char *value)
-{
-	if (!strcmp(key, "on_missing"))
-		return grid_choice(value, "park", "error",
-				   &opt->on_missing_error);
-	if (!strcmp(key, "detect"))
-		return grid_choice(value, "off", "on", &opt->detect);
-	if (!strcmp(key, "park_timeout_ms"))
-		return grid_number(value, 0, GRID_PARK_TIMEOUT_MS_MAX,
-				   &opt->park_timeout_ms);
-	if (!strcmp(key, "no_helper_ms"))
-		return grid_number(value, 0, GRID_PARK_TIMEOUT_MS_MAX,
-				   &opt->no_helper_ms);
-	return -ENOENT;
-}
-
-static int grid_option(struct grid_options *opt, const char *key,
-		       const char *value)
-{
-	int r = grid_tunable(opt, key, value);
-
-	if (r != -ENOENT)
-		return r;
-	if (!strcmp(key, "checkpoint"))
-		return grid_choice(value, "flush", "explicit",
-				   &opt->explicit_checkpoint);
-	if (!strcmp(key, "start"))
-		return grid_choice(value, "clean", "held", &opt->start_held);
-	if (!strcmp(key, "checksum")) {
-		if (!*value ||
-		    strscpy(opt->checksum, value,
-			    sizeof_field(struct grid_missing_geometry,
-					 checksum)) < 0)
-			return -EINVAL;
-		return 0;
-	}
-	if (!strcmp(key, "blocks_max"))
-		return grid_number(value, 1, U32_MAX, &opt->limits.blocks_max);
-	if (!strcmp(key, "tables_max"))
-		return grid_number(value, 0, U32_MAX, &opt->limits.tables_max);
-	if (!strcmp(key, "table_values_max"))
-		return grid_number(value, 1, U32_MAX,
-				   &opt->limits.table_values_max);
-	return -ENOENT;
-}
-
-/* Splits "key:value" in place and hands it on; says what is wrong. */
-static int grid_parse_option(struct grid_options *opt, char *arg, char **error,
-			     int (*set)(struct grid_options *opt,
-					const char *key, const char *value))
-{
-	char *value = strchr(arg, ':');
-	int r;
-
-	if (!value) {
-		*error = "an option is key:value";
-		DMERR("option \"%s\" is not key:value", arg);
-		return -EINVAL;
-	}
-	*value++ = '\0';
-	r = set(opt, arg, value);
-	if (r == -ENOENT) {
-		*error = "unknown option";
-		DMERR("unknown option \"%s\"", arg);
-		return -EINVAL;
-	}
-	if (r) {
-		*error = "bad value of an option";
-		DMERR("option %s: bad value \"%s\"", arg, value);
-	}
-	return r;
-}
-
-static int grid_parse(struct dm_target *ti, struct grid_table *t,
-		      unsigned int argc, char **argv,
-		      unsigned int *block_sectors)
-{
-	static const struct dm_arg args[] = {
-		{ 0, 64, "number of options out of range" },
-	};
-	struct dm_arg_set as = { .argc = argc, .argv = argv };
-	struct grid_options *opt = &t->opt;
-	unsigned long long start;
-	unsigned int n;
-	char dummy;
-	int r;
-
-	opt->park_timeout_ms = GRID_PARK_TIMEOUT_MS;
-	opt->no_helper_ms = GRID_NO_HELPER_MS;
-	opt->detect = true;
-	strscpy(opt->checksum, "none", sizeof(opt->checksum));
-	opt->limits.blocks_max = GRID_BLOCKS_MAX;
-	opt->limits.tables_max = GRID_TABLES_MAX;
-	opt->limits.table_values_max = GRID_TABLE_VALUES_MAX;
-
-	if (argc < 3) {
-		ti->error =
-			"wants <device> <offset> <block_sectors> [<#args> key:value ...]";
-		return -EINVAL;
-	}
-	dm_consume_args(&as, 1);
-	if (sscanf(dm_shift_arg(&as), "%llu%c", &start, &dummy) != 1 ||
-	    start != (sector_t)start) {
-		ti->error = "bad offset on the lower device";
-		return -EINVAL;
-	}
-	t->start = start;
-	if (grid_number(dm_shift_arg(&as), GRID_BLOCK_SIZE_MIN >> SECTOR_SHIFT,
-			GRID_BLOCK_SIZE_MAX >> SECTOR_SHIFT, block_sectors) ||
-	    !is_power_of_2(*block_sectors)) {
-		ti->error =
-			"block_sectors must be a power of two from 8 (4 KiB) to 2048 (1 MiB)";
-		return -EINVAL;
-	}
-	if (ti->len & (*block_sectors - 1)) {
-		ti->error = "the length must be a multiple of block_sectors";
-		return -EINVAL;
-	}
-	if (!as.argc)
-		return 0;
-	r = dm_read_arg_group(args, &as, &n, &ti->error);
-	if (r)
-		return r;
-	while (n--) {
-		r = grid_parse_option(opt, (char *)dm_shift_arg(&as),
-				      &ti->error, grid_option);
-		if (r)
-			return r;
-	}
-	if (as.argc) {
-		ti->error = "more options than the number before them says";
-		return -EINVAL;
-	}
-	return 0;
-}
-
 static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
-	struct grid_missing_geometry geo = {};
-	unsigned int block_sectors;
 	struct grid_table *t;
 	sector_t size;
 	int r;
@@ -688,7 +456,7 @@ static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		return -ENOMEM;
 	}
 	t->ti = ti;
-	r = grid_parse(ti, t, argc, argv, &block_sectors);
+	r = grid_parse(ti, t, argc, argv);
 	if (r)
 		goto err_free;
 	r = dm_get_device(ti, argv[0], dm_table_get_mode(ti->table), &t->dev);
@@ -709,18 +477,19 @@ static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		ti->error = "the lower device is too small";
 		goto err_device;
 	}
-	if (block_sectors << SECTOR_SHIFT <
+	if (t->block_sectors << SECTOR_SHIFT <
 	    bdev_logical_block_size(t->dev->bdev)) {
 		ti->error =
 			"the block is smaller than a sector of the lower device";
 		goto err_device;
 	}
 
-	geo.blocks = ti->len >> ilog2(block_sectors);
-	geo.block_size = block_sectors << SECTOR_SHIFT;
+	t->geo.blocks = ti->len >> ilog2(t->block_sectors);
+	t->geo.block_size = t->block_sectors << SECTOR_SHIFT;
 	if (strcmp(t->opt.checksum, "none"))
-		strscpy(geo.checksum, t->opt.checksum, sizeof(geo.checksum));
-	t->grid = grid_get(ti, t, &geo);
+		strscpy(t->geo.checksum, t->opt.checksum,
+			sizeof(t->geo.checksum));
+	t->grid = grid_get(ti, t);
 	if (IS_ERR(t->grid)) {
 		r = PTR_ERR(t->grid);
 		goto err_device;
@@ -746,6 +515,7 @@ static void grid_dtr(struct dm_target *ti)
 	struct grid_table *t = ti->private;
 
 	grid_put(t->grid, t);
+	grid_room_free(t->room);
 	dm_put_device(ti, t->dev);
 	kfree(t);
 }
@@ -812,7 +582,11 @@ static int grid_preresume(struct dm_target *ti)
 	struct grid_table *t = ti->private;
 	struct grid *g = t->grid;
 	unsigned long flags;
+	int r;
 
+	r = grid_room_move(t);
+	if (r)
+		return r;
 	grid_missing_lock(g->gm, &flags);
 	g->live = t;
 	grid_missing_unlock(g->gm, flags);
@@ -869,25 +643,6 @@ static void grid_emit_status(struct grid *g, char *result, unsigned int maxlen)
 	       g->passed_up);
 }
 
-static void grid_emit_table(const struct grid_table *t, char *result,
-			    unsigned int maxlen)
-{
-	const struct grid_options *o = &t->opt;
-	unsigned int sz = 0;
-
-	DMEMIT("%s %llu %u 10", t->dev->name, (u64)t->start,
-	       t->grid->block_sectors);
-	DMEMIT(" on_missing:%s park_timeout_ms:%u checksum:%s",
-	       o->on_missing_error ? "error" : "park", o->park_timeout_ms,
-	       o->checksum);
-	DMEMIT(" checkpoint:%s no_helper_ms:%u start:%s detect:%s",
-	       o->explicit_checkpoint ? "explicit" : "flush", o->no_helper_ms,
-	       o->start_held ? "held" : "clean", o->detect ? "on" : "off");
-	DMEMIT(" blocks_max:%u tables_max:%u table_values_max:%u",
-	       o->limits.blocks_max, o->limits.tables_max,
-	       o->limits.table_values_max);
-}
-
 static void grid_status(struct dm_target *ti, status_type_t type,
 			unsigned int status_flags, char *result,
 			unsigned int maxlen)
@@ -904,7 +659,7 @@ static void grid_status(struct dm_target *ti, status_type_t type,
 		break;
 	case STATUSTYPE_IMA:
 		DMEMIT_TARGET_NAME_VERSION(ti->type);
-		DMEMIT(",block_sectors=%u;", t->grid->block_sectors);
+		DMEMIT(",block_sectors=%u;", t->block_sectors);
 		break;
 	}
 }
@@ -997,7 +752,7 @@ static int grid_iterate_devices(struct dm_target *ti,
 static void grid_io_hints(struct dm_target *ti, struct queue_limits *limits)
 {
 	struct grid_table *t = ti->private;
-	unsigned int sectors = t->grid->block_sectors;
+	unsigned int sectors = t->block_sectors;
 
 	grid_set_max_discard(limits,
 			     round_down(UINT_MAX >> SECTOR_SHIFT, sectors));

@@ -37,6 +37,7 @@ enum gm_trace_life {
 	GM_TRACE_JUMP_COMMENCED,
 	GM_TRACE_JUMP_COMPLETED,
 	GM_TRACE_HELPERS,
+	GM_TRACE_MOVED,
 };
 #endif
 
@@ -78,7 +79,8 @@ enum gm_trace_life {
 	{ GM_TRACE_CANCELLED_ALL,	"cancelled-all" },		\
 	{ GM_TRACE_JUMP_COMMENCED,	"jump-commenced" },		\
 	{ GM_TRACE_JUMP_COMPLETED,	"jump-completed" },		\
-	{ GM_TRACE_HELPERS,		"helpers" }
+	{ GM_TRACE_HELPERS,		"helpers" },			\
+	{ GM_TRACE_MOVED,		"moved" }
 
 /* Lets perf and trace-cmd know the numbers behind the names. */
 TRACE_DEFINE_ENUM(GRID_MISSING_STATE_GONE);
@@ -115,6 +117,7 @@ TRACE_DEFINE_ENUM(GM_TRACE_CANCELLED_ALL);
 TRACE_DEFINE_ENUM(GM_TRACE_JUMP_COMMENCED);
 TRACE_DEFINE_ENUM(GM_TRACE_JUMP_COMPLETED);
 TRACE_DEFINE_ENUM(GM_TRACE_HELPERS);
+TRACE_DEFINE_ENUM(GM_TRACE_MOVED);
 
 /* A fault changed, or something about it that a helper wants to know. */
 TRACE_EVENT(grid_missing_change,

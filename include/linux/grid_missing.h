@@ -18,6 +18,7 @@
 #include <uapi/linux/grid_missing.h>
 
 struct grid_missing;
+struct grid_missing_room;
 
 /**
  * struct grid_missing_limits - capacity of a tracker
@@ -101,23 +102,37 @@ struct grid_missing_ops {
 
 /*
  * Life.  create: a tracker for the device @major:@minor called @name, holding
- * one reference; ERR_PTR(-EINVAL, -ENOMEM, -EEXIST when that device has one
- * already).  find: the device's tracker, referenced, or NULL.  put: drops a
- * reference; the last one frees it.  remove: the device is gone: the tracker
- * can no longer be found, attached files get ENODEV and EPOLLHUP, and parked
- * calls return; the reference stays the caller's.  May sleep.
+ * one reference; ERR_PTR(-EINVAL, -ENOMEM).  add: it can be found; -EEXIST when
+ * that device has one already.  find: the device's tracker, referenced, or
+ * NULL.  put: drops a reference; the last one frees it.  remove: the device is
+ * gone: the tracker can no longer be found, attached files get ENODEV and
+ * EPOLLHUP, and parked calls return; the reference stays the caller's.  May
+ * sleep.
  */
 struct grid_missing *
 grid_missing_create(unsigned int major, unsigned int minor, const char *name,
 		    const struct grid_missing_limits *limits,
 		    const struct grid_missing_geometry *geometry);
+int grid_missing_add(struct grid_missing *gm);
 struct grid_missing *grid_missing_find(unsigned int major, unsigned int minor);
 void grid_missing_put(struct grid_missing *gm);
 void grid_missing_remove(struct grid_missing *gm);
 u64 grid_missing_bytes(const struct grid_missing_limits *limits);
-u64 grid_missing_id(const struct grid_missing *gm);
 const struct grid_missing_limits *
 grid_missing_limits(const struct grid_missing *gm);
+
+/*
+ * Another capacity or length for the tracker of a suspended device (D9).
+ * room_new: the memory; fits: would what is there fit (-EBUSY); move: it does,
+ * or -EBUSY and nothing was changed.  May sleep.
+ */
+struct grid_missing_room *
+grid_missing_room_new(const struct grid_missing_limits *limits);
+void grid_missing_room_free(struct grid_missing_room *room);
+int grid_missing_fits(struct grid_missing *gm,
+		      const struct grid_missing_limits *limits);
+int grid_missing_move(struct grid_missing *gm, struct grid_missing_room *room,
+		      u64 blocks);
 
 /*
  * bind: @ops act for the tracker from now on; replaces an earlier binding and
@@ -138,7 +153,6 @@ u32 grid_missing_helpers(struct grid_missing *gm);
 /* The tracker's lock, for the __ calls. */
 void grid_missing_lock(struct grid_missing *gm, unsigned long *flags);
 void grid_missing_unlock(struct grid_missing *gm, unsigned long flags);
-void grid_missing_assert_held(struct grid_missing *gm);
 
 /*
  * Lock held.  find: state of the fault at @address (GONE: none), *@flags are

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: D9 a reload with a longer length or larger maxima keeps everything known; another shape only when nothing is
+# kernels: all
+# timeout: 60
+# boot: shared
+. "$GRID_TOP/tools/testing/vm/grid.sh"
+grid_setup 16 65536
+other=$lower
+ram_disk 16
+other=$REPLY
+
+# table SECTORS DEVICE OFFSET BLOCK-SECTORS [KEY:VALUE...]
+table()
+{
+	local len=$1 device=$2 offset=$3 sectors=$4
+	shift 4
+	echo "0 $len grid $device $offset $sectors $# $*"
+}
+load() { dmsetup load t0 --table "$(table "$@")"; }
+refuse() { must_fail dmsetup load t0 --table "$(table "$@")"; }
+become() { load "$@" && dmsetup suspend --noflush t0 && dmsetup resume t0; }
+verified() { [ ! -d /sys/kernel/debug/grid_missing ] || must_fail grep -v ok /sys/kernel/debug/grid_missing/verify; }
+listed() { gridctl --json faults t0 | grep -o '"address":[0-9]*' | sort; }
+mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
+half=$((8 * 2048))
+full=$((16 * 2048))
+
+# Half of it, full of faults, with something released and somebody waiting.
+become $half "$lower" 0 128 checksum:sha256 blocks_max:4 no_helper_ms:60000
+id=$(dm_get t0 id)
+lose 0 5 100 127
+must_fail gridctl enqueue t0 7
+blkdiscard -f -o $((20 * bs)) -l $((2 * bs)) "$dev"
+assert_eq "$(dm_get t0 released)" 2
+read_background 5 /tmp/five
+defer rm -f /tmp/five /tmp/five.status /tmp/five.error
+wait_until 20 parked 1
+faults=$(listed)
+
+become $full "$lower" 0 128 checksum:sha256 blocks_max:100 tables_max:2 table_values_max:7 no_helper_ms:60000
+assert_eq "$(dm_get t0 id)" "$id" "another tracker"
+assert_eq "$(dm_get t0 blocks)" 256
+assert_eq "$(listed)" "$faults" "faults were lost"
+assert_eq "$(dm_get t0 released)" 2 "releases were lost"
+wait_until 20 parked 1
+verified
+lose 200 255
+must_fail gridctl enqueue t0 256
+mend 0 5 200 255
+wait_until 20 [ -e /tmp/five.status ]
+assert_eq "$(cat /tmp/five.status)" 0 "the reader that waited all the time"
+cmp -n "$bs" -i $((5 * bs)):0 "$replica" /tmp/five
+assert_eq "$(sum_dev 255)" "$(sum_replica 255)"
+assert_eq "$(sectors "$dev")" $full
+
+# What would not fit, or is not the same place any more.
+wanted="checksum:sha256 no_helper_ms:60000"
+refuse $full "$lower" 0 128 $wanted blocks_max:1
+refuse $half "$lower" 0 128 $wanted
+refuse $half "$lower" 128 128 $wanted
+refuse $full "$other" 0 128 $wanted
+refuse $full "$lower" 0 64 $wanted
+refuse $full "$lower" 0 128 no_helper_ms:60000
+mend 100 127
+sync -d "$dev"
+wait_until 20 is released 0
+wait_until 20 is discarding 0
+
+# Asked again when it is to become live.
+load $full "$lower" 0 128 $wanted blocks_max:1
+lose 9 10
+dmsetup suspend t0
+must_fail dmsetup resume t0
+load $full "$lower" 0 128 $wanted blocks_max:2
+dmsetup resume t0
+must_fail gridctl enqueue t0 11
+assert_eq "$(dm_get t0 waiting)" 2
+mend 9 10
+verified
+
+# Nothing is known: any shape will do. Another block size is another tracker.
+become $half "$lower" $half 128 $wanted
+assert_eq "$(dm_get t0 id)" "$id"
+assert_eq "$(dd if="$dev" bs=1M count=8 iflag=direct status=none | sha256sum)" \
+	"$(dd if="$lower" bs=1M skip=8 count=8 status=none iflag=direct | sha256sum)"
+become $full "$other" 0 64 $wanted
+assert_ne "$(dm_get t0 id)" "$id" "the same tracker with another block size"
+gridctl enqueue t0 511 > /dev/null
+verified
+dmsetup suspend t0
+dmsetup load t0 --table "$(dmsetup table t0)"
+dmsetup resume t0
+assert_eq "$(dm_get t0 waiting)" 1
+gridctl cancel t0 511 > /dev/null
