@@ -98,6 +98,7 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 	}
 	if (hold) {
 		grid_epoch_leave(g, io);
+		grid_io_begin(io);
 		io->kind = GRID_IO_HELD;
 		io->status = BLK_STS_OK;
 		__grid_queue(g, io);

@@ -63,6 +63,7 @@ bool grid_detect(struct grid *g, struct grid_table *t, struct grid_io *io,
 	unsigned long flags;
 	bool held = false;
 
+	grid_io_begin(io);
 	grid_missing_lock(g->gm, &flags);
 	if (t->opt.detect && io->tries < GRID_READ_TRIES &&
 	    grid_is_fault(g, t, error)) {

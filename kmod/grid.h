@@ -91,7 +91,8 @@ struct grid_options {
 
 /** enum grid_io_kind - what is to be done with a bio of ours when it wakes */
 enum grid_io_kind {
-	GRID_IO_PLAIN, /* mapped and gone down; nothing special */
+	GRID_IO_PLAIN, /* gone down by the fast path; grid_io_begin() is to come */
+	GRID_IO_BEGUN, /* gone down by the slow path */
 	GRID_IO_PARKED, /* never went down: the clone itself is submitted */
 	GRID_IO_HELD, /* came back from below: issue a fresh bio, then end it */
 	GRID_IO_DONE, /* ended by us: end_io lets it pass */
@@ -270,6 +271,21 @@ static inline sector_t grid_lower_sector(const struct grid_table *t,
 static inline bool grid_is_write(const struct grid_io *io)
 {
 	return op_is_write(bio_op(io->bio));
+}
+
+/*
+ * The first time that @io leaves the fast path: it has not waited, nor been
+ * tried anew. The fast path sets none of this, and the memory is used again.
+ */
+static inline void grid_io_begin(struct grid_io *io)
+{
+	if (io->kind != GRID_IO_PLAIN)
+		return;
+	io->kind = GRID_IO_BEGUN;
+	io->tries = 0;
+	io->waited = false;
+	io->warned = false;
+	io->status = BLK_STS_OK;
 }
 
 /* Does @io cover all of block @b? */

@@ -390,7 +390,7 @@ static void grid_try(struct grid *g, struct grid_io *io)
 			grid_again(g, io);
 			break;
 		}
-		io->kind = GRID_IO_PLAIN;
+		io->kind = GRID_IO_BEGUN;
 		bio_set_dev(bio, t->dev->bdev);
 		bio->bi_iter.bi_sector =
 			grid_lower_sector(t, io->iter.bi_sector);

@@ -56,15 +56,6 @@ static void grid_remap(struct grid_table *t, struct bio *bio,
 	bio->bi_iter.bi_sector = grid_lower_sector(t, io->iter.bi_sector);
 }
 
-/* What the fast path leaves alone: it has not waited, nor been tried anew. */
-static void grid_io_begin(struct grid_io *io)
-{
-	io->tries = 0;
-	io->waited = false;
-	io->warned = false;
-	io->status = BLK_STS_OK;
-}
-
 /* Cut @bio, which nobody has submitted yet, to end before @sector. */
 static void grid_cut(struct bio *bio, struct grid_io *io, sector_t sector)
 {
@@ -188,7 +179,6 @@ static int grid_end_io(struct dm_target *ti, struct bio *bio,
 			return DM_ENDIO_INCOMPLETE;
 		grid_epoch_leave(g, io);
 	} else if (unlikely(*error) && bio_op(bio) == REQ_OP_READ) {
-		grid_io_begin(io);
 		if (grid_detect(g, t, io, *error))
 			return DM_ENDIO_INCOMPLETE;
 	}
