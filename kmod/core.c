@@ -1510,6 +1510,7 @@ void grid_missing_get_status(struct grid_missing *gm,
 	st->cancelled = n.cancelled;
 	st->checkpoints = n.checkpoints;
 	st->released = READ_ONCE(gm->released);
+	st->checkpoint_taken = READ_ONCE(gm->checkpoint_taken);
 	st->block_size = gm->geometry.block_size;
 	st->blocks = gm->geometry.blocks;
 }

@@ -7,7 +7,8 @@
  *                    target, events and wake-ups; what include/linux exports
  *   generation.c     the release sets of private trackers
  *   device.c         /dev/grid_missing: files, poll, read, ioctl dispatch
- *   device_vector.c  the calls on many blocks, repair among them
+ *   device_vector.c  the calls on many blocks
+ *   device_repair.c  those of them that bring data or values
  *   debugfs.c        dump and verify
  *
  * Locks, outermost first:
@@ -159,6 +160,7 @@ struct grid_missing {
 	struct gm_generation *taken; /* its checkpoint is not durable yet */
 	u64 released; /* addresses in both */
 	u64 checkpoint_id; /* the last one taken */
+	u64 checkpoint_taken; /* the same until it is becoming durable, or 0 */
 };
 
 /**
@@ -233,6 +235,8 @@ static inline bool gm_suspended(const struct grid_missing *gm)
 /* generation.c */
 struct gm_generation *gm_generation_new(void);
 void gm_generation_free(struct gm_generation *g);
+int gm_list_released(struct grid_missing *gm, u64 *cursor, u32 max,
+		     struct grid_missing_released *out);
 int gm_release(struct grid_missing *gm, const u64 *addresses, u32 n);
 int gm_take(struct grid_missing *gm, u64 *id);
 int gm_durable(struct grid_missing *gm, u64 id);

@@ -4,7 +4,8 @@
  *
  * A file is opened, attached once (to a dm device's tracker, or to a private
  * one that it creates or joins), and then used.  How it was opened decides for
- * good what it may do (U5).  Calls on many blocks are in device_vector.c.
+ * good what it may do (U5).  Calls on many blocks are in device_vector.c
+ * and device_repair.c.
  */
 #include <linux/build_bug.h>
 #include <linux/capability.h>
@@ -250,7 +251,7 @@ static int gm_ioctl_query(struct gm_ioctl_call *c)
 
 	q->features = GRID_MISSING_FEATURE_PRIVATE |
 		      GRID_MISSING_FEATURE_SYNC_JUMP |
-		      GRID_MISSING_FEATURE_EVENTS;
+		      GRID_MISSING_FEATURE_EVENTS | GRID_MISSING_FEATURE_CARRY;
 	q->vector_max = GRID_MISSING_VECTOR_MAX;
 	q->slice_max = GM_REPAIR_SLICE;
 	return 0;
@@ -348,8 +349,11 @@ static int gm_checkpoint_op(struct grid_missing *gm,
 
 	switch (a->op) {
 	case GRID_MISSING_CHECKPOINT_RELEASE:
-		return gm->private ? gm_release(gm, addresses, a->count) :
-				     -EOPNOTSUPP;
+		if (gm->private)
+			return gm_release(gm, addresses, a->count);
+		return ops->release ?
+			       ops->release(gm->priv, addresses, a->count) :
+			       -EOPNOTSUPP;
 	case GRID_MISSING_CHECKPOINT_TAKE:
 		if (gm->private)
 			return gm_take(gm, &a->id);
@@ -375,9 +379,10 @@ static int gm_ioctl_checkpoint(struct gm_ioctl_call *c)
 	if (a->op < GRID_MISSING_CHECKPOINT_RELEASE ||
 	    a->op > GRID_MISSING_CHECKPOINT_COMPLETE)
 		return -EINVAL;
+	if (a->id && a->op != GRID_MISSING_CHECKPOINT_TAKE &&
+	    a->op != GRID_MISSING_CHECKPOINT_DURABLE)
+		return -EINVAL;
 	if (a->op == GRID_MISSING_CHECKPOINT_RELEASE) {
-		if (!c->gm->private)
-			return -EOPNOTSUPP;
 		addresses = gm_get_addresses(a->elems, a->count, a->elem_size);
 		if (IS_ERR(addresses))
 			return PTR_ERR(addresses);
@@ -559,10 +564,14 @@ static const struct gm_ioctl gm_ioctls[] = {
 		  gm_ioctl_list_faults),
 	GM_VECTOR(GRID_MISSING_LIST_TABLES, 0, GM_ATTACHED,
 		  gm_ioctl_list_tables),
-	GM_IOCTL(GRID_MISSING_STATUS, grid_missing_status, blocks, 0,
+	GM_IOCTL(GRID_MISSING_STATUS, grid_missing_status, checkpoint_taken, 0,
 		 GM_ATTACHED | GM_OUT_FLAGS, gm_ioctl_status),
 	GM_IOCTL(GRID_MISSING_READY, grid_missing_simple, value, 0,
 		 GM_WRITE | GM_ATTACHED, gm_ioctl_ready),
+	GM_VECTOR(GRID_MISSING_LIST_RELEASED, 0, GM_ATTACHED,
+		  gm_ioctl_list_released),
+	GM_VECTOR(GRID_MISSING_ENQUEUE_VALUES, 0, GM_WRITE | GM_ATTACHED,
+		  gm_ioctl_enqueue_values),
 };
 
 /* Is every field of a vector that its command does not use zero? */
@@ -573,6 +582,7 @@ static bool gm_vector_valid(const struct gm_ioctl *d,
 	case GRID_MISSING_LIST_TRACKERS:
 	case GRID_MISSING_LIST_FAULTS:
 	case GRID_MISSING_LIST_TABLES:
+	case GRID_MISSING_LIST_RELEASED:
 		return !v->arg;
 	case GRID_MISSING_BATCH:
 		return !v->cursor &&
@@ -705,6 +715,8 @@ static void __init gm_check_abi(void)
 	GM_ABI_U64(grid_missing_fault, reserved2);
 	GM_ABI(grid_missing_table, 48);
 	GM_ABI_U64(grid_missing_table, reserved);
+	GM_ABI(grid_missing_released, 24);
+	GM_ABI_U64(grid_missing_released, count);
 	GM_ABI(grid_missing_tracker, 168);
 	GM_ABI_U64(grid_missing_tracker, blocks);
 	GM_ABI_U64(grid_missing_tracker, faults);
@@ -715,10 +727,11 @@ static void __init gm_check_abi(void)
 	GM_ABI_U64(grid_missing_sync_jump, elems);
 	GM_ABI(grid_missing_simple, 16);
 	GM_ABI_U64(grid_missing_simple, value);
-	GM_ABI(grid_missing_status, 224);
+	GM_ABI(grid_missing_status, 232);
 	GM_ABI_U64(grid_missing_status, id);
 	GM_ABI_U64(grid_missing_status, parked);
 	GM_ABI_U64(grid_missing_status, blocks);
+	GM_ABI_U64(grid_missing_status, checkpoint_taken);
 	GM_ABI(grid_missing_event, 48);
 	GM_ABI_U64(grid_missing_event, sequence);
 	GM_ABI_U64(grid_missing_event, lost);

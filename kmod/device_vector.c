@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The calls on many blocks: enqueue, batch, repair, commence, complete,
- * unavailable, retry, cancel, and the listings.
+ * The calls on many blocks: enqueue, batch, commence, unavailable, retry,
+ * cancel, and the listings.  Those that bring data or values are in
+ * device_repair.c.
  *
  * A vector is worked through in chunks, so that it needs no large allocation,
  * holds the tracker's lock for short times, and can be interrupted:
@@ -31,14 +32,11 @@
 #include "core.h"
 #include "device.h"
 
-/* Elements that are handled in one go, with the tracker's lock held. */
-#define GM_CHUNK 64U
-
 /*
  * Memory, without waiting for what only the caller can repair: reclaim might
  * write to a device whose blocks he is about to bring back (U6).
  */
-static void *gm_alloc_noio(size_t size)
+void *gm_alloc_noio(size_t size)
 {
 	unsigned int noio = memalloc_noio_save();
 	void *p;
@@ -50,13 +48,8 @@ static void *gm_alloc_noio(size_t size)
 
 /* ---- user memory ---- */
 
-static void __user *gm_elem(const struct grid_missing_vector *v, u32 i)
-{
-	return u64_to_user_ptr(v->elems + (u64)i * v->elem_size);
-}
-
 /* @min: size of an element's first version. */
-static int gm_check_vector(const struct grid_missing_vector *v, size_t min)
+int gm_check_vector(const struct grid_missing_vector *v, size_t min)
 {
 	if (v->count > GRID_MISSING_VECTOR_MAX)
 		return -E2BIG;
@@ -73,8 +66,8 @@ static int gm_check_vector(const struct grid_missing_vector *v, size_t min)
  * Copy @n elements from the @first on into @elems, of @size bytes each here.
  * Returns how many came; *@err says why not all.
  */
-static u32 gm_get_elems(const struct grid_missing_vector *v, u32 first, u32 n,
-			void *elems, size_t size, int *err)
+u32 gm_get_elems(const struct grid_missing_vector *v, u32 first, u32 n,
+		 void *elems, size_t size, int *err)
 {
 	unsigned long left;
 	u32 i;
@@ -97,8 +90,8 @@ static u32 gm_get_elems(const struct grid_missing_vector *v, u32 first, u32 n,
 }
 
 /* The way back; zero where the caller knows more than we. */
-static u32 gm_put_elems(const struct grid_missing_vector *v, u32 first, u32 n,
-			const void *elems, size_t size, int *err)
+u32 gm_put_elems(const struct grid_missing_vector *v, u32 first, u32 n,
+		 const void *elems, size_t size, int *err)
 {
 	size_t known = min_t(size_t, size, v->elem_size);
 	unsigned long left;
@@ -122,18 +115,6 @@ static u32 gm_put_elems(const struct grid_missing_vector *v, u32 first, u32 n,
 		}
 	}
 	return i;
-}
-
-static bool gm_sum_is_zero(const struct grid_missing_checksum *sum)
-{
-	return !memchr_inv(sum, 0, sizeof(*sum));
-}
-
-/* What the tracker takes for "nobody knows it". */
-static const struct grid_missing_checksum *
-gm_sum(u32 flags, const struct grid_missing_checksum *sum)
-{
-	return flags & GRID_MISSING_F_NO_CHECKSUM ? NULL : sum;
 }
 
 /* ---- blocks in and out ---- */
@@ -267,14 +248,15 @@ static void gm_run_commence(struct gm_ioctl_call *c,
 			    struct grid_missing_block *b, u32 n)
 {
 	u64 now = gm_now_ms();
-	u32 i;
+	u32 i, end;
 
-	for (i = 0; i < n; i++)
-		if (!b[i].result)
-			b[i].result = gm_repair_commence(
-				&c->gm->tracker, b[i].address,
-				gm_sum(b[i].flags, &b[i].checksum),
-				c->file->owner, now);
+	/* All that are right at once, which is fast; those between are not. */
+	for (i = 0; i < n; i = end + 1) {
+		for (end = i; end < n && !b[end].result; end++)
+			;
+		gm_repair_commence_vector(&c->gm->tracker, b + i, end - i,
+					  c->file->owner, now);
+	}
 }
 
 static void gm_undo_commence(struct gm_ioctl_call *c,
@@ -518,18 +500,21 @@ int gm_ioctl_batch(struct gm_ioctl_call *c)
 	return v->done ? 0 : err;
 }
 
-/* A listing: fill in up to @max from *@cursor on; ~0 at the end. */
-typedef u32 (*gm_list_fn)(struct gm_ioctl_call *c, u64 *cursor, u32 max,
+/*
+ * A listing: fill in up to @max from *@cursor on; ~0 at the end.  How many, or
+ * a negative errno.
+ */
+typedef int (*gm_list_fn)(struct gm_ioctl_call *c, u64 *cursor, u32 max,
 			  void *out);
 
 static int gm_list(struct gm_ioctl_call *c, gm_list_fn list, size_t size,
 		   u32 chunk)
 {
 	struct grid_missing_vector *v = &c->arg.vector;
-	u32 n, got, put;
+	u32 n, put;
 	u64 cursor;
 	void *out;
-	int err;
+	int err, got;
 
 	/* Out only: the sizes of the first versions are today's. */
 	err = gm_check_vector(v, size);
@@ -543,6 +528,10 @@ static int gm_list(struct gm_ioctl_call *c, gm_list_fn list, size_t size,
 		n = min(v->count - v->done, chunk);
 		cursor = v->cursor;
 		got = list(c, &cursor, n, out);
+		if (got < 0) {
+			err = got;
+			break;
+		}
 		put = gm_put_elems(v, v->done, got, out, size, &err);
 		if (put < got) {
 			/*
@@ -562,7 +551,7 @@ static int gm_list(struct gm_ioctl_call *c, gm_list_fn list, size_t size,
 	return v->done ? 0 : err;
 }
 
-static u32 gm_list_some_faults(struct gm_ioctl_call *c, u64 *cursor, u32 max,
+static int gm_list_some_faults(struct gm_ioctl_call *c, u64 *cursor, u32 max,
 			       void *out)
 {
 	return gm_faults(c->gm, cursor, max, out);
@@ -574,7 +563,7 @@ int gm_ioctl_list_faults(struct gm_ioctl_call *c)
 		       sizeof(struct grid_missing_fault), GM_CHUNK);
 }
 
-static u32 gm_list_some_tables(struct gm_ioctl_call *c, u64 *cursor, u32 max,
+static int gm_list_some_tables(struct gm_ioctl_call *c, u64 *cursor, u32 max,
 			       void *out)
 {
 	return gm_tables(c->gm, cursor, max, out);
@@ -586,8 +575,37 @@ int gm_ioctl_list_tables(struct gm_ioctl_call *c)
 		       sizeof(struct grid_missing_table), GM_CHUNK);
 }
 
+/*
+ * The cursor is the address to go on with.  Also while suspended, when it is
+ * saved; without a target nothing is released.
+ */
+static int gm_list_some_released(struct gm_ioctl_call *c, u64 *cursor, u32 max,
+				 void *out)
+{
+	struct grid_missing *gm = c->gm;
+	int ret;
+
+	if (gm->private)
+		return gm_list_released(gm, cursor, max, out);
+	ret = gm_begin(gm, false);
+	if (ret)
+		return ret;
+	if (gm->ops && gm->ops->list_released)
+		ret = gm->ops->list_released(gm->priv, cursor, max, out);
+	else
+		*cursor = U64_MAX;
+	gm_end(gm);
+	return ret;
+}
+
+int gm_ioctl_list_released(struct gm_ioctl_call *c)
+{
+	return gm_list(c, gm_list_some_released,
+		       sizeof(struct grid_missing_released), GM_CHUNK);
+}
+
 /* The cursor is the id to go on with. */
-static u32 gm_list_some_trackers(struct gm_ioctl_call *c, u64 *cursor, u32 max,
+static int gm_list_some_trackers(struct gm_ioctl_call *c, u64 *cursor, u32 max,
 				 void *out)
 {
 	struct grid_missing_tracker *t = out;
@@ -618,402 +636,4 @@ int gm_ioctl_list_trackers(struct gm_ioctl_call *c)
 {
 	return gm_list(c, gm_list_some_trackers,
 		       sizeof(struct grid_missing_tracker), GM_CHUNK / 4);
-}
-
-/* ---- data and values ---- */
-
-/*
- * Copy in an index's list; free with kvfree().  *@values is NULL for what is
- * no index (no address and no count), and a list of none is a list.
- */
-static int gm_get_values(struct grid_missing *gm,
-			 const struct grid_missing_repair *e,
-			 struct grid_missing_value **values)
-{
-	const size_t size = sizeof(**values);
-	struct grid_missing_value *list;
-	void __user *from;
-	int ret = 0;
-	u32 i;
-
-	*values = NULL;
-	if (!e->values && !e->values_count)
-		return 0;
-	if (e->values_count > gm->limits.table_values_max)
-		return -E2BIG;
-	if (e->values_count) {
-		if (e->value_size < size)
-			return -EINVAL;
-		if (e->value_size > PAGE_SIZE)
-			return -E2BIG;
-	}
-
-	list = gm_alloc_noio(max(e->values_count, 1U) * size);
-	if (!list)
-		return -ENOMEM;
-	if (e->value_size == size) {
-		if (copy_from_user(list, u64_to_user_ptr(e->values),
-				   e->values_count * size))
-			ret = -EFAULT;
-	} else {
-		for (i = 0; i < e->values_count && !ret; i++) {
-			from = u64_to_user_ptr(e->values +
-					       (u64)i * e->value_size);
-			ret = copy_struct_from_user(&list[i], size, from,
-						    e->value_size);
-			cond_resched();
-		}
-	}
-	if (ret) {
-		kvfree(list);
-		return ret;
-	}
-	*values = list;
-	return 0;
-}
-
-/*
- * Copy in the @i-th element and see that its result can be written back,
- * before anything is done for it.
- */
-static int gm_get_repair(const struct grid_missing_vector *v, u32 i,
-			 struct grid_missing_repair *e)
-{
-	struct grid_missing_repair __user *elem = gm_elem(v, i);
-	int err = 0;
-
-	if (!gm_get_elems(v, i, 1, e, sizeof(*e), &err))
-		return err;
-	return put_user(e->result, &elem->result);
-}
-
-static int gm_put_result(const struct grid_missing_vector *v, u32 i, int result)
-{
-	struct grid_missing_repair __user *elem = gm_elem(v, i);
-
-	return put_user(result, &elem->result);
-}
-
-static int gm_check_repair(const struct grid_missing_repair *e, u32 flags)
-{
-	if ((e->flags & ~flags) || e->reserved)
-		return -EINVAL;
-	if ((e->flags & GRID_MISSING_F_NO_CHECKSUM) &&
-	    !gm_sum_is_zero(&e->checksum))
-		return -EINVAL;
-	return 0;
-}
-
-/* ---- complete ---- */
-
-/* One element of COMPLETE; the result is the element's, *@stop the call's. */
-static int gm_complete_one(struct gm_ioctl_call *c,
-			   const struct grid_missing_repair *e, int *stop)
-{
-	const struct grid_missing_checksum *sum =
-		gm_sum(e->flags, &e->checksum);
-	struct grid_missing_value *values = NULL;
-	struct grid_missing *gm = c->gm;
-	struct grid_missing_fault info;
-	unsigned long flags;
-	bool unverified;
-	int ret;
-
-	ret = gm_check_repair(e, GRID_MISSING_F_NO_CHECKSUM |
-					 GRID_MISSING_F_FAILED);
-	if (ret)
-		return ret;
-	if (e->data || ((e->flags & GRID_MISSING_F_FAILED) &&
-			(e->values || e->values_count)))
-		return -EINVAL;
-	ret = gm_get_values(gm, e, &values);
-	if (ret)
-		return ret;
-
-	*stop = gm_begin(gm, true);
-	if (*stop)
-		goto out_free;
-	if (e->flags & GRID_MISSING_F_FAILED) {
-		ret = gm_repair_failed(&gm->tracker, e->address, sum,
-				       c->file->owner, gm_now_ms());
-		goto out_end;
-	}
-	GM_LOCK(&gm->tracker, flags);
-	unverified = __gm_find(&gm->tracker, e->address, &info) !=
-			     GRID_MISSING_STATE_GONE &&
-		     (info.flags & GRID_MISSING_F_NO_CHECKSUM);
-	GM_UNLOCK(&gm->tracker, flags);
-	ret = gm_repair_complete(&gm->tracker, e->address, sum, c->file->owner,
-				 values, e->values_count);
-	if (!ret && unverified) {
-		GM_LOCK(&gm->tracker, flags);
-		gm->counters.unverified++;
-		GM_UNLOCK(&gm->tracker, flags);
-	}
-out_end:
-	gm_end(gm);
-out_free:
-	kvfree(values);
-	return ret;
-}
-
-int gm_ioctl_complete(struct gm_ioctl_call *c)
-{
-	struct grid_missing_vector *v = &c->arg.vector;
-	struct grid_missing_repair e;
-	int result, err;
-
-	if (!c->gm->private)
-		return -EOPNOTSUPP;
-	err = gm_check_vector(v, offsetofend(struct grid_missing_repair,
-					     reserved));
-	while (v->done < v->count && !err) {
-		err = gm_get_repair(v, v->done, &e);
-		if (err)
-			break;
-		result = gm_complete_one(c, &e, &err);
-		if (err)
-			break;
-		err = gm_put_result(v, v->done, result);
-		if (err)
-			break;
-		v->done++;
-		if (signal_pending(current))
-			err = -EINTR;
-		cond_resched();
-	}
-	return v->done ? 0 : err;
-}
-
-/* ---- repair ---- */
-
-/**
- * struct gm_slice - what of a vector is in kernel memory, to be repaired
- * @items: @max of them
- * @blocks: memory for the data of each, kept from slice to slice, or NULL
- * @max: most items
- * @n: items in use
- * @bytes: of data and lists in use
- * @one: for when there is not even memory for those
- * @one_block: likewise
- * @reserved: the only block is the tracker's reserve, whose lock we hold
- */
-struct gm_slice {
-	struct grid_missing_item *items;
-	void **blocks;
-	u32 max;
-	u32 n;
-	size_t bytes;
-	struct grid_missing_item one;
-	void *one_block;
-	bool reserved;
-};
-
-static void gm_slice_init(struct gm_slice *s, const struct grid_missing *gm,
-			  u32 count)
-{
-	memset(s, 0, sizeof(*s));
-	s->max = min_t(u32, count, GM_REPAIR_SLICE / gm->geometry.block_size);
-	s->max = max(s->max, 1U);
-	s->items = gm_alloc_noio(s->max * sizeof(*s->items));
-	s->blocks = gm_alloc_noio(s->max * sizeof(*s->blocks));
-	if (s->items && s->blocks) {
-		memset(s->blocks, 0, s->max * sizeof(*s->blocks));
-		return;
-	}
-	kvfree(s->items);
-	kvfree(s->blocks);
-	s->items = &s->one;
-	s->blocks = &s->one_block;
-	s->max = 1;
-}
-
-/* Before the next slice: its lists go, its blocks stay, but for the reserve. */
-static void gm_slice_reset(struct gm_slice *s, struct grid_missing *gm)
-{
-	u32 i;
-
-	for (i = 0; i < s->n; i++)
-		kvfree(s->items[i].values);
-	s->n = 0;
-	s->bytes = 0;
-	if (s->reserved) {
-		s->blocks[0] = NULL;
-		s->reserved = false;
-		mutex_unlock(&gm->reserve_lock);
-	}
-}
-
-static void gm_slice_exit(struct gm_slice *s, struct grid_missing *gm)
-{
-	u32 i;
-
-	gm_slice_reset(s, gm);
-	for (i = 0; i < s->max; i++)
-		kvfree(s->blocks[i]);
-	if (s->items != &s->one) {
-		kvfree(s->items);
-		kvfree(s->blocks);
-	}
-}
-
-/*
- * Memory for the next item's data.  With none at all the slice goes on with
- * the reserve, one block at a time; who has to wait for that can be
- * interrupted.  -ENOMEM: repair what is in the slice first.
- */
-static int gm_slice_block(struct gm_slice *s, struct grid_missing *gm)
-{
-	if (s->reserved)
-		return -ENOMEM;
-	if (!s->blocks[s->n])
-		s->blocks[s->n] = gm_alloc_noio(gm->geometry.block_size);
-	if (s->blocks[s->n])
-		return 0;
-	if (s->n)
-		return -ENOMEM;
-	if (mutex_lock_interruptible(&gm->reserve_lock))
-		return -EINTR;
-	s->blocks[0] = gm->reserve;
-	s->reserved = true;
-	return 0;
-}
-
-/*
- * Add element @i to the slice.  What is wrong with the element becomes the
- * item's result.  Else: -ENOMEM: the slice is full; -EFAULT, -E2BIG, -EINTR
- * end the call.
- */
-static int gm_slice_add(struct gm_slice *s, struct gm_ioctl_call *c, u32 i)
-{
-	struct grid_missing *gm = c->gm;
-	u32 block_size = gm->geometry.block_size;
-	struct grid_missing_value *values = NULL;
-	struct grid_missing_item *item = &s->items[s->n];
-	struct grid_missing_repair e;
-	int ret;
-
-	ret = gm_get_repair(&c->arg.vector, i, &e);
-	if (ret)
-		return ret;
-	memset(item, 0, sizeof(*item));
-	item->address = e.address;
-	item->sum = e.checksum;
-	item->has_sum = !(e.flags & GRID_MISSING_F_NO_CHECKSUM);
-
-	ret = gm_check_repair(&e, GRID_MISSING_F_NO_CHECKSUM);
-	/* Where there is a hash, there is something to be stated. */
-	if (!ret && !item->has_sum && gm->geometry.checksum[0])
-		ret = -EINVAL;
-	if (!ret && e.address >= gm->geometry.blocks)
-		ret = -ERANGE;
-	if (ret)
-		goto out_result;
-
-	ret = gm_slice_block(s, gm);
-	if (ret)
-		return ret;
-	item->data = s->blocks[s->n];
-	if (copy_from_user(item->data, u64_to_user_ptr(e.data), block_size)) {
-		ret = -EFAULT;
-		goto out_result;
-	}
-	ret = gm_get_values(gm, &e, &values);
-	if (ret == -ENOMEM && s->n)
-		return ret;
-	if (ret)
-		goto out_result;
-	item->is_index = values;
-	item->values = values;
-	item->values_count = values ? e.values_count : 0;
-	s->bytes += block_size + item->values_count * sizeof(*values);
-out_result:
-	item->result = ret;
-	s->n++;
-	return 0;
-}
-
-/* Fill the slice from element @first on; 0, or what ends the call after it. */
-static int gm_slice_fill(struct gm_slice *s, struct gm_ioctl_call *c, u32 first)
-{
-	u32 count = c->arg.vector.count;
-	int ret;
-
-	while (s->n < s->max && first + s->n < count &&
-	       s->bytes < GM_REPAIR_SLICE) {
-		ret = gm_slice_add(s, c, first + s->n);
-		if (ret)
-			return ret == -ENOMEM ? 0 : ret;
-		if (signal_pending(current))
-			break;
-		cond_resched();
-	}
-	return 0;
-}
-
-static int gm_slice_repair(struct gm_slice *s, struct grid_missing *gm)
-{
-	unsigned int noio;
-	bool any = false;
-	int ret;
-	u32 i;
-
-	for (i = 0; i < s->n; i++)
-		any |= !s->items[i].result;
-	if (!any)
-		return 0;
-
-	ret = gm_begin(gm, true);
-	if (ret)
-		return ret;
-	ret = -EOPNOTSUPP;
-	if (gm->ops->repair) {
-		noio = memalloc_noio_save();
-		ret = gm->ops->repair(gm->priv, s->items, s->n);
-		memalloc_noio_restore(noio);
-	}
-	gm_end(gm);
-	return ret;
-}
-
-int gm_ioctl_repair(struct gm_ioctl_call *c)
-{
-	struct grid_missing_vector *v = &c->arg.vector;
-	struct grid_missing *gm = c->gm;
-	struct gm_slice s;
-	int err, ret;
-	u32 i;
-
-	if (gm->private)
-		return -EOPNOTSUPP;
-	err = gm_check_vector(v, offsetofend(struct grid_missing_repair,
-					     reserved));
-	if (err || !v->count)
-		return err;
-
-	gm_slice_init(&s, gm, v->count);
-	while (v->done < v->count && !err) {
-		err = gm_slice_fill(&s, c, v->done);
-		if (!s.n)
-			break;
-		ret = gm_slice_repair(&s, gm);
-		if (ret) {
-			err = ret;
-			break;
-		}
-		for (i = 0; i < s.n; i++) {
-			ret = gm_put_result(v, v->done, s.items[i].result);
-			if (ret) {
-				err = ret;
-				break;
-			}
-			v->done++;
-		}
-		gm_slice_reset(&s, gm);
-		if (signal_pending(current) && !err)
-			err = -EINTR;
-		cond_resched();
-	}
-	gm_slice_exit(&s, gm);
-	return v->done ? 0 : err;
 }

@@ -84,14 +84,90 @@ static void gm_generation_del(struct gm_generation *g, u64 address)
 		g->count--;
 }
 
+static bool gm_generation_has(struct gm_generation *g, u64 address)
+{
+	unsigned long *chunk = xa_load(&g->chunks, address >> GM_CHUNK_SHIFT);
+
+	return chunk && test_bit(address & (GM_CHUNK_BITS - 1), chunk);
+}
+
+/* The smallest member >= @from, or U64_MAX, which is never one. */
+static u64 gm_generation_from(struct gm_generation *g, u64 from)
+{
+	unsigned long start = from >> GM_CHUNK_SHIFT;
+	unsigned long *chunk;
+	unsigned long i, bit;
+
+	xa_for_each_start(&g->chunks, i, chunk, start) {
+		bit = i == start ? from & (GM_CHUNK_BITS - 1) : 0;
+		bit = find_next_bit(chunk, GM_CHUNK_BITS, bit);
+		if (bit < GM_CHUNK_BITS)
+			return ((u64)i << GM_CHUNK_SHIFT) | bit;
+	}
+	return U64_MAX;
+}
+
+/* GRID_MISSING_RELEASED_*: which generations @address is in. */
+static u32 gm_released_in(struct grid_missing *gm, u64 address)
+{
+	u32 flags = 0;
+
+	if (gm_generation_has(gm->open, address))
+		flags |= GRID_MISSING_RELEASED_OPEN;
+	if (gm->taken && gm_generation_has(gm->taken, address))
+		flags |= GRID_MISSING_RELEASED_TAKEN;
+	return flags;
+}
+
+/**
+ * gm_list_released - what is released, some at a time
+ * @gm: a private tracker
+ * @cursor: the address to begin with; U64_MAX at the end
+ * @max: room in @out
+ * @out: runs
+ *
+ * Context: may sleep.
+ * Return: how many; may be 0 before the end.  -EINTR.
+ */
+int gm_list_released(struct grid_missing *gm, u64 *cursor, u32 max,
+		     struct grid_missing_released *out)
+{
+	struct grid_missing_released *run;
+	u64 address = *cursor, taken;
+	u32 budget, n;
+
+	if (mutex_lock_interruptible(&gm->release_lock))
+		return -EINTR;
+	for (n = 0; n < max; n++) {
+		taken = gm->taken ? gm_generation_from(gm->taken, address) :
+				    U64_MAX;
+		address = min(gm_generation_from(gm->open, address), taken);
+		if (address == U64_MAX)
+			break;
+		run = &out[n];
+		*run = (struct grid_missing_released){
+			.address = address,
+			.flags = gm_released_in(gm, address),
+		};
+		for (budget = GM_CHUNK_BITS; budget; budget--, address++)
+			if (gm_released_in(gm, address) != run->flags)
+				break;
+		run->count = address - run->address;
+	}
+	*cursor = address;
+	mutex_unlock(&gm->release_lock);
+	return n;
+}
+
 /**
  * gm_release - addresses join the open generation
  * @gm: a private tracker
  * @addresses: which
  * @n: how many, at most GRID_MISSING_VECTOR_MAX
  *
- * All of them or none.  Context: may sleep.
- * Return: 0, -ENOMEM, -ENOSPC, -EINTR.
+ * All of them or none.  The last of all addresses is the end of a listing and
+ * no block's.  Context: may sleep.
+ * Return: 0, -ERANGE, -ENOMEM, -ENOSPC, -EINTR.
  */
 int gm_release(struct grid_missing *gm, const u64 *addresses, u32 n)
 {
@@ -100,6 +176,9 @@ int gm_release(struct grid_missing *gm, const u64 *addresses, u32 n)
 	u64 before;
 	u32 i;
 
+	for (i = 0; i < n; i++)
+		if (addresses[i] == U64_MAX)
+			return -ERANGE;
 	added = bitmap_zalloc(n, GFP_KERNEL);
 	if (!added)
 		return -ENOMEM;
@@ -132,11 +211,11 @@ err_undo:
 /**
  * gm_take - close the open generation: a checkpoint is taken
  * @gm: a private tracker
- * @id: out: the checkpoint's id
+ * @id: in: 0, or the id that it is to have; out: the checkpoint's id
  *
  * Context: may sleep.
  * Return: 0, -EBUSY when the last one taken did not become durable yet,
- * -ENOMEM, -EINTR.
+ * -EINVAL when its id is not greater than any before, -ENOMEM, -EINTR.
  */
 int gm_take(struct grid_missing *gm, u64 *id)
 {
@@ -153,10 +232,16 @@ int gm_take(struct grid_missing *gm, u64 *id)
 		ret = -EBUSY;
 		goto out_unlock;
 	}
+	if (*id && *id <= gm->checkpoint_id) {
+		ret = -EINVAL;
+		goto out_unlock;
+	}
 	gm->taken = gm->open;
 	gm->open = fresh;
 	fresh = NULL;
-	*id = ++gm->checkpoint_id;
+	gm->checkpoint_id = *id ?: gm->checkpoint_id + 1;
+	*id = gm->checkpoint_id;
+	WRITE_ONCE(gm->checkpoint_taken, *id);
 	trace_grid_missing_tracker(gm->id, GM_TRACE_TAKEN, *id);
 out_unlock:
 	mutex_unlock(&gm->release_lock);
@@ -174,29 +259,18 @@ static bool gm_generation_test(const struct gm_set *set, u64 address)
 {
 	struct gm_generation *g =
 		container_of(set, struct gm_generation_set, set)->g;
-	unsigned long *chunk = xa_load(&g->chunks, address >> GM_CHUNK_SHIFT);
 
-	return chunk && test_bit(address & (GM_CHUNK_BITS - 1), chunk);
+	return gm_generation_has(g, address);
 }
 
 static u64 gm_generation_next(const struct gm_set *set, u64 from, bool *found)
 {
 	struct gm_generation *g =
 		container_of(set, struct gm_generation_set, set)->g;
-	unsigned long start = from >> GM_CHUNK_SHIFT;
-	unsigned long *chunk;
-	unsigned long i, bit;
+	u64 address = gm_generation_from(g, from);
 
-	xa_for_each_start(&g->chunks, i, chunk, start) {
-		bit = i == start ? from & (GM_CHUNK_BITS - 1) : 0;
-		bit = find_next_bit(chunk, GM_CHUNK_BITS, bit);
-		if (bit < GM_CHUNK_BITS) {
-			*found = true;
-			return ((u64)i << GM_CHUNK_SHIFT) | bit;
-		}
-	}
-	*found = false;
-	return U64_MAX;
+	*found = address != U64_MAX;
+	return address;
 }
 
 /**
@@ -229,6 +303,7 @@ int gm_durable(struct grid_missing *gm, u64 id)
 	if (ret)
 		goto out_unlock;
 	gm->taken = NULL;
+	WRITE_ONCE(gm->checkpoint_taken, 0);
 	WRITE_ONCE(gm->released, gm->released - s.set.count);
 	trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMMENCED, id);
 out_unlock:

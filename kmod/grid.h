@@ -387,6 +387,9 @@ int grid_map_flush(struct grid_table *t, struct bio *bio);
 int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io);
 bool __grid_unrelease(struct grid *g, u64 b);
 bool __grid_is_freed(struct grid *g, u64 b);
+u32 grid_list_released(void *priv, u64 *cursor, u32 max,
+		       struct grid_missing_released *out);
+int grid_release(void *priv, const u64 *addresses, u32 n);
 int grid_take(void *priv, u64 *id);
 int grid_durable(void *priv, u64 id);
 int grid_durable_start(struct grid *g, u64 id);

@@ -29,7 +29,7 @@
 #include "grid.h"
 
 /* Entries handled before the lock is given away. */
-#define GRID_SLICE 1024
+#define GRID_SLICE 1024U
 /* Blocks in one discard below. */
 #define GRID_DISCARD_BLOCKS 1024
 
@@ -306,14 +306,115 @@ static void grid_barrier_worker(struct work_struct *work)
 				 dm_per_bio_data(bio, sizeof(struct grid_io)));
 }
 
+/* GRID_MISSING_RELEASED_*: where block @b is; the lock is held. */
+static u32 __grid_released_in(struct grid *g, u64 b)
+{
+	if (grid_bits_test(&g->open, b))
+		return GRID_MISSING_RELEASED_OPEN;
+	if (grid_bits_test(&g->taken, b))
+		return GRID_MISSING_RELEASED_TAKEN;
+	if (grid_bits_test(&g->freed, b) ||
+	    (b >= g->discard_begin && b < g->discard_end))
+		return GRID_MISSING_RELEASED_FREED;
+	return 0;
+}
+
+/* The smallest released block >= @b, or U64_MAX; the lock is held. */
+static u64 __grid_next_released(struct grid *g, u64 b)
+{
+	u64 next = min3(grid_bits_next(&g->open, b),
+			grid_bits_next(&g->taken, b),
+			grid_bits_next(&g->freed, b));
+
+	if (b < g->discard_end)
+		next = min(next, max(b, g->discard_begin));
+	return next;
+}
+
+/**
+ * grid_list_released - what is released, some at a time
+ * @priv: the grid
+ * @cursor: the block to begin with; U64_MAX at the end
+ * @max: room in @out
+ * @out: runs
+ *
+ * Context: never sleeps.
+ * Return: how many; may be 0 before the end.
+ */
+u32 grid_list_released(void *priv, u64 *cursor, u32 max,
+		       struct grid_missing_released *out)
+{
+	struct grid *g = priv;
+	struct grid_missing_released *run;
+	unsigned int budget = GRID_SLICE;
+	unsigned long flags;
+	u64 b = *cursor;
+	u32 n;
+
+	grid_missing_lock(g->gm, &flags);
+	for (n = 0; n < max && budget; n++) {
+		b = __grid_next_released(g, b);
+		if (b == U64_MAX)
+			break;
+		run = &out[n];
+		*run = (struct grid_missing_released){
+			.address = b,
+			.flags = __grid_released_in(g, b),
+		};
+		for (; budget; b++, budget--)
+			if (__grid_released_in(g, b) != run->flags)
+				break;
+		run->count = b - run->address;
+	}
+	grid_missing_unlock(g->gm, flags);
+	*cursor = b;
+	return n;
+}
+
+/**
+ * grid_release - what was released before a planned stop (start:held)
+ * @priv: the grid
+ * @addresses: which blocks
+ * @n: how many
+ *
+ * As a discard of each would, but only while nothing is written: there is
+ * nothing to be ordered with.
+ *
+ * Context: never sleeps.
+ * Return: 0; -ERANGE; -EOPNOTSUPP when not held.  Then nothing is changed.
+ */
+int grid_release(void *priv, const u64 *addresses, u32 n)
+{
+	struct grid *g = priv;
+	unsigned long flags;
+	u32 i, end;
+	int r = 0;
+
+	for (i = 0; i < n; i++)
+		if (addresses[i] >= g->geo.blocks)
+			return -ERANGE;
+	for (i = 0; i < n && !r;) {
+		grid_missing_lock(g->gm, &flags);
+		if (!g->held)
+			r = -EOPNOTSUPP;
+		end = min(n - i, GRID_SLICE) + i;
+		for (; i < end && !r; i++)
+			if (!test_and_set_bit(addresses[i], g->marked))
+				grid_bits_set(&g->open, addresses[i]);
+		grid_missing_unlock(g->gm, flags);
+		cond_resched();
+	}
+	return r;
+}
+
 /**
  * grid_take - close the open generation (checkpoint:explicit)
  * @priv: the grid
- * @id: out: the checkpoint
+ * @id: in: 0, or the id that it is to have; out: the checkpoint
  *
  * Context: never sleeps.
  * Return: 0; -EOPNOTSUPP in checkpoint:flush; -EBUSY while the one taken
- * before is not durable.
+ * before is not durable; -EINVAL when its id is not greater than any before.
  */
 int grid_take(void *priv, u64 *id)
 {
@@ -328,10 +429,13 @@ int grid_take(void *priv, u64 *id)
 		r = -EOPNOTSUPP;
 	else if (g->checkpoint_taken || g->barrier_running)
 		r = -EBUSY;
+	else if (*id && *id <= g->checkpoint_id)
+		r = -EINVAL;
 	if (!r) {
 		grid_bits_swap(&g->open, &g->taken);
 		g->checkpoint_taken = true;
-		*id = ++g->checkpoint_id;
+		g->checkpoint_id = *id ?: g->checkpoint_id + 1;
+		*id = g->checkpoint_id;
 	}
 	grid_missing_unlock(g->gm, flags);
 	return r;

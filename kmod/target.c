@@ -280,6 +280,7 @@ static void grid_get_status(void *priv, struct grid_missing_status *st)
 	st->checkpoints = g->checkpoints;
 	st->released = g->open.count + g->taken.count;
 	st->discarding = g->freed.count + g->discard_end - g->discard_begin;
+	st->checkpoint_taken = g->checkpoint_taken ? g->checkpoint_id : 0;
 	if (g->suspending)
 		st->flags |= GRID_MISSING_STATUS_SUSPENDED;
 	if (g->held)
@@ -295,6 +296,8 @@ static const struct grid_missing_ops grid_ops = {
 	.durable = grid_durable,
 	.ready = grid_ready,
 	.enqueue_ok = grid_enqueue_ok,
+	.list_released = grid_list_released,
+	.release = grid_release,
 	.status = grid_get_status,
 };
 
@@ -677,7 +680,7 @@ static int grid_message(struct dm_target *ti, unsigned int argc, char **argv,
 	unsigned long flags;
 	unsigned int sz = 0;
 	char *error = "";
-	u64 n;
+	u64 n = 0;
 	int r;
 
 	if (argc == 1 && !strcasecmp(argv[0], "ready"))

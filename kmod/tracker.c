@@ -1072,12 +1072,40 @@ static u32 gm_table_alloc(struct gm_tracker *t)
 	return s;
 }
 
+static void gm_table_free(struct gm_tracker *t, u32 s)
+{
+	if (t->tables[s].born)
+		t->sweep.born--;
+	t->tables[s].born = false;
+	t->tables[s].state = 0;
+	t->tables[s].next = t->tables_free;
+	t->tables_free = s;
+}
+
+/* A new table joins the active ones. */
+static void gm_table_add(struct gm_tracker *t, u32 s)
+{
+	struct gm_table *tab = &t->tables[s];
+	u32 *chain = gm_table_chain(t, tab->address);
+
+	tab->hash_next = *chain;
+	*chain = s;
+	tab->prev = t->active_tail;
+	if (t->active_tail == GM_NIL)
+		t->active_head = s;
+	else
+		t->tables[t->active_tail].next = s;
+	t->active_tail = s;
+	t->tables_active++;
+	t->tables_count++;
+}
+
 static int gm_enqueue_table_key(struct gm_tracker *t, const struct gm_key *k,
 				const struct grid_missing_checksum *sum)
 {
 	struct gm_table *tab;
 	struct gm_fault *f;
-	u32 slot, s, *chain;
+	u32 slot, s;
 
 	/* The jump's target decides about tables: they come after it. */
 	if (t->jump)
@@ -1119,9 +1147,7 @@ static int gm_enqueue_table_key(struct gm_tracker *t, const struct gm_key *k,
 	if (slot == GM_NIL) {
 		slot = gm_insert(t, k, GM_INDEX | s, sum);
 		if (slot == GM_NIL) {
-			tab->state = 0;
-			tab->next = t->tables_free;
-			t->tables_free = s;
+			gm_table_free(t, s);
 			return -EAGAIN;
 		}
 		gm_note(t, k->address, GRID_MISSING_STATE_GONE,
@@ -1139,17 +1165,7 @@ static int gm_enqueue_table_key(struct gm_tracker *t, const struct gm_key *k,
 		tab->has_sum = true;
 	}
 	tab->born = gm_born(t, k->address);
-	chain = gm_table_chain(t, k->address);
-	tab->hash_next = *chain;
-	*chain = s;
-	tab->prev = t->active_tail;
-	if (t->active_tail == GM_NIL)
-		t->active_head = s;
-	else
-		t->tables[t->active_tail].next = s;
-	t->active_tail = s;
-	t->tables_active++;
-	t->tables_count++;
+	gm_table_add(t, s);
 	return GM_INSERTED;
 }
 
@@ -1849,7 +1865,7 @@ static inline int gm_complete_key(struct gm_tracker *t, const struct gm_key *k,
 				  const struct grid_missing_checksum *sum,
 				  u32 owner,
 				  const struct grid_missing_value *values,
-				  u32 n)
+				  u32 n, bool *unverified)
 {
 	struct gm_table *tab;
 	struct gm_fault *f;
@@ -1860,6 +1876,7 @@ static inline int gm_complete_key(struct gm_tracker *t, const struct gm_key *k,
 	if (unlikely(r))
 		return r;
 	f = &t->faults[slot];
+	*unverified = !(f->word & GM_W_SUM);
 	if (unlikely(gm_pos(f) == GM_POS_ABORTING)) {
 		gm_remove_key(t, slot, gm_abort_why(f), k);
 		return -ECANCELED;
@@ -1884,6 +1901,83 @@ static inline int gm_complete_key(struct gm_tracker *t, const struct gm_key *k,
 	tab->state = GRID_MISSING_TABLE_FILLING;
 	gm_remove_key(t, slot, GRID_MISSING_WHY_REPAIRED, k);
 	return 0;
+}
+
+/**
+ * gm_enqueue_values_of() - track a table whose index block is good
+ * @t: tracker
+ * @address: its index block
+ * @sum: the index block's checksum, or NULL when nobody knows it
+ * @values: those of its values that are missing
+ * @n: how many
+ *
+ * What gm_enqueue_table() and the completion of the index would come to, all in
+ * one step: the values are enqueued, or promoted.
+ *
+ * Context: any.
+ * Return: GM_INSERTED; GM_DUPLICATE when the table is active and its index was
+ * written.  What follows changes nothing: -EBUSY when the index block is
+ * missing, a value is aborting or a sync jump is open; -ESTALE; -ENOSPC when
+ * there is no table slot; -EINVAL without values; -E2BIG; -EEXIST when a value
+ * is the index block, another active table's, or twice in the list; -EAGAIN as
+ * for a block.
+ */
+int gm_enqueue_values_of(struct gm_tracker *t, u64 address,
+			 const struct grid_missing_checksum *sum,
+			 const struct grid_missing_value *values, u32 n)
+{
+	struct gm_table *tab;
+	unsigned long flags;
+	struct gm_key k;
+	u32 s, i;
+	int r;
+
+	if (!n)
+		return -EINVAL;
+	if (n > t->limits.table_values_max)
+		return -E2BIG;
+	for (i = 0; i < n; i++)
+		if (values[i].address == address)
+			return -EEXIST;
+
+	gm_key_init(t, address, &k);
+	GM_LOCK(t, flags);
+	r = -EBUSY;
+	if (t->jump || gm_get(t, &k) != GM_NIL)
+		goto out_unlock;
+	tab = gm_table_find(t, address);
+	if (tab) {
+		r = GM_DUPLICATE;
+		if (sum && tab->has_sum && !gm_same_sum(tab->sum, sum))
+			r = -ESTALE;
+		goto out_unlock;
+	}
+	r = -ENOSPC;
+	s = gm_table_alloc(t);
+	if (s == GM_NIL)
+		goto out_unlock;
+	tab = &t->tables[s];
+	*tab = (struct gm_table){
+		.address = address,
+		.index = GM_NIL,
+		.next = GM_NIL,
+		.values = n,
+		.state = GRID_MISSING_TABLE_FILLING,
+	};
+	if (sum) {
+		gm_copy_sum(tab->sum, sum);
+		tab->has_sum = true;
+	}
+	/* Before its values come: what would take it is not to take them. */
+	tab->born = gm_born(t, address);
+	r = gm_enqueue_values(t, s * t->limits.table_values_max, values, n);
+	if (r)
+		gm_table_free(t, s);
+	else
+		gm_table_add(t, s);
+out_unlock:
+	GM_UNLOCK(t, flags);
+	return r;
 }
 
 /**
@@ -1913,12 +2007,13 @@ int gm_repair_complete(struct gm_tracker *t, u64 address,
 		       const struct grid_missing_value *values, u32 n)
 {
 	unsigned long flags;
+	bool unverified;
 	struct gm_key k;
 	int r;
 
 	gm_key_init(t, address, &k);
 	GM_LOCK(t, flags);
-	r = gm_complete_key(t, &k, sum, owner, values, n);
+	r = gm_complete_key(t, &k, sum, owner, values, n, &unverified);
 	GM_UNLOCK(t, flags);
 	return r;
 }
@@ -2079,7 +2174,8 @@ void gm_repair_commence_vector(struct gm_tracker *t,
  * gm_repair_complete_vector() - gm_repair_complete() for many blocks
  * @t: tracker
  * @v: which; flags GRID_MISSING_F_NO_CHECKSUM and, for gm_repair_failed(),
- *	GRID_MISSING_F_FAILED; results in the elements
+ *	GRID_MISSING_F_FAILED; results in the elements, and afterwards
+ *	GRID_MISSING_F_NO_CHECKSUM where the fault had no checksum of its own
  * @n: how many
  * @owner: who commenced
  * @now: time in ms
@@ -2094,6 +2190,7 @@ void gm_repair_complete_vector(struct gm_tracker *t,
 {
 	struct gm_key k[GM_AHEAD];
 	unsigned long flags;
+	bool unverified;
 	u32 i, j, some;
 
 	while (n) {
@@ -2103,16 +2200,23 @@ void gm_repair_complete_vector(struct gm_tracker *t,
 			gm_fetch(t, v, some, k, false);
 			for (i = 0; i < some; i++, v++) {
 				if (v->flags & ~(GRID_MISSING_F_NO_CHECKSUM |
-						 GRID_MISSING_F_FAILED))
+						 GRID_MISSING_F_FAILED)) {
 					v->result = -EINVAL;
-				else if (v->flags & GRID_MISSING_F_FAILED)
+					continue;
+				}
+				if (v->flags & GRID_MISSING_F_FAILED) {
 					v->result = gm_failed_key(
 						t, &k[i], gm_block_sum(v),
 						owner, now);
-				else
-					v->result = gm_complete_key(
-						t, &k[i], gm_block_sum(v),
-						owner, NULL, 0);
+					continue;
+				}
+				unverified = false;
+				v->result = gm_complete_key(t, &k[i],
+							    gm_block_sum(v),
+							    owner, NULL, 0,
+							    &unverified);
+				if (unverified)
+					v->flags |= GRID_MISSING_F_NO_CHECKSUM;
 			}
 			n -= some;
 		}
@@ -2789,12 +2893,7 @@ static bool gm_reclaim(struct gm_tracker *t)
 	if (s == GM_NIL)
 		return false;
 	t->ended_head = t->tables[s].next;
-	if (t->tables[s].born)
-		t->sweep.born--;
-	t->tables[s].born = false;
-	t->tables[s].state = 0;
-	t->tables[s].next = t->tables_free;
-	t->tables_free = s;
+	gm_table_free(t, s);
 	t->tables_count--;
 	return true;
 }

@@ -346,6 +346,13 @@ int __gm_enqueue_table(struct gm_tracker *t, u64 address,
 int gm_enqueue_table(struct gm_tracker *t, u64 address,
 		     const struct grid_missing_checksum *sum);
 /*
+ * A table whose index block is good, by those of its values that are missing.
+ * GM_INSERTED or GM_DUPLICATE; a bad list changes nothing.
+ */
+int gm_enqueue_values_of(struct gm_tracker *t, u64 address,
+			 const struct grid_missing_checksum *sum,
+			 const struct grid_missing_value *values, u32 n);
+/*
  * Vectors of blocks and tables (GRID_MISSING_F_TABLE); results in the elements.
  * They take the lock once for some dozens and fetch ahead: use them for more
  * than one block.

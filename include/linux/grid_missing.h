@@ -81,13 +81,19 @@ struct grid_missing_item {
  * @repair: verify, commence, write, flush once, complete; sets each item's
  *	result.  May sleep, bounded by the lower device.  Returns 0, or
  *	-EAGAIN while suspended (nothing was done then).
- * @take: close the open generation of releases; its id in *@id.  -EBUSY.
+ * @take: close the open generation of releases; its id in *@id, which may want
+ *	one that is greater than any before.  -EBUSY, -EINVAL.
  * @durable: the barrier for @id; returns when it is done; interruptible.
  * @ready: ends start:held.  -EINVAL when not held.
  * @enqueue_ok: may @address be enqueued: 0, -ERANGE, -EBUSY (its discard is not
  *	through).  Tracker lock held, interrupts off.
+ * @list_released: fill in up to @max runs of released blocks from *@cursor on,
+ *	which is moved; U64_MAX at the end.  Also while suspended.
+ * @release: @n blocks join the open generation, before @ready.  -ERANGE,
+ *	-EOPNOTSUPP when not held.
  * @status: add what the target knows to @st (parked, oldest_waiting_ms,
- *	timeouts, released, discarding, lost_full, detected, flags).
+ *	timeouts, released, discarding, lost_full, detected, checkpoint_taken,
+ *	flags).
  */
 struct grid_missing_ops {
 	void (*change)(void *priv, u64 address, u8 from, u8 to, u8 why);
@@ -97,6 +103,9 @@ struct grid_missing_ops {
 	int (*durable)(void *priv, u64 id);
 	int (*ready)(void *priv);
 	int (*enqueue_ok)(void *priv, u64 address);
+	u32 (*list_released)(void *priv, u64 *cursor, u32 max,
+			     struct grid_missing_released *out);
+	int (*release)(void *priv, const u64 *addresses, u32 n);
 	void (*status)(void *priv, struct grid_missing_status *st);
 };
 

@@ -1,32 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * gridctl save, load: what is missing, over a planned stop.
+ * gridctl save, load: what is missing and released, over a planned stop (D11).
  *
- * The file is text: a header that says of which device it is, then a line for
- * each fault or table, then "end" with their number, so that a file cut short
- * is known as such.  Values of a table whose index is written already are kept
- * as single blocks: which of them are missing is what counts, and the index is
- * good.
+ * The file is text: a header that says of which device it is; then, one a line,
+ *
+ *	block ADDRESS SUM	a fault
+ *	table ADDRESS SUM	a table, by its index block, which is missing
+ *	values ADDRESS SUM N	a table whose index block is good, and
+ *	value ADDRESS SUM	... N times, those of its values that are missing
+ *	taken FIRST COUNT	blocks of the checkpoint that was taken
+ *	checkpoint ID		... and its id
+ *	released FIRST COUNT	blocks of the next one
+ *	end LINES		so that a file cut short is known as such
+ *
+ * (SUM is "-" when nobody knows it).  What is freed and was not discarded yet
+ * is released again: later is always safe.
  *
  * A save is true only for the stop it was made for.  So it is made of a
  * suspended device, it is refused in another boot unless the operator says that
- * the reboot was planned, and "load" renames it when it is done.  What is
- * released but not yet freed is not in it: the interface cannot list that;
- * "save" refuses while there is any.
+ * the reboot was planned, "load" wants a device that lets no I/O through yet,
+ * and renames the file when it is done.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ctl.h"
 
-#define HEADER "grid-missing save 1"
+#define HEADER "grid-missing save 2"
 
-static int boot_id(char id[64])
+static void boot_id(char id[64])
 {
 	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
 
@@ -35,17 +41,176 @@ static int boot_id(char id[64])
 	if (f)
 		fclose(f);
 	id[strcspn(id, "\n")] = 0;
+}
+
+/* -------------------------------------------------------------------- save */
+
+static int by_table(const void *a, const void *b)
+{
+	const struct grid_missing_fault *x = a, *y = b;
+
+	if (x->table != y->table)
+		return x->table < y->table ? -1 : 1;
+	return x->value_index < y->value_index ?
+		       -1 :
+		       x->value_index > y->value_index;
+}
+
+static const char *sum_text(const struct grid_missing_checksum *sum,
+			    uint32_t flags, char text[GM_CHECKSUM_TEXT])
+{
+	return flags & GRID_MISSING_F_NO_CHECKSUM ?
+		       "-" :
+		       gm_format_checksum(sum, text);
+}
+
+/*
+ * The faults @v of no table, or whose index is missing; those of other tables
+ * go to @values.  Returns the number of lines.
+ */
+static uint64_t write_faults(FILE *f, const struct grid_missing_fault *v,
+			     size_t count, struct grid_missing_fault *values,
+			     size_t *values_count)
+{
+	char sum[GM_CHECKSUM_TEXT];
+	uint64_t lines = 0;
+	size_t i, n = 0;
+
+	for (i = 0; i < count; i++) {
+		if (v[i].cause == GRID_MISSING_CAUSE_TABLE_VALUE) {
+			values[n++] = v[i];
+			continue;
+		}
+		fprintf(f, "%s %" PRIu64 " %s\n",
+			v[i].cause == GRID_MISSING_CAUSE_TABLE_INDEX ? "table" :
+								       "block",
+			(uint64_t)v[i].address,
+			sum_text(&v[i].checksum, v[i].flags, sum));
+		lines++;
+	}
+	*values_count = n;
+	return lines;
+}
+
+/* The tables whose index is good, with what is missing of them. */
+static int write_tables(struct gm_dev *dev, FILE *f,
+			struct grid_missing_fault *values, size_t count,
+			uint64_t *lines, uint64_t *tables)
+{
+	char sum[GM_CHECKSUM_TEXT];
+	struct grid_missing_table t[64];
+	uint64_t cursor = 0;
+	size_t first, end, written = 0;
+	int n, i;
+
+	qsort(values, count, sizeof(*values), by_table);
+	while (cursor != GM_CURSOR_END) {
+		n = gm_list_tables(dev, &cursor, t, 64);
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			return n;
+		for (i = 0; i < n; i++) {
+			if (t[i].state != GRID_MISSING_TABLE_FILLING)
+				continue;
+			for (first = 0; first < count; first++)
+				if (values[first].table == t[i].address)
+					break;
+			for (end = first; end < count; end++)
+				if (values[end].table != t[i].address)
+					break;
+			fprintf(f, "values %" PRIu64 " %s %zu\n",
+				(uint64_t)t[i].address,
+				sum_text(&t[i].checksum, t[i].flags, sum),
+				end - first);
+			*lines += 1 + end - first;
+			++*tables;
+			written += end - first;
+			for (; first < end; first++)
+				fprintf(f, "value %" PRIu64 " %s\n",
+					(uint64_t)values[first].address,
+					sum_text(&values[first].checksum,
+						 values[first].flags, sum));
+		}
+	}
+	/* None may be lost, whatever changed meanwhile. */
+	return written == count ? 0 : -EAGAIN;
+}
+
+/* The runs with @flags; those freed are open again. */
+static int write_released(struct gm_dev *dev, FILE *f, const char *word,
+			  uint32_t flags, uint64_t *lines, uint64_t *blocks)
+{
+	struct grid_missing_released r[256];
+	uint64_t cursor = 0;
+	int n, i;
+
+	while (cursor != GM_CURSOR_END) {
+		n = gm_list_released(dev, &cursor, r, 256);
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			return n;
+		for (i = 0; i < n; i++) {
+			if (!(r[i].flags & flags))
+				continue;
+			fprintf(f, "%s %" PRIu64 " %" PRIu64 "\n", word,
+				(uint64_t)r[i].address, (uint64_t)r[i].count);
+			++*lines;
+			*blocks += r[i].count;
+		}
+	}
 	return 0;
 }
 
+struct saved {
+	uint64_t faults, tables, released;
+};
+
+/* Everything but the header; 0 or a negative errno. */
+static int write_state(struct gm_dev *dev, FILE *f,
+		       const struct grid_missing_status *s,
+		       const struct grid_missing_fault *v, size_t count,
+		       struct saved *saved)
+{
+	struct grid_missing_fault *values = calloc(count + 1, sizeof(*values));
+	size_t values_count;
+	uint64_t lines;
+	int err;
+
+	if (!values)
+		return -ENOMEM;
+	lines = write_faults(f, v, count, values, &values_count);
+	err = write_tables(dev, f, values, values_count, &lines,
+			   &saved->tables);
+	if (!err)
+		err = write_released(dev, f, "taken",
+				     GRID_MISSING_RELEASED_TAKEN, &lines,
+				     &saved->released);
+	if (!err && s->checkpoint_taken) {
+		fprintf(f, "checkpoint %" PRIu64 "\n",
+			(uint64_t)s->checkpoint_taken);
+		lines++;
+	}
+	if (!err)
+		err = write_released(dev, f, "released",
+				     GRID_MISSING_RELEASED_OPEN |
+					     GRID_MISSING_RELEASED_FREED,
+				     &lines, &saved->released);
+	fprintf(f, "end %" PRIu64 "\n", lines);
+	saved->faults = count;
+	free(values);
+	return err;
+}
+
 /* Write the file beside its place, then put it there. */
-static int write_save(const struct ctl *ctl, const struct gm_dev *dev,
-		      const struct grid_missing_fault *v, size_t count)
+static int write_save(const struct ctl *ctl, struct gm_dev *dev,
+		      const struct grid_missing_status *s,
+		      const struct grid_missing_fault *v, size_t count,
+		      struct saved *saved)
 {
 	const char *path = ctl->argv[1];
-	char temporary[4096], boot[64], sum[GM_CHECKSUM_TEXT];
-	bool table;
-	size_t i;
+	char temporary[4096], boot[64];
 	FILE *f;
 	int err;
 
@@ -63,16 +228,9 @@ static int write_save(const struct ctl *ctl, const struct gm_dev *dev,
 		       "\nchecksum %s\n",
 		boot, dev->block_size, dev->blocks,
 		*dev->checksum ? dev->checksum : "none");
-	for (i = 0; i < count; i++) {
-		table = v[i].cause == GRID_MISSING_CAUSE_TABLE_INDEX;
-		fprintf(f, "%s %" PRIu64 " %s\n", table ? "table" : "block",
-			(uint64_t)v[i].address,
-			v[i].flags & GRID_MISSING_F_NO_CHECKSUM ?
-				"-" :
-				gm_format_checksum(&v[i].checksum, sum));
-	}
-	fprintf(f, "end %zu\n", count);
-	err = fflush(f) || ferror(f) || fsync(fileno(f)) ? errno : 0;
+	err = -write_state(dev, f, s, v, count, saved);
+	if (!err && (fflush(f) || ferror(f) || fsync(fileno(f))))
+		err = errno;
 	if (fclose(f) && !err)
 		err = errno;
 	if (!err && rename(temporary, path))
@@ -85,10 +243,34 @@ static int write_save(const struct ctl *ctl, const struct gm_dev *dev,
 	return CTL_GOOD;
 }
 
+/* Is there anything that a save cannot hold? */
+static int check_save(const struct ctl *ctl, const char *name,
+		      const struct grid_missing_status *s)
+{
+	if (!(s->flags & GRID_MISSING_STATUS_SUSPENDED))
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s is not suspended: dmsetup suspend it first, or use --suspend",
+			name);
+	if (s->flags & GRID_MISSING_STATUS_SYNC_JUMP)
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s: a sync jump is open, which a save cannot hold: resume the device, complete the jump, and again",
+			name);
+	if (s->flags & GRID_MISSING_STATUS_CHECKPOINT)
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s: a checkpoint is becoming durable, which a save cannot hold: resume the device, \"gridctl wait %s --until=checkpoint\", and again",
+			name, name);
+	return CTL_GOOD;
+}
+
 int verb_save(struct ctl *ctl)
 {
 	struct grid_missing_fault *v = NULL;
 	struct grid_missing_status s;
+	struct saved saved = { 0 };
+	struct json_object *o;
 	struct gm_dev dev;
 	size_t count = 0;
 	char name[128];
@@ -112,46 +294,267 @@ int verb_save(struct ctl *ctl)
 		code = ctl_error(ctl, err, "%s", name);
 		goto out_close;
 	}
-	if (!(s.flags & GRID_MISSING_STATUS_SUSPENDED)) {
-		code = ctl_fail(
-			ctl, CTL_FAILED,
-			"%s is not suspended: dmsetup suspend it first, or use --suspend",
-			name);
-		goto out_close;
-	}
-	if (s.released || s.discarding) {
-		code = ctl_fail(
-			ctl, CTL_FAILED,
-			"%s: %" PRIu64
-			" blocks are released and not yet freed, which a save cannot hold: resume it, \"gridctl checkpoint %s\", and again",
-			name, (uint64_t)(s.released + s.discarding), name);
-		goto out_close;
-	}
-	code = ctl_all_faults(ctl, &dev, &v, &count);
+	code = check_save(ctl, name, &s);
 	if (!code)
-		code = write_save(ctl, &dev, v, count);
-	if (!code && !ctl->json)
-		printf("%s: %zu missing blocks are in %s; the device stays suspended\n",
-		       name, count, ctl->argv[1]);
+		code = ctl_all_faults(ctl, &dev, &v, &count);
+	if (!code)
+		code = write_save(ctl, &dev, &s, v, count, &saved);
 	free(v);
+	if (code)
+		goto out_close;
+	if (ctl->json) {
+		o = ctl_object();
+		ctl_put_string(o, "device", name);
+		ctl_put_u64(o, "missing", saved.faults);
+		ctl_put_u64(o, "tables_by_values", saved.tables);
+		ctl_put_u64(o, "released", saved.released);
+		ctl_print(o);
+	} else {
+		printf("%s: %" PRIu64 " missing and %" PRIu64
+		       " released blocks are in %s; the device stays suspended\n",
+		       name, saved.faults, saved.released, ctl->argv[1]);
+	}
 out_close:
 	gm_close(&dev);
 	return code;
 }
 
+/* -------------------------------------------------------------------- load */
+
+/* An array that grows. */
+struct list {
+	void *v;
+	size_t count, room;
+};
+
+/* Room for one more of @size bytes, zeroed; NULL when memory is out. */
+static void *list_add(struct list *l, size_t size)
+{
+	void *more;
+
+	if (l->count == l->room) {
+		l->room = l->room ? 2 * l->room : 1024;
+		more = realloc(l->v, l->room * size);
+		if (!more)
+			return NULL;
+		l->v = more;
+	}
+	return memset((char *)l->v + l->count++ * size, 0, size);
+}
+
+/**
+ * struct load - a file of "save"
+ * @blocks: struct grid_missing_block: faults, and tables by their index
+ * @tables: struct grid_missing_repair: tables by their values; ->data is the
+ *	place of the first in @values
+ * @values: struct grid_missing_value
+ * @taken: uint64_t: blocks of the checkpoint that was taken
+ * @released: uint64_t: those of the next one
+ * @checkpoint: its id, or 0
+ * @left: values that the table above still wants
+ */
+struct load {
+	struct list blocks, tables, values, taken, released;
+	uint64_t checkpoint;
+	uint64_t block_size, device_blocks;
+	char boot[64], checksum[64];
+	uint64_t left, lines;
+	bool ended;
+};
+
+static void free_load(struct load *l)
+{
+	free(l->blocks.v);
+	free(l->tables.v);
+	free(l->values.v);
+	free(l->taken.v);
+	free(l->released.v);
+}
+
+static bool parse_sum(const char *text, struct grid_missing_checksum *sum,
+		      uint32_t *flags)
+{
+	if (!strcmp(text, "-")) {
+		*flags |= GRID_MISSING_F_NO_CHECKSUM;
+		return true;
+	}
+	return !gm_parse_checksum(text, sum);
+}
+
+static const char *parse_block(struct load *l, const char *key,
+			       uint64_t address, const char *sum)
+{
+	struct grid_missing_block *b = list_add(&l->blocks, sizeof(*b));
+
+	if (!b)
+		return "memory is out";
+	b->address = address;
+	if (!strcmp(key, "table"))
+		b->flags |= GRID_MISSING_F_TABLE;
+	return parse_sum(sum, &b->checksum, &b->flags) ? NULL :
+							 "not a checksum";
+}
+
+static const char *parse_values(struct load *l, uint64_t address,
+				const char *sum, const char *count)
+{
+	struct grid_missing_repair *t = list_add(&l->tables, sizeof(*t));
+
+	if (!t)
+		return "memory is out";
+	t->address = address;
+	t->data = l->values.count;
+	if (gm_parse_u64(count, &l->left) || !l->left || l->left > UINT32_MAX)
+		return "not a number of values";
+	t->values_count = (uint32_t)l->left;
+	return parse_sum(sum, &t->checksum, &t->flags) ? NULL :
+							 "not a checksum";
+}
+
+static const char *parse_value(struct load *l, uint64_t address,
+			       const char *sum)
+{
+	struct grid_missing_value *v = list_add(&l->values, sizeof(*v));
+
+	if (!v)
+		return "memory is out";
+	if (!l->left)
+		return "a value without a table";
+	l->left--;
+	v->address = address;
+	return gm_parse_checksum(sum, &v->checksum) ? "not a checksum" : NULL;
+}
+
+static const char *parse_run(struct load *l, struct list *list, uint64_t first,
+			     const char *count)
+{
+	uint64_t n, *address;
+
+	if (gm_parse_u64(count, &n) || !n || n > l->device_blocks ||
+	    first > l->device_blocks - n)
+		return "the blocks lie beyond the end of the device";
+	for (; n; n--) {
+		address = list_add(list, sizeof(*address));
+		if (!address)
+			return "memory is out";
+		*address = first++;
+	}
+	return NULL;
+}
+
+/* The header: true when @key is of that, with *@what set when it is wrong. */
+static bool parse_header(struct load *l, const char *key, const char *value,
+			 const char **what)
+{
+	if (!strcmp(key, "boot_id"))
+		snprintf(l->boot, sizeof(l->boot), "%s", value);
+	else if (!strcmp(key, "checksum"))
+		snprintf(l->checksum, sizeof(l->checksum), "%s", value);
+	else if (!strcmp(key, "block_size"))
+		*what = gm_parse_u64(value, &l->block_size) ? "not a number" :
+							      NULL;
+	else if (!strcmp(key, "blocks"))
+		*what = gm_parse_u64(value, &l->device_blocks) ?
+				"not a number" :
+				NULL;
+	else
+		return false;
+	return true;
+}
+
+/* One line after the first; NULL, or what is wrong with it. */
+static const char *parse_line(struct load *l, char *line)
+{
+	char *word[5] = { 0 }, *rest = NULL;
+	const char *what = NULL;
+	uint64_t address;
+	int n = 0;
+
+	for (; n < 5 && (word[n] = strtok_r(n ? NULL : line, " ", &rest)); n++)
+		;
+	if (l->ended)
+		return "there is more after the end";
+	if (n < 2)
+		return "unknown line";
+	if (n == 2 && parse_header(l, word[0], word[1], &what))
+		return what;
+	if (gm_parse_u64(word[1], &address))
+		return "not a number";
+	if (n == 2 && !strcmp(word[0], "end")) {
+		l->ended = true;
+		return address == l->lines ? NULL :
+					     "the number of lines is another";
+	}
+	l->lines++;
+	if (l->left && strcmp(word[0], "value"))
+		return "a table has fewer values than it said";
+	if (n == 2 && !strcmp(word[0], "checkpoint")) {
+		l->checkpoint = address;
+		return address ? NULL : "not a checkpoint's id";
+	}
+	if (address >= l->device_blocks)
+		return "the block lies beyond the end of the device";
+	if (n == 3 && (!strcmp(word[0], "block") || !strcmp(word[0], "table")))
+		return parse_block(l, word[0], address, word[2]);
+	if (n == 4 && !strcmp(word[0], "values"))
+		return parse_values(l, address, word[2], word[3]);
+	if (n == 3 && !strcmp(word[0], "value"))
+		return parse_value(l, address, word[2]);
+	if (n == 3 && !strcmp(word[0], "taken"))
+		return parse_run(l, &l->taken, address, word[2]);
+	if (n == 3 && !strcmp(word[0], "released"))
+		return parse_run(l, &l->released, address, word[2]);
+	return "unknown line";
+}
+
+static bool same_grid(const struct gm_dev *dev, const struct load *l)
+{
+	return l->block_size == dev->block_size &&
+	       l->device_blocks == dev->blocks &&
+	       !strcmp(l->checksum, *dev->checksum ? dev->checksum : "none");
+}
+
+/* Is it whole, of the same grid, and of the same boot? */
+static int check_load(const struct ctl *ctl, const struct gm_dev *dev,
+		      const struct load *l)
+{
+	const char *path = ctl->argv[1];
+	char boot[64];
+
+	if (!same_grid(dev, l))
+		return ctl_fail(ctl, CTL_FAILED,
+				"%s is of a grid of %" PRIu64
+				" blocks of %" PRIu64
+				" bytes (checksum %s), %s has %" PRIu64
+				" of %u (%s); nothing was changed",
+				path, l->device_blocks, l->block_size,
+				l->checksum, ctl->argv[0], dev->blocks,
+				dev->block_size,
+				*dev->checksum ? dev->checksum : "none");
+	if (!l->ended)
+		return ctl_fail(ctl, CTL_FAILED,
+				"%s is cut short; nothing was changed", path);
+	if (l->taken.count && !l->checkpoint)
+		return ctl_fail(ctl, CTL_FAILED,
+				"%s: taken blocks and no checkpoint", path);
+	boot_id(boot);
+	if (strcmp(l->boot, boot) && !ctl_option(ctl, "planned-reboot"))
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s was saved in another boot: if the machine crashed, it is wrong, and only your application's checksums can say what is missing; if not, --planned-reboot",
+			path);
+	return CTL_GOOD;
+}
+
 /* Read and check all of the file; CTL_GOOD or an exit code. */
 static int read_save(const struct ctl *ctl, const struct gm_dev *dev,
-		     struct grid_missing_block **blocks, size_t *count)
+		     struct load *l)
 {
-	struct grid_missing_block *v = NULL, *more;
-	char line[512], boot[64], key[32], sum[160], extra, checksum[64] = "?";
 	const char *path = ctl->argv[1], *what = NULL;
 	unsigned long number = 0;
-	uint64_t address, n = 0, room = 0, size = 0, device_blocks = 0;
-	bool ended = false, same_boot = false;
+	char line[512];
 	FILE *f;
 
-	boot_id(boot);
 	f = fopen(path, "re");
 	if (!f)
 		return ctl_fail(ctl, CTL_FAILED, "%s: %s", path,
@@ -159,113 +562,125 @@ static int read_save(const struct ctl *ctl, const struct gm_dev *dev,
 	while (!what && fgets(line, sizeof(line), f)) {
 		number++;
 		line[strcspn(line, "\n")] = 0;
-		if (number == 1) {
-			if (strcmp(line, HEADER))
-				what = "this is no file of \"gridctl save\"";
-			continue;
-		}
-		if (ended) {
-			what = "there is more after the end";
-		} else if (sscanf(line, "boot_id %159s%c", sum, &extra) == 1) {
-			same_boot = !strcmp(sum, boot);
-		} else if (sscanf(line, "checksum %63s%c", checksum, &extra) ==
-			   1) {
-			continue;
-		} else if (sscanf(line, "block_size %159s%c", sum, &extra) ==
-			   1) {
-			if (gm_parse_u64(sum, &size))
-				what = "not a number";
-		} else if (sscanf(line, "blocks %159s%c", sum, &extra) == 1) {
-			if (gm_parse_u64(sum, &device_blocks))
-				what = "not a number";
-		} else if (sscanf(line, "end %159s%c", sum, &extra) == 1) {
-			ended = true;
-			if (gm_parse_u64(sum, &address) || address != n)
-				what = "the number of blocks is another";
-		} else if (sscanf(line, "%31s %63s %159s%c", key, boot, sum,
-				  &extra) == 3 &&
-			   (!strcmp(key, "block") || !strcmp(key, "table"))) {
-			if (n == room) {
-				room = room ? 2 * room : 4096;
-				more = realloc(v, room * sizeof(*v));
-				if (!more) {
-					what = "memory is out";
-					continue;
-				}
-				v = more;
-			}
-			memset(&v[n], 0, sizeof(v[n]));
-			if (!strcmp(key, "table"))
-				v[n].flags |= GRID_MISSING_F_TABLE;
-			if (!strcmp(sum, "-"))
-				v[n].flags |= GRID_MISSING_F_NO_CHECKSUM;
-			else if (gm_parse_checksum(sum, &v[n].checksum))
-				what = "not a checksum";
-			if (gm_parse_u64(boot, &address))
-				what = "not a block address";
-			else if (address >= dev->blocks)
-				what = "the block lies beyond the end of the device";
-			v[n++].address = address;
-		} else {
-			what = "unknown line";
-		}
+		if (number > 1)
+			what = parse_line(l, line);
+		else if (strcmp(line, HEADER))
+			what = "this is no file of \"gridctl save\"";
 	}
 	fclose(f);
-	if (what) {
-		ctl_fail(ctl, CTL_FAILED, "%s:%lu: %s; nothing was changed",
-			 path, number, what);
-	} else if (!ended) {
-		ctl_fail(ctl, CTL_FAILED,
-			 "%s is cut short; nothing was changed", path);
-	} else if (size != dev->block_size || device_blocks != dev->blocks ||
-		   strcmp(checksum, *dev->checksum ? dev->checksum : "none")) {
-		ctl_fail(ctl, CTL_FAILED,
-			 "%s is of a grid of %" PRIu64 " blocks of %" PRIu64
-			 " bytes (checksum %s), %s has %" PRIu64
-			 " of %u (%s); nothing was changed",
-			 path, device_blocks, size, checksum, ctl->argv[0],
-			 dev->blocks, dev->block_size,
-			 *dev->checksum ? dev->checksum : "none");
-	} else if (!same_boot && !ctl_option(ctl, "planned-reboot")) {
-		ctl_fail(
-			ctl, CTL_FAILED,
-			"%s was saved in another boot: if the machine crashed, it is wrong, and only your application's checksums can say what is missing; if not, --planned-reboot",
-			path);
-	} else {
-		*blocks = v;
-		*count = n;
-		return CTL_GOOD;
+	/* Of another grid, a block beyond the end is not what is wrong. */
+	if (what && (!l->block_size || same_grid(dev, l)))
+		return ctl_fail(ctl, CTL_FAILED,
+				"%s:%lu: %s; nothing was changed", path, number,
+				what);
+	return check_load(ctl, dev, l);
+}
+
+/* How many of @count elements of @size bytes with @result failed; says which. */
+static uint64_t failed_among(const struct ctl *ctl, const char *v, size_t count,
+			     size_t size, size_t result)
+{
+	uint64_t failed = 0, address;
+	int32_t r;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		memcpy(&r, v + i * size + result, sizeof(r));
+		if (r >= 0)
+			continue;
+		memcpy(&address, v + i * size, sizeof(address));
+		if (++failed <= 10)
+			ctl_error(ctl, r, "%s: block %" PRIu64, ctl->argv[0],
+				  address);
 	}
-	free(v);
-	return CTL_FAILED;
+	return failed;
+}
+
+static int load_releases(struct gm_dev *dev, const struct list *list)
+{
+	const uint64_t *v = list->v;
+	size_t at, n;
+	int err = 0;
+
+	for (at = 0; at < list->count && !err; at += n) {
+		n = list->count - at;
+		if (n > GRID_MISSING_VECTOR_MAX)
+			n = GRID_MISSING_VECTOR_MAX;
+		err = gm_checkpoint_release(dev, v + at, (uint32_t)n);
+	}
+	return err;
+}
+
+/* 0, or the first errno; what failed has been told. */
+static int apply(const struct ctl *ctl, struct gm_dev *dev, struct load *l,
+		 uint64_t *failed)
+{
+	struct grid_missing_value *values = l->values.v;
+	struct grid_missing_repair *t = l->tables.v;
+	struct grid_missing_block *b = l->blocks.v;
+	size_t done = 0, i;
+	int err;
+
+	/* A take closes what was released before it. */
+	err = load_releases(dev, &l->taken);
+	if (!err && l->checkpoint)
+		err = gm_checkpoint_take(dev, &l->checkpoint);
+	if (!err)
+		err = load_releases(dev, &l->released);
+	if (err)
+		return err;
+
+	err = gm_enqueue(dev, b, l->blocks.count, &done);
+	*failed += failed_among(ctl, l->blocks.v, done, sizeof(*b),
+				offsetof(struct grid_missing_block, result));
+	if (err)
+		return err;
+	for (i = 0; i < l->tables.count; i++) {
+		t[i].values = (uintptr_t)(values + t[i].data);
+		t[i].value_size = sizeof(*values);
+		t[i].data = 0;
+	}
+	err = gm_enqueue_values(dev, t, l->tables.count, &done);
+	*failed += failed_among(ctl, l->tables.v, done, sizeof(*t),
+				offsetof(struct grid_missing_repair, result));
+	return err;
 }
 
 int verb_load(struct ctl *ctl)
 {
-	struct grid_missing_block *v = NULL;
-	char used[4096];
-	size_t count = 0, done = 0, i;
+	struct load l = { .checksum = "?" };
+	struct grid_missing_status s;
+	struct json_object *o;
 	uint64_t failed = 0;
+	char used[4096];
 	struct gm_dev dev;
+	size_t missing;
 	int code, err;
 
 	code = ctl_attach(ctl, &dev, O_RDWR);
 	if (code)
 		return code;
-	code = read_save(ctl, &dev, &v, &count);
+	code = read_save(ctl, &dev, &l);
 	if (code)
-		goto out_close;
-	err = gm_enqueue(&dev, v, count, &done);
-	for (i = 0; i < done; i++)
-		if (v[i].result < 0 && ++failed <= 10)
-			ctl_error(ctl, v[i].result, "%s: block %" PRIu64,
-				  ctl->argv[0], (uint64_t)v[i].address);
+		goto out_free;
+	err = gm_status(&dev, &s);
+	if (err) {
+		code = ctl_error(ctl, err, "%s", ctl->argv[0]);
+		goto out_free;
+	}
+	if (!(s.flags & GRID_MISSING_STATUS_HELD)) {
+		code = ctl_fail(
+			ctl, CTL_FAILED,
+			"%s lets I/O through already, so what is missing may have been read: create it with --start=held",
+			ctl->argv[0]);
+		goto out_free;
+	}
+	err = apply(ctl, &dev, &l, &failed);
 	if (err || failed) {
 		code = ctl_fail(
 			ctl, CTL_FAILED,
-			"%s: %" PRIu64
-			" of %zu blocks are not enqueued: don't let I/O through (%s)",
-			ctl->argv[0], failed + (count - done), count,
+			"%s: not all of %s is loaded: don't let I/O through (%s)",
+			ctl->argv[0], ctl->argv[1],
 			gm_reason(err ? err : -EINVAL));
 		goto out_free;
 	}
@@ -275,12 +690,21 @@ int verb_load(struct ctl *ctl)
 			ctl, CTL_FAILED,
 			"%s: loaded, but it cannot be renamed (%s): remove it yourself",
 			ctl->argv[1], strerrordesc_np(errno));
-	if (!ctl->json)
-		printf("%s: %zu blocks enqueued from %s\n", ctl->argv[0], count,
+	missing = l.blocks.count + l.values.count;
+	if (ctl->json) {
+		o = ctl_object();
+		ctl_put_string(o, "device", ctl->argv[0]);
+		ctl_put_u64(o, "missing", missing);
+		ctl_put_u64(o, "released", l.taken.count + l.released.count);
+		ctl_put_u64(o, "checkpoint_taken", l.checkpoint);
+		ctl_print(o);
+	} else {
+		printf("%s: %zu blocks enqueued and %zu released from %s\n",
+		       ctl->argv[0], missing, l.taken.count + l.released.count,
 		       ctl->argv[1]);
+	}
 out_free:
-	free(v);
-out_close:
+	free_load(&l);
 	gm_close(&dev);
 	return code;
 }

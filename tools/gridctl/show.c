@@ -67,6 +67,7 @@ static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
 	ctl_put_u64(o, "freed", s->freed);
 	ctl_put_u64(o, "cancelled", s->cancelled);
 	ctl_put_u64(o, "checkpoints", s->checkpoints);
+	ctl_put_u64(o, "checkpoint_taken", s->checkpoint_taken);
 	ctl_put_u64(o, "released", s->released);
 	ctl_put_u64(o, "discarding", s->discarding);
 	ctl_put_u64(o, "helpers", s->helpers);

@@ -303,6 +303,13 @@ int gm_complete(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
 			   done);
 }
 
+int gm_enqueue_values(struct gm_dev *dev, struct grid_missing_repair *v,
+		      size_t count, size_t *done)
+{
+	return vector_call(dev, GRID_MISSING_ENQUEUE_VALUES, v, sizeof(*v),
+			   count, 0, done);
+}
+
 int gm_batch(struct gm_dev *dev, struct grid_missing_fault *faults,
 	     uint32_t max, uint32_t min_age_ms)
 {
@@ -370,6 +377,13 @@ int gm_list_trackers(struct gm_dev *dev, uint64_t *cursor,
 			 cursor);
 }
 
+int gm_list_released(struct gm_dev *dev, uint64_t *cursor,
+		     struct grid_missing_released *v, uint32_t max)
+{
+	return list_call(dev, GRID_MISSING_LIST_RELEASED, v, sizeof(*v), max,
+			 cursor);
+}
+
 /* ------------------------------------------------- checkpoints, sync jumps */
 
 int gm_checkpoint_release(struct gm_dev *dev, const uint64_t *addresses,
@@ -391,6 +405,7 @@ int gm_checkpoint_take(struct gm_dev *dev, uint64_t *id)
 	struct grid_missing_checkpoint c = {
 		.size = sizeof(c),
 		.op = GRID_MISSING_CHECKPOINT_TAKE,
+		.id = *id,
 	};
 	int err = call(dev, GRID_MISSING_CHECKPOINT, &c);
 

@@ -136,6 +136,8 @@ int gm_repair(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
 	      size_t *done);
 int gm_complete(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
 		size_t *done);
+int gm_enqueue_values(struct gm_dev *dev, struct grid_missing_repair *v,
+		      size_t count, size_t *done);
 
 /*
  * Up to @max faults to repair next; returns how many, at most 4096.
@@ -154,10 +156,15 @@ int gm_list_faults(struct gm_dev *dev, uint64_t *cursor,
 		   struct grid_missing_fault *v, uint32_t max);
 int gm_list_tables(struct gm_dev *dev, uint64_t *cursor,
 		   struct grid_missing_table *v, uint32_t max);
+int gm_list_released(struct gm_dev *dev, uint64_t *cursor,
+		     struct grid_missing_released *v, uint32_t max);
 int gm_list_trackers(struct gm_dev *dev, uint64_t *cursor,
 		     struct grid_missing_tracker *v, uint32_t max);
 
-/* Checkpoints and sync jumps; see enum grid_missing_checkpoint_op. */
+/*
+ * Checkpoints and sync jumps; see enum grid_missing_checkpoint_op.  take wants
+ * *@id set: 0, or the id that it is to have.
+ */
 int gm_checkpoint_release(struct gm_dev *dev, const uint64_t *addresses,
 			  uint32_t count);
 int gm_checkpoint_take(struct gm_dev *dev, uint64_t *id);

@@ -176,6 +176,11 @@ struct grid_missing_query {
 #define GRID_MISSING_FEATURE_PRIVATE (1ULL << 0) /* GRID_MISSING_CREATE */
 #define GRID_MISSING_FEATURE_SYNC_JUMP (1ULL << 1) /* GRID_MISSING_SYNC_JUMP */
 #define GRID_MISSING_FEATURE_EVENTS (1ULL << 2) /* read() and EPOLLPRI */
+/*
+ * GRID_MISSING_LIST_RELEASED, GRID_MISSING_ENQUEUE_VALUES, releases on a held
+ * dm device: what it takes to carry a tracker over a planned stop.
+ */
+#define GRID_MISSING_FEATURE_CARRY (1ULL << 3)
 
 /**
  * struct grid_missing_attach - GRID_MISSING_ATTACH: use a tracker
@@ -299,18 +304,24 @@ struct grid_missing_value {
 };
 
 /**
- * struct grid_missing_repair - element of REPAIR and COMPLETE
+ * struct grid_missing_repair - element of REPAIR, COMPLETE and ENQUEUE_VALUES
  * @address: the block
  * @checksum: its checksum; for a fault without one, what the repairer states
  * @flags: GRID_MISSING_F_NO_CHECKSUM (only where neither the fault nor the
  *	device has one), GRID_MISSING_F_FAILED (COMPLETE only)
  * @result: out: 0 or a negative errno
- * @data: REPAIR: address of one block of data; COMPLETE: 0
+ * @data: REPAIR: address of one block of data; else 0
  * @values: an index block's values: address of struct grid_missing_value[],
  *	not 0 even when there are none; 0 for every other block
  * @values_count: how many; 0 for every other block
  * @value_size: sizeof(struct grid_missing_value) when @values_count is not 0
  * @reserved: 0
+ *
+ * ENQUEUE_VALUES: @address and @checksum are those of the index block of a
+ * table, which is good; @values are those of its values that are missing, at
+ * least one.  What the index lists besides counts for nothing: the table has
+ * @values_count values, in this order.  Results as of ENQUEUE, and EBUSY when
+ * the index block itself is missing.
  */
 struct grid_missing_repair {
 	__u64 address;
@@ -381,6 +392,30 @@ struct grid_missing_table {
 };
 
 /**
+ * struct grid_missing_released - element of LIST_RELEASED: a run of blocks
+ * @address: the first of them
+ * @count: how many, at least 1
+ * @flags: GRID_MISSING_RELEASED_*, the same for all of them
+ * @reserved: 0
+ *
+ * Runs come in the order of their addresses.  A run may end where the next one
+ * begins, though their flags are the same.
+ */
+struct grid_missing_released {
+	__u64 address;
+	__u64 count;
+	__u32 flags;
+	__u32 reserved;
+};
+
+/* Released since a checkpoint was taken last: the next one's. */
+#define GRID_MISSING_RELEASED_OPEN (1U << 0)
+/* Released before that: freed when the checkpoint taken becomes durable. */
+#define GRID_MISSING_RELEASED_TAKEN (1U << 1)
+/* Freed; the lower device was not told yet (dm devices). */
+#define GRID_MISSING_RELEASED_FREED (1U << 2)
+
+/**
  * struct grid_missing_tracker - element of LIST_TRACKERS
  * @id: the tracker
  * @major: device number, 0:0 for a private tracker
@@ -405,8 +440,10 @@ struct grid_missing_tracker {
 /** enum grid_missing_checkpoint_op - what GRID_MISSING_CHECKPOINT does */
 enum grid_missing_checkpoint_op {
 	/*
-	 * Private tracker: the addresses in elems (__u64 each, count of them)
-	 * are released: they join the open generation.
+	 * The addresses in elems (__u64 each, count of them) are released: they
+	 * join the open generation, all or none.  On a dm device that is what a
+	 * discard does, and this only before GRID_MISSING_READY, to load what
+	 * was released before a planned stop.
 	 */
 	GRID_MISSING_CHECKPOINT_RELEASE = 1,
 	/* Close the generation: what is released from now on is the next one's. */
@@ -427,7 +464,9 @@ enum grid_missing_checkpoint_op {
  * @flags: 0
  * @op: enum grid_missing_checkpoint_op
  * @pending: out: COMPLETE: writes of freed blocks still under way
- * @id: TAKE: out: the checkpoint's id; DURABLE: in: that id
+ * @id: TAKE: in: 0, or the id it is to have, greater than any before (to load
+ *	one that was taken before a planned stop); out: the checkpoint's id;
+ *	DURABLE: in: that id; else 0
  * @elems: RELEASE: address of __u64 addresses[@count]
  * @count: RELEASE: how many, at most GRID_MISSING_VECTOR_MAX
  * @elem_size: RELEASE: 8
@@ -456,8 +495,10 @@ enum grid_missing_sync_jump_op {
  * @op: enum grid_missing_sync_jump_op
  * @count: COMPLETE: number of tables to cancel
  * @elems: COMPLETE: address of __u64 index_addresses[@count]
- * @elem_size: 8
+ * @elem_size: COMPLETE: 8
  * @reserved: 0
+ *
+ * COMMENCE wants @count, @elems and @elem_size to be 0.
  */
 struct grid_missing_sync_jump {
 	__u32 size;
@@ -516,6 +557,7 @@ struct grid_missing_simple {
  * @block_size: bytes a block, 0 when private
  * @reserved: 0
  * @blocks: number of blocks, 0 when private
+ * @checkpoint_taken: id of the checkpoint that is taken and not durable, or 0
  */
 struct grid_missing_status {
 	__u32 size;
@@ -551,6 +593,7 @@ struct grid_missing_status {
 	__u32 block_size;
 	__u32 reserved;
 	__u64 blocks;
+	__u64 checkpoint_taken;
 };
 
 #define GRID_MISSING_STATUS_CHECKPOINT (1U << 0) /* a checkpoint is open */
@@ -596,7 +639,7 @@ struct grid_missing_event {
  * REPAIR         vector of ..._repair      write   dm: verify, write, complete
  * COMMENCE       vector of ..._block       write   private: to writing
  * COMPLETE       vector of ..._repair      write   private: gone, or failed
- * MARK_UNAVAILABLE vector of ..._block       write   no source has it
+ * MARK_UNAVAILABLE vector of ..._block     write   no source has it
  * RETRY          vector of ..._block       write   try again; count 0: all
  * CANCEL         vector of ..._block       write   forget faults
  * CHECKPOINT     grid_missing_checkpoint   write   release, take, durable
@@ -606,6 +649,8 @@ struct grid_missing_event {
  * LIST_TABLES    vector of ..._table       read    by cursor
  * STATUS         grid_missing_status       read    counters
  * READY          grid_missing_simple       write   end of start:held
+ * LIST_RELEASED  vector of ..._released    read    by cursor
+ * ENQUEUE_VALUES vector of ..._repair      write   tables with a good index
  * ============== ========================= ======= =========================
  */
 #define GRID_MISSING_IOC 0xBD
@@ -629,5 +674,7 @@ struct grid_missing_event {
 #define GRID_MISSING_LIST_TABLES _IO(GRID_MISSING_IOC, 0x10)
 #define GRID_MISSING_STATUS _IO(GRID_MISSING_IOC, 0x11)
 #define GRID_MISSING_READY _IO(GRID_MISSING_IOC, 0x12)
+#define GRID_MISSING_LIST_RELEASED _IO(GRID_MISSING_IOC, 0x13)
+#define GRID_MISSING_ENQUEUE_VALUES _IO(GRID_MISSING_IOC, 0x14)
 
 #endif /* _UAPI_LINUX_GRID_MISSING_H */

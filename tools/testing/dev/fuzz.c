@@ -147,8 +147,7 @@ static void vector_call(int fd, unsigned long cmd, size_t size)
 		for (i = 0; i < n; i++) {
 			if (size == sizeof(struct grid_missing_block))
 				fill_block((void *)(elems + i * size));
-			else if (cmd == GRID_MISSING_REPAIR ||
-				 cmd == GRID_MISSING_COMPLETE)
+			else if (size == sizeof(struct grid_missing_repair))
 				fill_repair((void *)(elems + i * size),
 					    cmd == GRID_MISSING_REPAIR);
 		}
@@ -160,7 +159,8 @@ static void vector_call(int fd, unsigned long cmd, size_t size)
 	local.elems = ptr(elems);
 	if (cmd == GRID_MISSING_LIST_FAULTS ||
 	    cmd == GRID_MISSING_LIST_TABLES ||
-	    cmd == GRID_MISSING_LIST_TRACKERS)
+	    cmd == GRID_MISSING_LIST_TRACKERS ||
+	    cmd == GRID_MISSING_LIST_RELEASED)
 		local.cursor = one_in(2) ? 0 : below(200);
 	if (cmd == GRID_MISSING_BATCH && one_in(4)) {
 		local.flags = GRID_MISSING_BATCH_MIN_AGE;
@@ -270,6 +270,8 @@ static void one_call(int fd)
 		C(LIST_FAULTS, fault, true, 3),
 		C(LIST_TABLES, table, true, 3),
 		C(LIST_TRACKERS, tracker, true, 1),
+		C(LIST_RELEASED, released, true, 3),
+		C(ENQUEUE_VALUES, repair, true, 10),
 		C(QUERY, query, false, 1),
 		C(ATTACH, attach, false, 1),
 		C(CREATE, create, false, 1),
@@ -279,7 +281,7 @@ static void one_call(int fd)
 		C(STATUS, status, false, 2),
 		C(READY, simple, false, 1),
 	};
-	int pick = below(168);
+	int pick = below(181);
 	__u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(calls) - 1 && pick >= calls[i].weight; i++)

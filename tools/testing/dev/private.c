@@ -197,13 +197,13 @@ static void table(void)
 static void two_generations(void)
 {
 	int fd = private(64, 2, 8);
-	__u64 first[] = { 1, 2, 3, ~0ULL }, second[] = { 4, 1ULL << 40 };
+	__u64 first[] = { 1, 2, 3, ~1ULL }, second[] = { 4, 1ULL << 40 };
 	__u64 id = 0, id2 = 0, i;
 	__u32 pending;
 
 	for (i = 0; i < 8; i++)
 		EQ(enqueue(fd, i), 0);
-	EQ(enqueue(fd, ~0ULL), 0);
+	EQ(enqueue(fd, ~1ULL), 0);
 	EQ(commence(fd, 2), 0);
 	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_RELEASE, NULL, NULL, first,
 		      4),
@@ -297,6 +297,194 @@ static void many_released(void)
 	EQ(pending, 0);
 	EQ(status(fd).waiting, 2 * ARRAY_SIZE(b));
 	EQ(status(fd).freed, 2 * ARRAY_SIZE(b));
+	VERIFY();
+}
+
+static int list_released(int fd, struct grid_missing_released *r, __u32 max,
+			 __u64 *cursor)
+{
+	__u32 done;
+	int ret = do_vector(fd, GRID_MISSING_LIST_RELEASED, r, sizeof(*r), max,
+			    0, 0, cursor, &done);
+
+	return ret ? ret : (int)done;
+}
+
+static void release(int fd, __u64 first, __u32 count)
+{
+	static __u64 a[GRID_MISSING_VECTOR_MAX];
+	__u32 i;
+
+	for (i = 0; i < count; i++)
+		a[i] = first + i;
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_RELEASE, NULL, NULL, a,
+		      count),
+	   0);
+}
+
+/* Both generations, as runs in the order of addresses. */
+static void released(void)
+{
+	static const struct grid_missing_released want[] = {
+		{ 10, 4, GRID_MISSING_RELEASED_TAKEN, 0 },
+		{ 14, 1,
+		  GRID_MISSING_RELEASED_TAKEN | GRID_MISSING_RELEASED_OPEN, 0 },
+		{ 15, 5, GRID_MISSING_RELEASED_OPEN, 0 },
+		{ 1ULL << 40, 1, GRID_MISSING_RELEASED_TAKEN, 0 },
+		{ ~1ULL, 1, GRID_MISSING_RELEASED_OPEN, 0 },
+	};
+	int fd = private(8, 2, 8);
+	struct grid_missing_released r[16];
+	__u64 cursor = 0, id = 7, last = ~0ULL;
+	int n, i;
+
+	EQ(list_released(fd, r, 16, &cursor), 0);
+	EQ(cursor, ~0ULL);
+	release(fd, 10, 5);
+	release(fd, 1ULL << 40, 1);
+	EQ(status(fd).checkpoint_taken, 0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &id, NULL, NULL, 0), 0);
+	EQ(id, 7); /* as wanted */
+	EQ(status(fd).checkpoint_taken, 7);
+	release(fd, 14, 6);
+	release(fd, ~1ULL, 1);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_RELEASE, NULL, NULL, &last,
+		      1),
+	   -ERANGE);
+	cursor = 0;
+	n = list_released(fd, r, 16, &cursor);
+	EQ(n, ARRAY_SIZE(want));
+	EQ(cursor, ~0ULL);
+	for (i = 0; i < n; i++)
+		test_check(!memcmp(&r[i], &want[i], sizeof(r[i])), __LINE__,
+			   "run %d: %llu %llu %#x", i, r[i].address, r[i].count,
+			   r[i].flags);
+	/* One at a time it is the same. */
+	cursor = 0;
+	for (i = 0; i < n; i++) {
+		EQ(list_released(fd, r, 1, &cursor), 1);
+		EQ(r[0].address, want[i].address);
+	}
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id, NULL, NULL, 0),
+	   0);
+	EQ(status(fd).checkpoint_taken, 0);
+	cursor = 0;
+	EQ(list_released(fd, r, 16, &cursor), 2);
+	EQ(r[0].address, 14);
+	EQ(r[0].count, 6);
+	EQ(r[1].address, ~1ULL);
+	/* An id is greater than those before. */
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &id, NULL, NULL, 0),
+	   -EINVAL);
+	id = 0;
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &id, NULL, NULL, 0), 0);
+	EQ(id, 8);
+}
+
+/* What stays released is listed once, though the generations change. */
+static void list_released_meanwhile(void)
+{
+	int fd = private(8, 2, 8);
+	struct grid_missing_released r;
+	__u64 cursor = 0, blocks = 0, next = 0, id = 0;
+	__u32 i;
+
+	for (i = 0; i < 100; i++)
+		release(fd, 1000 + 10 * i, 1 + i % 3);
+	for (i = 0; cursor != ~0ULL && i < 10000; i++) {
+		if (list_released(fd, &r, 1, &cursor) == 1) {
+			CHECK(r.address >= next);
+			next = r.address + r.count;
+			blocks += r.count;
+		}
+		if (i == 30)
+			EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &id,
+				      NULL, NULL, 0),
+			   0);
+		/* Behind the cursor: not seen. */
+		if (i < 60)
+			release(fd, i, 1);
+	}
+	EQ(cursor, ~0ULL);
+	EQ(blocks, 199);
+}
+
+static int enqueue_values(int fd, __u64 index,
+			  const struct grid_missing_value *v, __u32 n)
+{
+	struct grid_missing_repair r = {
+		.address = index,
+		.checksum = sum_of(index),
+		.result = 777,
+		.values = ptr(v),
+		.values_count = n,
+		.value_size = sizeof(*v),
+	};
+	int ret = do_all(fd, GRID_MISSING_ENQUEUE_VALUES, &r, sizeof(r), 1);
+
+	return ret ? ret : r.result;
+}
+
+/* A table whose index is good comes by its values. */
+static void table_by_values(void)
+{
+	int fd = private(8, 2, 4);
+	struct grid_missing_value v[5], other[2];
+	struct grid_missing_table t[4];
+	struct grid_missing_fault f[16];
+	__u64 cursor = 0, gone[] = { 70 };
+	__u32 i, done;
+
+	for (i = 0; i < 5; i++)
+		v[i] = (struct grid_missing_value){
+			.address = 100 + i, .checksum = sum_of(100 + i)
+		};
+	EQ(enqueue_values(fd, 50, v, 0), -EINVAL);
+	EQ(enqueue_values(fd, 50, v, 5), -E2BIG);
+	EQ(enqueue_values(fd, 102, v, 4), -EEXIST);
+	v[3].address = 100;
+	EQ(enqueue_values(fd, 50, v, 4), -EEXIST);
+	v[3].address = 103;
+	/* Its index is missing: that comes first. */
+	EQ(enqueue(fd, 50), 0);
+	EQ(enqueue_values(fd, 50, v, 4), -EBUSY);
+	EQ(cancel(fd, 50), 0);
+	EQ(enqueue(fd, 103), 0); /* it will be promoted */
+	EQ(status(fd).tables, 0);
+	VERIFY();
+
+	EQ(enqueue_values(fd, 50, v, 4), 0);
+	EQ(enqueue_values(fd, 50, v, 4), GRID_MISSING_DUPLICATE);
+	EQ(status(fd).blocks_single, 0);
+	EQ(status(fd).blocks_table, 4);
+	EQ(do_vector(fd, GRID_MISSING_LIST_TABLES, t, sizeof(t[0]), 4, 0, 0,
+		     &cursor, &done),
+	   0);
+	EQ(done, 1);
+	EQ(t[0].address, 50);
+	EQ(t[0].state, GRID_MISSING_TABLE_FILLING);
+	EQ(t[0].values, 4);
+	EQ(t[0].values_gone, 0);
+	EQ(t[0].flags, 0);
+	/* A value belongs to one table; nothing of the other comes. */
+	other[0] = (struct grid_missing_value){ .address = 200,
+						.checksum = sum_of(200) };
+	other[1] = v[1];
+	EQ(enqueue_values(fd, 60, other, 2), -EEXIST);
+	EQ(status(fd).tables, 1);
+	EQ(status(fd).blocks_table, 4);
+	VERIFY();
+	EQ(enqueue_values(fd, 70, other, 1), 0);
+	EQ(enqueue_values(fd, 80, &v[4], 1), -ENOSPC);
+	EQ(batch(fd, f, 16), 5);
+	for (i = 0; i < 4; i++)
+		EQ(repaired(fd, 100 + i), 0);
+	EQ(status(fd).tables_free, 1);
+	EQ(sync_jump(fd, GRID_MISSING_SYNC_JUMP_COMMENCE, NULL, 0), 0);
+	EQ(enqueue_values(fd, 80, &v[4], 1), -EBUSY);
+	EQ(sync_jump(fd, GRID_MISSING_SYNC_JUMP_COMPLETE, gone, 1), 0);
+	EQ(status(fd).waiting, 0);
+	EQ(reclaim(fd), 2);
 	VERIFY();
 }
 
@@ -529,6 +717,9 @@ int main(void)
 	RUN(table);
 	RUN(two_generations);
 	RUN(many_released);
+	RUN(released);
+	RUN(list_released_meanwhile);
+	RUN(table_by_values);
 	RUN(jump);
 	RUN(cancels);
 	RUN(list_by_cursor);

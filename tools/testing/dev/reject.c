@@ -54,6 +54,9 @@ static const struct command {
 	V(LIST_TABLES, struct grid_missing_table, VECTOR_OUT, false, true, 0),
 	F(STATUS, grid_missing_status, false, true, true),
 	F(READY, grid_missing_simple, true, true, false),
+	V(LIST_RELEASED, struct grid_missing_released, VECTOR_OUT, false, true,
+	  0),
+	V(ENQUEUE_VALUES, struct grid_missing_repair, VECTOR_RW, true, true, 0),
 };
 
 #define FOR_EACH(c) for (c = commands; c < commands + ARRAY_SIZE(commands); c++)
@@ -596,7 +599,12 @@ static void bad_checkpoints(void)
 	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
 	c.op = 5;
 	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
+	c.op = GRID_MISSING_CHECKPOINT_COMPLETE;
+	c.id = 1;
+	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
 	c.op = GRID_MISSING_CHECKPOINT_RELEASE;
+	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
+	c.id = 0;
 	c.elems = ptr(a);
 	c.count = 2;
 	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);

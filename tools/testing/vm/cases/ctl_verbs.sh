@@ -126,7 +126,7 @@ exits 2 "not OPTION:VALUE" gridctl set g0 colour
 log "save and load"
 exits 0 "3 blocks enqueued" gridctl enqueue g0 10:00 20 30
 exits 1 "not suspended" gridctl save g0 /tmp/save
-exits 0 "3 missing blocks" gridctl save g0 /tmp/save --suspend
+exits 0 "3 missing and 0 released blocks" gridctl save g0 /tmp/save --suspend
 dmsetup resume g0
 exits 1 "3 blocks are missing" gridctl remove g0
 exits 0 "" gridctl remove g0 --force
@@ -139,7 +139,7 @@ sed 's/^blocks .*/blocks 7/' /tmp/save > /tmp/other
 exits 1 "grid of 7 blocks" gridctl load g0 /tmp/other
 rm /tmp/other
 assert_eq "$(count waiting)" 0 "a refused load changed something"
-exits 0 "3 blocks enqueued" gridctl load g0 /tmp/save
+exits 0 "3 blocks enqueued and 0 released" gridctl load g0 /tmp/save
 exits 0 '"address":10,.*"checksum":"00000000000000000000000000000000"' gridctl --json faults g0
 exits 1 "No such file" gridctl load g0 /tmp/save
 exits 0 "" gridctl ready g0
