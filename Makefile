@@ -14,6 +14,8 @@ INSTALL_MOD_DIR ?= updates
 CASE ?=
 KERNEL ?= all
 MINUTES ?= 10
+# For fuzz-ioctl, on the debug kernel.
+CALLS ?= 10000000
 
 vm := tools/testing/vm
 testing := tools/testing
@@ -24,7 +26,7 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 
 .PHONY: all modules tools install uninstall modules_install tools_install
 .PHONY: check check-build check-kunit check-user check-vm kunit lint demo
-.PHONY: setup clean help kdir bench-tracker bench-path fuzz
+.PHONY: setup clean help kdir bench-tracker bench-path bench-ioctl fuzz fuzz-ioctl
 
 all: modules tools
 
@@ -93,8 +95,15 @@ bench-tracker: setup
 bench-path: setup
 	@tools/bench/path
 
+bench-ioctl: setup
+	@tools/bench/ioctl
+
 fuzz: setup
 	@$(MAKE) --no-print-directory -C $(testing)/user fuzz MINUTES=$(MINUTES)
+
+fuzz-ioctl: setup
+	@$(vm)/run --kernel debug --case dev_fuzz --timeout 100000 \
+		--env GRID_CALLS=$(CALLS)
 
 clean:
 	@if [ -e "$(KDIR)/Makefile" ]; then \
@@ -125,7 +134,9 @@ help:
 	@echo 'Measure:'
 	@echo '  bench-tracker    what operations of the tracker cost'
 	@echo '  bench-path       what the target adds to a healthy bio (icount)'
+	@echo '  bench-ioctl      what ioctls add to the tracker (icount)'
 	@echo '  fuzz             the tracker, coverage-guided, for MINUTES [10]'
+	@echo '  fuzz-ioctl       random ioctls on the debug kernel, CALLS [10000000]'
 	@echo
 	@echo 'Variables:'
 	@echo '  KDIR             kernel headers [$(KDIR)]'

@@ -374,6 +374,10 @@ int verb_list(struct ctl *ctl)
 		}
 		for (i = 0; i < n; i++) {
 			v[i].name[sizeof(v[i].name) - 1] = 0;
+			/* It may have been renamed since the tracker was made. */
+			if (v[i].block_size)
+				gm_dm_name(v[i].major, v[i].minor, v[i].name,
+					   sizeof(v[i].name));
 			snprintf(device, sizeof(device), "%u:%u", v[i].major,
 				 v[i].minor);
 			if (ctl->json) {

@@ -30,10 +30,11 @@ static void pause_ms(unsigned int ms)
 
 /* ------------------------------------------------------------------ status */
 
+/* @rate: blocks repaired a second, 0 when that is not known. */
 static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
-			const struct grid_missing_status *s)
+			const struct grid_missing_status *s, double rate)
 {
-	struct json_object *o = ctl_object(), *capacity, *use;
+	struct json_object *o = ctl_object(), *capacity, *use, *progress;
 
 	ctl_put_string(o, "device", ctl->argv[0]);
 	ctl_put_u64(o, "id", s->id);
@@ -82,6 +83,17 @@ static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
 	ctl_put_u64(use, "tables", s->tables);
 	ctl_put_u64(use, "tables_reclaimable", s->tables_free);
 	json_object_object_add(o, "use", use);
+	if (missing(s) && rate > 0) {
+		progress = json_object_new_object();
+		ctl_put_u64(progress, "repaired", s->repaired);
+		ctl_put_u64(progress, "total", s->repaired + missing(s));
+		json_object_object_add(progress, "blocks_per_s",
+				       json_object_new_double(rate));
+		json_object_object_add(
+			progress, "left_s",
+			json_object_new_double((double)missing(s) / rate));
+		json_object_object_add(o, "progress", progress);
+	}
 	ctl_print(o);
 }
 
@@ -149,7 +161,11 @@ static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
 		gm_format_size((uint64_t)(rate * s->block_size), human,
 			       sizeof(human));
 		format_left((double)missing(s) / rate, left, sizeof(left));
-		line("progress", "%.1f %%, %.0f blocks/s (%s/s), %s left",
+		line("progress",
+		     "%" PRIu64 " of %" PRIu64
+		     " blocks (%.1f %%), %.0f blocks/s (%s/s), %s left",
+		     (uint64_t)s->repaired,
+		     (uint64_t)(s->repaired + missing(s)),
 		     100.0 * (double)s->repaired /
 			     (double)(s->repaired + missing(s)),
 		     rate, human, left);
@@ -207,7 +223,7 @@ int verb_status(struct ctl *ctl)
 			       (ctl_now() - then);
 		}
 		if (ctl->json)
-			status_json(ctl, &dev, &s);
+			status_json(ctl, &dev, &s, rate);
 		else
 			status_human(ctl, &dev, &s, rate);
 		if (!watch)
@@ -473,7 +489,7 @@ int verb_wait(struct ctl *ctl)
 	if (err)
 		return ctl_error(ctl, err, "%s", ctl->argv[0]);
 	if (ctl->json)
-		status_json(ctl, &dev, &s);
+		status_json(ctl, &dev, &s, 0);
 	return CTL_GOOD;
 }
 

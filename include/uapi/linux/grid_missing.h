@@ -36,6 +36,11 @@
  *
  * DOC: Sizes and vectors
  *
+ * All structs have their fields where a packed one would have them: there is no
+ * padding, and every field is aligned to its size.  Numbers are in the machine's
+ * byte order, pointers are 64 bits wide.  Command number N is the ioctl request
+ * 0xBD00 + N.
+ *
  * Every argument starts with __u32 size, the caller's sizeof, and __u32 flags.
  * A shorter, older struct is accepted down to the size of the first version,
  * missing fields count as zero; a longer, newer one is accepted when what the
@@ -74,19 +79,24 @@
  * ENXIO    the file is attached to nothing yet
  * ENODEV   the device of this file is gone, or there is no such device or
  *          tracker
- * EBUSY    the file is attached already; the block is being written, or is
- *          aborting, or its discard is not through; a checkpoint, a sync jump
- *          or an earlier cancel is still open
+ * EBUSY    the file is attached already; the block is being written (for
+ *          COMPLETE: by another file), or is aborting, or its discard is not
+ *          through; a checkpoint, a sync jump or an earlier cancel is still
+ *          open; ENQUEUE_VALUES: the table's index block is missing
  * EAGAIN   the device is suspended, or too much is under way: try again
  * ENOENT   no fault at this address, no such table or checkpoint id
  * ESTALE   there is a fault at this address, with another checksum
- * EEXIST   a value belongs to another active table, or is twice in the list
- * ENOSPC   the tracker is full: blocks_max or tables_max
+ * EEXIST   a value belongs to another active table, or is its index, or is twice
+ *          in the list; the index of a table to be enqueued is such a value
+ * ENOSPC   the tracker is full: blocks_max or tables_max, or (private trackers)
+ *          there is no room for more released blocks
  * EBADMSG  the data does not match the checksum; nothing was written
- * ERANGE   the address lies beyond the end of the device
+ * ERANGE   the address lies beyond the end of the device, or cannot be released
  * EOPNOTSUPP  not on this kind of tracker (commence and complete on a dm
- *          device, repair on a private tracker)
- * EIO      the lower device failed the write; the fault waits again
+ *          device, repair on a private tracker), or not now (release on a dm
+ *          device that is not held, take and durable with checkpoint:flush)
+ * EIO      the lower device failed the write, and the fault waits again;
+ *          DURABLE: it failed the flush, and the checkpoint is taken as before
  * ECANCELED the block was freed or cancelled while it was being written
  * ENOMEM   out of memory; nothing was done
  * EINTR    a signal came before anything was done
@@ -424,7 +434,8 @@ struct grid_missing_released {
  * @flags: 0
  * @blocks: number of blocks, 0 when private
  * @faults: faults now
- * @name: of the dm device, or of the creating process
+ * @name: of the dm device when the tracker was made (a device may be renamed,
+ *	its number stays), or of the creating process
  */
 struct grid_missing_tracker {
 	__u64 id;

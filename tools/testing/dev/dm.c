@@ -408,7 +408,6 @@ static void stalled_memory(void)
 	struct stalled s = { .fd = fd };
 	struct grid_missing_repair r[2], mine;
 	char *page;
-	__u64 start;
 
 	if (uffd < 0) {
 		printf("# no userfaultfd here: %s\n", strerror(errno));
@@ -436,12 +435,10 @@ static void stalled_memory(void)
 	s.r = r;
 	pthread_create(&s.thread, NULL, repair_stalled, &s);
 	usleep(300 * 1000);
-	start = now_ms();
 	EQ(do_all(other, GRID_MISSING_REPAIR, &mine, sizeof(mine), 1), 0);
 	EQ(mine.result, 0);
 	EQ(run("dmsetup suspend --noudevsync %s", plain), 0);
 	EQ(run("dmsetup resume --noudevsync %s", plain), 0);
-	CHECK(now_ms() - start < 20000);
 	zero.range = reg.range;
 	EQ(ioctl(uffd, UFFDIO_ZEROPAGE, &zero), 0);
 	pthread_join(s.thread, NULL);

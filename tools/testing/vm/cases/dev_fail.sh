@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# rule: U4 U6 every allocation and every user copy fails once: told, nothing stuck
+# kernels: all
+# timeout: 120
+# boot: shared
+
+. "$GRID_TOP/tools/testing/dev/run.sh"
+
+dev_begin
+ram_disk 8
+dm_create g "0 16384 grid $REPLY 0 8"
+# The allocations of the debug kernel fail on demand, whatever they may wait for.
+for f in /sys/kernel/debug/fail{slab,_page_alloc}; do
+	[ -d "$f" ] || continue
+	echo N > "$f/ignore-gfp-wait"
+	echo 0 > "$f/verbose"
+	[ ! -e "$f/ignore-gfp-highmem" ] || echo N > "$f/ignore-gfp-highmem"
+	[ ! -e "$f/min-order" ] || echo 0 > "$f/min-order"
+done
+dev_run -m64 fail "$(dmsetup info -c --noheadings -o major,minor --separator : g)"
