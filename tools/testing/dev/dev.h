@@ -76,15 +76,6 @@ static inline void test_run(const char *name, void (*test)(void))
 
 #define RUN(test) test_run(#test, test)
 
-/* A 32-bit program cannot even sleep on a kernel without COMPAT_32BIT_TIME. */
-static inline void test_begin(void)
-{
-	if (usleep(1) && errno == ENOSYS) {
-		printf("1..0 # SKIP no 32-bit time in this kernel\n");
-		exit(0);
-	}
-}
-
 static inline int test_end(void)
 {
 	printf("1..%d\n", test_count);

@@ -663,7 +663,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: fail MAJOR:MINOR\n");
 		return 2;
 	}
-	test_begin();
 	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	if (fail_nth < 0) {
 		printf("# no fail-nth in this kernel\n");

@@ -357,7 +357,6 @@ int main(int argc, char **argv)
 	int i, state, bad = 0;
 	__u64 id;
 
-	test_begin();
 	printf("# seed %llu\n", seed);
 	good = mmap(NULL, AREA, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -229,7 +229,6 @@ static void readers_are_no_helpers(void)
 
 int main(void)
 {
-	test_begin();
 	RUN(not_the_others);
 	RUN(revert_one);
 	RUN(close_reverts);

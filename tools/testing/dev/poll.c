@@ -381,7 +381,6 @@ static void hang_up_wakes(void)
 
 int main(void)
 {
-	test_begin();
 	RUN(level_triggered);
 	RUN(due_by_age);
 	RUN(due_after_back_off);

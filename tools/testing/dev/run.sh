@@ -30,5 +30,9 @@ dev_test()
 {
 	dev_begin grid_missing
 	dev_run -m64 "$1"
-	dev_run -m32 "$1"
+	# What a 32-bit program could meet is in these; the debug kernel is slow.
+	case $GRID_KERNEL-$1 in
+	debug-poll | debug-owner) ;;
+	*) dev_run -m32 "$1" ;;
+	esac
 }

@@ -15,7 +15,9 @@ a=$REPLY
 ram_disk 32
 b=$REPLY
 dm_create hashed "0 65536 grid $b 0 8 1 checksum:sha256"
-for m in -m64 -m32; do
+sizes=(-m64 -m32)
+[ "$GRID_KERNEL" != debug ] || sizes=(-m64)
+for m in "${sizes[@]}"; do
 	dm_create plain "0 65536 grid $a 0 8 1 checkpoint:explicit"
 	dev_run $m dm plain hashed
 	dm_remove plain
