@@ -1397,6 +1397,73 @@ static void t13_vectors(struct kunit *test)
 	VERIFIED();
 }
 
+/* A table by its values, whose list is of @n blocks from @first on. */
+static int values_of(u64 index, u64 first, u32 n)
+{
+	struct grid_missing_value v[8];
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		v[i] = (struct grid_missing_value){ first + i,
+						    sum_of(first + i) };
+	return gm_enqueue_values_of(T, index, SUM(index), v, n);
+}
+
+/* Between two slices: what comes now is not what the sweep means. */
+static void d11_pause(void)
+{
+	struct kunit *test = pause_test;
+	struct grid_missing_value twice[2] = { { 30, sum_of(30) },
+					       { 30, sum_of(30) } };
+
+	on_pause = NULL; /* once */
+	EQ(gm_enqueue_values_of(T, 20, SUM(20), twice, 2), -EEXIST);
+	VERIFIED();
+	/* The table that was there is cancelled by now; this is another one. */
+	EQ(values_of(1, 2, 3), GM_INSERTED);
+	EQ(values_of(1, 2, 3), GM_DUPLICATE);
+	VERIFIED();
+}
+
+static void d11_table_by_values(struct kunit *test)
+{
+	make(test, 16, 2, 4);
+	EQ(values_of(1, 2, 0), -EINVAL);
+	EQ(values_of(1, 2, 5), -E2BIG);
+	EQ(values_of(3, 2, 4), -EEXIST);
+	EQ(fault(1), GM_INSERTED);
+	EQ(values_of(1, 2, 4), -EBUSY);
+	EQ(gm_cancel(T, 1, true), 0);
+	EQ(fault(4), GM_INSERTED); /* will be promoted */
+	EQ(fault(3), GM_INSERTED);
+	EQ(begin_write(3), 0);
+	EQ(values_of(1, 2, 4), GM_INSERTED);
+	EQ(counts().blocks_single, 0);
+	EQ(counts().blocks_table, 4);
+	EQ(counts().tables, 1);
+	VERIFIED();
+	/* What is another table's takes nothing with it. */
+	EQ(values_of(10, 5, 3), -EEXIST);
+	EQ(counts().tables, 1);
+	EQ(counts().waiting, 3);
+	VERIFIED();
+	EQ(values_of(10, 11, 1), GM_INSERTED);
+	EQ(values_of(20, 21, 1), -ENOSPC);
+	EQ(gm_supersede(T, 11), 0);
+	EQ(counts().tables_free, 1);
+	VERIFIED();
+
+	pause_test = test;
+	on_pause = d11_pause;
+	EQ(gm_reclaim_tables(T), 1);
+	EQ(gm_cancel_all(T, false), 0);
+	YES(!on_pause);
+	EQ(counts().waiting, 3);
+	EQ(counts().tables, 2);
+	EQ(counts().tables_free, 1);
+	VERIFIED();
+}
+
 #define BROKEN(what)                                                    \
 	do {                                                            \
 		char _why[160] = "";                                    \
@@ -1795,6 +1862,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(t16_time_does_not_run_back),
 	KUNIT_CASE(d03_unavailable),
 	KUNIT_CASE(d09_move),
+	KUNIT_CASE(d11_table_by_values),
 	KUNIT_CASE(d09_reserve),
 	KUNIT_CASE(listing),
 	KUNIT_CASE(hash_overflow),
