@@ -2,11 +2,12 @@
 /*
  * What can fail, fails, each once and in turn, in every ioctl:
  *
- *	fail MAJOR:MINOR	a dm-grid device of 4 KiB blocks, checksum:none
+ *	fail MAJOR:MINOR [STRIDE]	a dm-grid device of 4 KiB blocks
  *
  *  - every allocation, where the kernel can be told so (/proc/self/fail-nth),
  *  - every user copy: the argument, its elements, the lists and data they point
- *    to end in a hole or in memory that cannot be written, at every place.
+ *    to end in a hole or in memory that cannot be written, every few bytes
+ *    (STRIDE times as many on a slow kernel).
  *
  * Each time the call answers an errno of the header or what it has done, the
  * tracker is sound, and the same call, made again with nothing in its way, does
@@ -21,6 +22,7 @@
 #define COUNT 3U
 
 static int fd, fail_nth = -1;
+static __u32 stride = 1;
 static __u64 checkpoint_id;
 static struct grid_missing_attach on_device = { .size = sizeof(on_device) };
 
@@ -558,6 +560,13 @@ static char *put_at(char *p, const void *from, size_t size, size_t at,
 	return to;
 }
 
+/* From place @at on to the next one; @size itself is the last. */
+static __u32 step(__u32 at, __u32 size, __u32 by)
+{
+	by *= stride;
+	return at == size || by < size - at ? by : size - at;
+}
+
 /* The argument itself ends at every place. */
 static void argument_of(const struct op *op, char *p, bool read_only)
 {
@@ -565,7 +574,7 @@ static void argument_of(const struct op *op, char *p, bool read_only)
 	char *a;
 	int ret;
 
-	for (at = 0; at <= op->size; at += 4) {
+	for (at = 0; at <= op->size; at += step(at, op->size, 8)) {
 		begin(op, &elems);
 		a = put_at(p, &arg, op->size, at, read_only);
 		ret = do_ioctl(fd, op->cmd, a);
@@ -588,7 +597,7 @@ static void elements_of(const struct op *op, char *p, bool read_only)
 
 	if (!op->elem)
 		return;
-	for (at = 0; at <= size; at += 4) {
+	for (at = 0; at <= size; at += step(at, size, 20)) {
 		/* Where they lie is told before they are filled in. */
 		begin(op, p + PAGE - at);
 		put_at(p, &elems, size, at, read_only);
@@ -609,10 +618,10 @@ static void elements_of(const struct op *op, char *p, bool read_only)
 static void more_of(const struct op *op, char *p)
 {
 	struct grid_missing_repair *r = &elems.repair[0];
-	__u32 at, step = op->more > 256 ? 512 : 4;
+	__u32 at, by = op->more > 256 ? 1020 : 20;
 	int ret;
 
-	for (at = 0; at < op->more; at += step) {
+	for (at = 0; at < op->more; at += step(at, op->more, by)) {
 		begin(op, &elems);
 		if (op->more == sizeof(values))
 			r->values = ptr(put_at(p, values, op->more, at, false));
@@ -658,11 +667,13 @@ static void memory_not_to_be_written(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 2 ||
+	if (argc < 2 ||
 	    sscanf(argv[1], "%u:%u", &on_device.major, &on_device.minor) != 2) {
-		fprintf(stderr, "usage: fail MAJOR:MINOR\n");
+		fprintf(stderr, "usage: fail MAJOR:MINOR [STRIDE]\n");
 		return 2;
 	}
+	if (argc > 2)
+		stride = strtoul(argv[2], NULL, 0);
 	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	if (fail_nth < 0) {
 		printf("# no fail-nth in this kernel\n");

@@ -193,7 +193,7 @@ static void no_lost_wakeup(void)
 
 static void no_lost_wakeup_by_age(void)
 {
-	no_lost_wakeup_of(true, 5, 400);
+	no_lost_wakeup_of(true, 5, 200);
 }
 
 static void events(void)
