@@ -1157,6 +1157,25 @@ int gm_values_ok(struct grid_missing *gm,
 	return ret;
 }
 
+/*
+ * An enqueue met a full tracker: say which maximum it was, and what twice as
+ * much would take (D9).  Context: any; lock not held.
+ */
+void gm_say_full(struct grid_missing *gm, bool table)
+{
+	struct grid_missing_limits more = gm->limits;
+	u64 bytes = grid_missing_bytes(&more);
+	u32 *max = table ? &more.tables_max : &more.blocks_max;
+	u32 was = *max;
+
+	*max = min_t(u64, 2 * (u64)was, U32_MAX);
+	pr_warn_ratelimited(
+		"grid_missing: %s: full: %s:%u is reached; %s:%u would take %llu KiB more: load a table with it, or reclaim and repair\n",
+		gm->name, table ? "tables_max" : "blocks_max", was,
+		table ? "tables_max" : "blocks_max", *max,
+		(grid_missing_bytes(&more) - bytes) >> 10);
+}
+
 /* ---- for the target: lock not held ---- */
 
 /* gm_begin(gm, true) for those who must not sleep; false: not now. */
@@ -1196,6 +1215,8 @@ int grid_missing_enqueue(struct grid_missing *gm, u64 address,
 					 GRID_MISSING_WHY_ENQUEUED);
 	GM_UNLOCK(&gm->tracker, flags);
 	gm_end(gm);
+	if (ret == -ENOSPC)
+		gm_say_full(gm, false);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(grid_missing_enqueue);

@@ -206,7 +206,7 @@ static void gm_run_enqueue(struct gm_ioctl_call *c,
 	struct gm_tracker *t = &c->gm->tracker;
 	const struct grid_missing_checksum *sum;
 	unsigned long flags;
-	bool valid = true;
+	bool valid = true, full = false, full_tables = false;
 	u32 i;
 
 	for (i = 0; i < n; i++)
@@ -230,8 +230,18 @@ static void gm_run_enqueue(struct gm_ioctl_call *c,
 			b[i].result =
 				__gm_enqueue_block(t, b[i].address, sum,
 						   GRID_MISSING_WHY_ENQUEUED);
+		if (b[i].result != -ENOSPC)
+			continue;
+		if (b[i].flags & GRID_MISSING_F_TABLE)
+			full_tables = true;
+		else
+			full = true;
 	}
 	GM_UNLOCK(t, flags);
+	if (full)
+		gm_say_full(c->gm, false);
+	if (full_tables)
+		gm_say_full(c->gm, true);
 }
 
 int gm_ioctl_enqueue(struct gm_ioctl_call *c)

@@ -31,6 +31,9 @@ become $half "$lower" 0 128 checksum:sha256 blocks_max:4 no_helper_ms:60000
 id=$(dm_get t0 id)
 lose 0 5 100 127
 must_fail gridctl enqueue t0 7
+case_dmesg > /tmp/log
+defer rm -f /tmp/log
+grep -q "t0: full: blocks_max:4 is reached; blocks_max:8 would take [0-9]* KiB more" /tmp/log
 blkdiscard -f -o $((20 * bs)) -l $((2 * bs)) "$dev"
 assert_eq "$(dm_get t0 released)" 2
 read_background 5 /tmp/five
