@@ -42,7 +42,12 @@ sum_dev() { dd if="$dev" bs="$bs" skip="$1" count=1 iflag=direct status=none | s
 sum_lower() { dd if="$lower" bs="$bs" skip="$1" count=1 iflag=direct status=none | sha256sum | cut -c1-64; }
 
 # The tracker's checksum of a block: 32 hex digits.
-checksum() { sum_replica "$1" | cut -c1-32; }
+checksum()
+{
+	local sum
+	sum=$(dd if="$replica" bs="$bs" skip="$1" count=1 status=none | sha256sum)
+	echo "${sum::32}"
+}
 
 # spoil BLOCK...: what is below is wrong from now on.
 spoil()
@@ -57,11 +62,12 @@ spoil()
 # lose BLOCK...: spoil it and tell the tracker, with its checksum.
 lose()
 {
-	local b
+	local b known=()
 	spoil "$@"
 	for b; do
-		gridctl enqueue t0 "$b:$(checksum "$b")" > /dev/null
+		known+=("$b:$(checksum "$b")")
 	done
+	gridctl enqueue t0 "${known[@]}" > /dev/null
 }
 
 # mend BLOCK...: repair from the replica.
