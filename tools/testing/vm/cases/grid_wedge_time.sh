@@ -2,7 +2,7 @@
 #
 # rule: D3 a write held back at its completion gets its own time, not that of a bio before it
 # kernels: 6.1 6.12
-# timeout: 60
+# timeout: 120
 # boot: shared
 #
 # dm reuses the memory of a bio that has ended, and the target's part of it is
