@@ -16,43 +16,49 @@
 #include "config.h"
 #include "log.h"
 
-#define USAGE                                                                             \
-	"Usage: gridrepaird [--config FILE]\n"                                            \
-	"       gridrepaird --device DEV --source URI [--source URI …] [OPTION…]\n"   \
-	"\n"                                                                              \
-	"Repair the missing blocks of grid devices from other replicas.\n"                \
-	"\n"                                                                              \
-	"  --config FILE         configuration (/etc/gridrepaird.conf)\n"                 \
-	"  --device DEV          dm name, path or MAJOR:MINOR\n"                          \
-	"  --source URI          nbd://HOST[:PORT]/EXPORT, nbds://…,\n"                 \
-	"                        nbd+unix:///EXPORT?socket=PATH, or a path\n"             \
-	"\n"                                                                              \
-	"Options of a source: after a --source, of that one; before the first, of all:\n" \
-	"  --trust               also repair from it what nobody knows the checksum of\n" \
-	"  --source-offset SIZE  where the grid begins in it (0)\n"                       \
-	"  --priority N          lower is asked first (0)\n"                              \
-	"\n"                                                                              \
-	"Options of the device:\n"                                                        \
-	"  --manifest FILE       checksums of blocks, for faults without one\n"           \
-	"  --agree N             accept what N sources say alike, for these (never)\n"    \
-	"  --checksum NAME       hash to verify by, when the device has none\n"           \
-	"  --batch N             faults taken from the kernel at a time (64)\n"           \
-	"  --budget N            requests to a source at a time, to begin with (16)\n"    \
-	"  --budget-max N        and at most (64)\n"                                      \
-	"  --hedge TIME          ask another source after that (100ms)\n"                 \
-	"  --expiry TIME         a request's place is free after that (250ms)\n"          \
-	"  --patience TIME       a source that is away for longer doesn't count (60s)\n"  \
-	"  --answer-timeout TIME reconnect when nothing is answered for that (15s)\n"     \
-	"  --min-age TIME        the kernel hands a fault out again after that (500ms)\n" \
-	"  --retry TIME          try again what no source had (60s; 0 never)\n"           \
-	"  --rate SIZE           bytes a second, for what no reader waits for (any)\n"    \
-	"  --memory SIZE         for blocks on their way (64M)\n"                         \
-	"\n"                                                                              \
-	"Options of the daemon:\n"                                                        \
-	"  --foreground          stay in the foreground (it always does)\n"               \
-	"  --stats-interval TIME log counters of each source this often (never)\n"        \
-	"  --log-level LEVEL     error, warning, notice, info or debug (info)\n"          \
-	"  --no-lock             don't lock memory\n"                                     \
+#define USAGE                                                                                \
+	"Usage: gridrepaird [--config FILE]\n"                                               \
+	"       gridrepaird --status [--config FILE | --runtime-dir DIR]\n"                  \
+	"       gridrepaird --device DEV --source URI [--source URI …] [OPTION…]\n"      \
+	"\n"                                                                                 \
+	"Repair the missing blocks of grid devices from other replicas.\n"                   \
+	"\n"                                                                                 \
+	"  --config FILE         configuration (/etc/gridrepaird.conf)\n"                    \
+	"  --device DEV          dm name, path or MAJOR:MINOR\n"                             \
+	"  --source URI          nbd://HOST[:PORT]/EXPORT, nbds://…,\n"                    \
+	"                        nbd+unix:///EXPORT?socket=PATH, or a path\n"                \
+	"\n"                                                                                 \
+	"Options of a source: after a --source, of that one; before the first, of all:\n"    \
+	"  --trust               also repair from it what nobody knows the checksum of\n"    \
+	"  --source-offset SIZE  where the grid begins in it (0)\n"                          \
+	"  --priority N          lower is asked first (0)\n"                                 \
+	"\n"                                                                                 \
+	"Options of the device:\n"                                                           \
+	"  --manifest FILE       checksums of blocks, for faults without one\n"              \
+	"  --agree N             accept what N sources say alike, for these (never)\n"       \
+	"  --checksum NAME       hash to verify by, when the device has none\n"              \
+	"  --batch N             faults taken from the kernel at a time (64)\n"              \
+	"  --budget N            requests to a source at a time, to begin with (16)\n"       \
+	"  --budget-max N        and at most (64)\n"                                         \
+	"  --hedge TIME          ask another source after that (100ms)\n"                    \
+	"  --queue TIME          delay in a source's queue that shrinks its budget (25ms)\n" \
+	"  --expiry TIME         a request's place is free after that (250ms)\n"             \
+	"  --patience TIME       a source that is away for longer doesn't count (60s)\n"     \
+	"  --answer-timeout TIME reconnect when nothing is answered for that (15s)\n"        \
+	"  --min-age TIME        the kernel hands a fault out again after that (500ms)\n"    \
+	"  --retry TIME          try again what no source had (60s; 0 never)\n"              \
+	"  --rate SIZE           bytes a second, for what no reader waits for (any)\n"       \
+	"  --memory SIZE         for blocks on their way (64M)\n"                            \
+	"  --index-format FILE   plug-in that reads tables' index blocks (built in)\n"       \
+	"\n"                                                                                 \
+	"Options of the daemon:\n"                                                           \
+	"  --foreground          stay in the foreground (it always does)\n"                  \
+	"  --stats-interval TIME log counters of each source this often (never)\n"           \
+	"  --metrics FILE        write them there for node-exporter (nowhere)\n"             \
+	"  --runtime-dir DIR     for --status, and for what outlives a crash\n"              \
+	"                        (RUNTIME_DIRECTORY or /run/gridrepaird)\n"                  \
+	"  --log-level LEVEL     error, warning, notice, info or debug (info)\n"             \
+	"  --no-lock             don't lock memory\n"                                        \
 	"  --help, --version\n"
 
 static int fail(struct config *c, const char *format, ...)
@@ -70,28 +76,13 @@ static int fail(struct config *c, const char *format, ...)
 
 void config_init(struct config *config)
 {
+	const char *dir;
+
 	memset(config, 0, sizeof(*config));
 	config->log_level = LOG_INFO;
 	config->lock_memory = true;
-}
-
-void config_free(struct config *config)
-{
-	unsigned int i, j;
-
-	for (i = 0; i < config->device_count; i++) {
-		struct config_device *d = config->devices[i];
-
-		for (j = 0; j < d->source_count; j++)
-			free(d->sources[j].uri);
-		free(d->device);
-		free(d->manifest);
-		free(d->checksum);
-		free(d);
-	}
-	free(config->devices);
-	free(config->path);
-	config_init(config);
+	dir = getenv("RUNTIME_DIRECTORY");
+	config->runtime_dir = strdup(dir && *dir ? dir : "/run/gridrepaird");
 }
 
 static struct config_device *add_device(struct config *c, const char *name)
@@ -109,6 +100,7 @@ static struct config_device *add_device(struct config *c, const char *name)
 	d->budget_max = 64;
 	d->hedge_ms = 100;
 	d->expiry_ms = 250;
+	d->queue_ms = 25;
 	d->patience_ms = 60000;
 	d->min_age_ms = 500;
 	d->answer_timeout_ms = 15000;
@@ -136,11 +128,13 @@ static const struct option_of_device {
 	{ "device", V_STRING, OF(device), 0, 0 },
 	{ "manifest", V_STRING, OF(manifest), 0, 0 },
 	{ "checksum", V_STRING, OF(checksum), 0, 0 },
+	{ "index-format", V_STRING, OF(index_format), 0, 0 },
 	{ "agree", V_NUMBER, OF(agree), 2, POLICY_KEPT_MAX },
 	{ "batch", V_NUMBER, OF(batch), 1, GRID_MISSING_VECTOR_MAX },
 	{ "budget", V_NUMBER, OF(budget), 1, 1024 },
 	{ "budget-max", V_NUMBER, OF(budget_max), 1, 1024 },
 	{ "hedge", V_TIME, OF(hedge_ms), 1, 3600000 },
+	{ "queue", V_TIME, OF(queue_ms), 0, 3600000 },
 	{ "expiry", V_TIME, OF(expiry_ms), 1, 3600000 },
 	{ "patience", V_TIME, OF(patience_ms), 0, 86400000 },
 	{ "answer-timeout", V_TIME, OF(answer_timeout_ms), 100, 3600000 },
@@ -152,6 +146,74 @@ static const struct option_of_device {
 };
 
 #define DEVICE_OPTIONS (sizeof(device_options) / sizeof(*device_options))
+
+void config_device_free(struct config_device *d)
+{
+	unsigned int i;
+
+	if (!d)
+		return;
+	for (i = 0; i < d->source_count; i++)
+		free(d->sources[i].uri);
+	for (i = 0; i < DEVICE_OPTIONS; i++)
+		if (device_options[i].kind == V_STRING)
+			free(*(char **)((char *)d + device_options[i].offset));
+	free(d);
+}
+
+void config_free(struct config *config)
+{
+	unsigned int i;
+
+	for (i = 0; i < config->device_count; i++)
+		config_device_free(config->devices[i]);
+	free(config->devices);
+	free(config->path);
+	free(config->metrics);
+	free(config->runtime_dir);
+	memset(config, 0, sizeof(*config));
+}
+
+static bool same_option(const struct config_device *a,
+			const struct config_device *b,
+			const struct option_of_device *o)
+{
+	const void *x = (const char *)a + o->offset;
+	const void *y = (const char *)b + o->offset;
+	const char *s, *t;
+
+	switch (o->kind) {
+	case V_STRING:
+		s = *(char *const *)x;
+		t = *(char *const *)y;
+		return s && t ? !strcmp(s, t) : s == t;
+	case V_NUMBER:
+		return *(const unsigned int *)x == *(const unsigned int *)y;
+	default:
+		return *(const uint64_t *)x == *(const uint64_t *)y;
+	}
+}
+
+bool config_device_equal(const struct config_device *a,
+			 const struct config_device *b)
+{
+	unsigned int i;
+
+	if (a->source_count != b->source_count)
+		return false;
+	for (i = 0; i < a->source_count; i++) {
+		const struct config_source *s = &a->sources[i];
+		const struct config_source *t = &b->sources[i];
+
+		if (strcmp(s->uri, t->uri) || s->trust != t->trust ||
+		    s->priority != t->priority || s->offset != t->offset)
+			return false;
+	}
+	for (i = 0; i < DEVICE_OPTIONS; i++)
+		if (!same_option(a, b, &device_options[i]))
+			return false;
+	return true;
+}
 
 static int set_device(struct config *c, struct config_device *d,
 		      const struct option_of_device *o, const char *value)
@@ -304,6 +366,16 @@ static int set_global(struct config *c, const char *name, const char *value)
 				value);
 		return 0;
 	}
+	if (!strcmp(name, "metrics") || !strcmp(name, "runtime-dir")) {
+		char **at = *name == 'm' ? &c->metrics : &c->runtime_dir;
+
+		if (*value != '/')
+			return fail(c, "%s: \"%s\" is not an absolute path",
+				    name, value);
+		free(*at);
+		*at = strdup(value);
+		return 0;
+	}
 	for (i = LOG_ERR; i <= LOG_DEBUG; i++)
 		if (!strcmp(value, levels[i])) {
 			c->log_level = i;
@@ -393,7 +465,8 @@ static int config_line(struct config *c, struct config_device **d, char *line)
 	*value++ = 0;
 	key = trim(line);
 	value = trim(value);
-	if (!strcmp(key, "stats-interval") || !strcmp(key, "log-level")) {
+	if (!strcmp(key, "stats-interval") || !strcmp(key, "log-level") ||
+	    !strcmp(key, "metrics") || !strcmp(key, "runtime-dir")) {
 		if (*d)
 			return fail(
 				c,
@@ -460,6 +533,9 @@ enum {
 	O_FOREGROUND,
 	O_STATS,
 	O_LEVEL,
+	O_METRICS,
+	O_RUNTIME,
+	O_STATUS,
 	O_NO_LOCK,
 	O_HELP,
 	O_VERSION,
@@ -476,6 +552,9 @@ int config_command_line(struct config *c, int argc, char **argv)
 		{ "foreground", no_argument, NULL, O_FOREGROUND },
 		{ "stats-interval", required_argument, NULL, O_STATS },
 		{ "log-level", required_argument, NULL, O_LEVEL },
+		{ "metrics", required_argument, NULL, O_METRICS },
+		{ "runtime-dir", required_argument, NULL, O_RUNTIME },
+		{ "status", no_argument, NULL, O_STATUS },
 		{ "no-lock", no_argument, NULL, O_NO_LOCK },
 		{ "help", no_argument, NULL, O_HELP },
 		{ "version", no_argument, NULL, O_VERSION },
@@ -485,7 +564,7 @@ int config_command_line(struct config *c, int argc, char **argv)
 	struct config_device *d = NULL;
 	struct config_source *s;
 	const char *file = NULL;
-	bool any = false;
+	bool any = false, runtime = false;
 	size_t i;
 	int o, err = 0;
 
@@ -524,10 +603,19 @@ int config_command_line(struct config *c, int argc, char **argv)
 			c->lock_memory = false;
 			continue;
 		}
-		if (o == O_STATS || o == O_LEVEL) {
+		if (o == O_STATUS) {
+			c->status = true;
+			continue;
+		}
+		if (o == O_RUNTIME)
+			runtime = true;
+		if (o == O_STATS || o == O_LEVEL || o == O_METRICS ||
+		    o == O_RUNTIME) {
 			err = set_global(c,
-					 o == O_STATS ? "stats-interval" :
-							"log-level",
+					 o == O_STATS	? "stats-interval" :
+					 o == O_LEVEL	? "log-level" :
+					 o == O_METRICS ? "metrics" :
+							  "runtime-dir",
 					 optarg);
 			continue;
 		}
@@ -560,8 +648,13 @@ int config_command_line(struct config *c, int argc, char **argv)
 		return fail(c, "what is \"%s\"? (--help)", argv[optind]);
 	if (any && file)
 		return fail(c, "either --config or a device, not both");
+	if (any && c->status)
+		return fail(c, "--status takes no device");
 	if (any)
 		return check(c);
+	/* A daemon without configuration file is asked in its directory. */
+	if (c->status && (runtime || !file))
+		return 0;
 	c->path = strdup(file ? file : "/etc/gridrepaird.conf");
 	return config_file(c, c->path);
 }

@@ -32,10 +32,11 @@ struct config_device {
 	unsigned int source_count;
 	char *manifest;
 	char *checksum; /* hash by name, for a device that has none */
+	char *index_format; /* a plug-in, or NULL */
 	unsigned int agree;
 	unsigned int batch;
 	unsigned int budget, budget_max;
-	uint64_t hedge_ms, expiry_ms, patience_ms;
+	uint64_t hedge_ms, expiry_ms, patience_ms, queue_ms;
 	uint64_t min_age_ms;
 	uint64_t answer_timeout_ms;
 	uint64_t retry_ms;
@@ -49,9 +50,12 @@ struct config {
 	struct config_device **devices;
 	unsigned int device_count;
 	uint64_t stats_interval_ms;
+	char *metrics; /* a file for node-exporter, or NULL */
+	char *runtime_dir; /* or NULL: there is none */
 	int log_level;
 	bool foreground;
 	bool lock_memory;
+	bool status; /* don't run, ask the daemon that does */
 	char *path; /* of the file, or NULL */
 	char error[512];
 };
@@ -62,5 +66,9 @@ int config_command_line(struct config *config, int argc, char **argv);
 int config_file(struct config *config, const char *path);
 void config_init(struct config *config);
 void config_free(struct config *config);
+void config_device_free(struct config_device *d);
+/* Do they say the same? */
+bool config_device_equal(const struct config_device *a,
+			 const struct config_device *b);
 
 #endif /* CONFIG_H */

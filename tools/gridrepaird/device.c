@@ -33,8 +33,10 @@
 #define REPAIR_BLOCKS 512U
 #define HEARTBEAT_US 500000U
 #define THROTTLE_US 20000U
-#define MARKED_MAX 65536U
-#define REPORTED_SIZE 131072U
+#define EVENTS_US 5000U /* events are read that often */
+#define EVENTS 256U
+#define URGENT_BATCH 16U
+#define DRAIN_US 10000000U
 
 struct item {
 	struct read read; /* first: its mail is what travels */
@@ -68,18 +70,23 @@ struct session {
 	bool writing;
 	atomic_bool writer_stop, writer_ended;
 
-	/* Blocks that no source had: to be marked, and to be tried again. */
+	/* Blocks that cannot be repaired, to be marked. */
 	uint64_t mark[256];
 	unsigned int mark_count;
-	uint64_t *marked;
-	unsigned int marked_count;
 	uint64_t retry_at;
-	uint64_t *reported; /* a set, so that each is told of once */
-	unsigned int reported_count;
+	uint64_t drain_until; /* 0: not asked to */
+	uint64_t urgent, overtaken; /* the policy's, when last published */
+	unsigned int accepted; /* with the writer */
 
 	struct log_limit lost_limit, write_limit;
 	struct grid_missing_fault *faults;
 	uint64_t batch_after;
+
+	/* Events of the kernel tell when readers come. */
+	struct gm_dev watch;
+	struct grid_missing_event *events;
+	uint64_t events_after, look_at;
+	bool wanted; /* for blocks that we don't know of */
 	int end; /* errno that ended it */
 };
 
@@ -95,67 +102,6 @@ static uint64_t device_random(struct device *d)
 static uint64_t jitter(struct device *d, uint64_t period)
 {
 	return period - period / 4 + device_random(d) % (period / 2 + 1);
-}
-
-/* ---------------------------------------------------------------- manifest */
-
-static int compare_entries(const void *a, const void *b)
-{
-	const struct manifest_entry *x = a, *y = b;
-
-	return x->address < y->address ? -1 : x->address > y->address;
-}
-
-static int load_manifest(struct device *d, const char *path, char *error,
-			 size_t size)
-{
-	struct grid_missing_block block;
-	struct manifest_entry *more;
-	size_t room = 0;
-	struct gm_manifest m;
-	int got;
-
-	got = gm_manifest_open(&m, path);
-	if (got) {
-		snprintf(error, size, "%s", m.error);
-		return got;
-	}
-	while ((got = gm_manifest_next(&m, &block)) > 0) {
-		if (block.flags & GRID_MISSING_F_NO_CHECKSUM)
-			continue;
-		if (d->manifest_count == room) {
-			room = room ? 2 * room : 4096;
-			more = realloc(d->manifest, room * sizeof(*more));
-			if (!more) {
-				snprintf(error, size, "%s: out of memory",
-					 path);
-				got = -ENOMEM;
-				break;
-			}
-			d->manifest = more;
-		}
-		d->manifest[d->manifest_count].address = block.address;
-		d->manifest[d->manifest_count++].checksum = block.checksum;
-	}
-	if (got == -EINVAL)
-		snprintf(error, size, "%s", m.error);
-	gm_manifest_close(&m);
-	if (!got)
-		qsort(d->manifest, d->manifest_count, sizeof(*d->manifest),
-		      compare_entries);
-	return got;
-}
-
-static const struct grid_missing_checksum *manifest_find(const struct device *d,
-							 uint64_t address)
-{
-	struct manifest_entry key = { .address = address }, *hit;
-
-	if (!d->manifest_count)
-		return NULL;
-	hit = bsearch(&key, d->manifest, d->manifest_count,
-		      sizeof(*d->manifest), compare_entries);
-	return hit ? &hit->checksum : NULL;
 }
 
 /* ------------------------------------------------------------------- items */
@@ -289,10 +235,9 @@ static void accept_item(struct session *s, struct item *item)
 	else
 		item->flags = GRID_MISSING_F_NO_CHECKSUM;
 	release_kept(s, job);
+	s->accepted++;
 	inbox_put(&s->to_write, &item->read.mail);
 }
-
-static bool already_reported(struct session *s, uint64_t address);
 
 static void repaired(struct session *s, struct item *item)
 {
@@ -300,6 +245,9 @@ static void repaired(struct session *s, struct item *item)
 	uint64_t address = job->address, now = now_us();
 	unsigned int suppressed;
 
+	s->accepted--;
+	if (!item->result || item->result == -ENOENT)
+		marks_forget(s->d->marks, address);
 	switch (item->result) {
 	case 0:
 		atomic_fetch_add(&s->d->repaired, 1);
@@ -322,8 +270,10 @@ static void repaired(struct session *s, struct item *item)
 	case -EEXIST:
 	case -EINVAL:
 		/* It would come back for ever. */
-		if (job->index && s->mark_count < 256)
+		if (job->index && s->mark_count < 256) {
+			marks_add(s->d->marks, address, false);
 			s->mark[s->mark_count++] = address;
+		}
 		/* fall through */
 	default:
 		atomic_fetch_add(&s->d->refused, 1);
@@ -344,18 +294,19 @@ static void repaired(struct session *s, struct item *item)
 static const char *judge_index(struct session *s, struct item *item)
 {
 	const char *why = "memory is out";
+	uint32_t room = index_format_room(&s->d->index, s->gm.block_size);
 	int n;
 
-	n = gm_index_decode(item->read.buf, s->gm.block_size, s->gm.blocks,
-			    item->job->address, NULL, 0, &why);
-	if (n <= 0)
-		return why;
-	item->values = calloc((size_t)n, sizeof(*item->values));
+	/* The most there can be: a hostile index is bounded by its block. */
+	item->values = calloc(room ? room : 1, sizeof(*item->values));
 	if (!item->values)
 		return why;
+	n = index_format_decode(&s->d->index, item->read.buf, s->gm.block_size,
+				s->gm.blocks, item->job->address, item->values,
+				room, &why);
+	if (n <= 0)
+		return why;
 	item->values_count = (uint32_t)n;
-	gm_index_decode(item->read.buf, s->gm.block_size, s->gm.blocks,
-			item->job->address, item->values, (uint32_t)n, NULL);
 	return NULL;
 }
 
@@ -429,40 +380,24 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 
 /* ------------------------------------------------------ what no source has */
 
-/* Is @address in the set?  Else it is now, while there is room. */
-static bool already_reported(struct session *s, uint64_t address)
-{
-	uint64_t i = address * 0x9e3779b97f4a7c15ULL >> 40;
-
-	for (;; i++) {
-		uint64_t *slot = &s->reported[i % REPORTED_SIZE];
-
-		if (*slot == address + 1)
-			return true;
-		if (*slot)
-			continue;
-		if (s->reported_count >= REPORTED_SIZE / 2)
-			return true;
-		*slot = address + 1;
-		s->reported_count++;
-		return false;
-	}
-}
-
-static void retry_marked(struct session *s)
+/*
+ * Undo our own marks: all of them, or those of blocks that sources lacked.
+ * What an operator has marked stays.
+ */
+static void retry_marked(struct session *s, bool lacking)
 {
 	struct grid_missing_block v[256];
-	unsigned int n, i, at;
+	uint64_t addresses[256];
+	unsigned int n, i, cursor = 0;
 
-	for (at = 0; at < s->marked_count; at += n) {
-		n = s->marked_count - at < 256 ? s->marked_count - at : 256;
+	while ((n = marks_take(s->d->marks, lacking, &cursor, addresses,
+			       256))) {
 		memset(v, 0, sizeof(v));
 		for (i = 0; i < n; i++)
-			v[i].address = s->marked[at + i];
+			v[i].address = addresses[i];
 		if (gm_retry(&s->gm, v, n, NULL) == -ENODEV)
 			s->end = -ENODEV;
 	}
-	s->marked_count = 0;
 }
 
 static void bury_dead(struct session *s, uint64_t now)
@@ -475,9 +410,10 @@ static void bury_dead(struct session *s, uint64_t now)
 	while (s->mark_count < 256 &&
 	       (job = policy_dead(&s->policy, &death, now))) {
 		release_kept(s, job);
-		if (death != POLICY_LATER) {
+		if (death != POLICY_LATER && !atomic_load(&s->d->drain)) {
 			s->mark[s->mark_count++] = job->address;
-			if (!already_reported(s, job->address) &&
+			if (marks_add(s->d->marks, job->address,
+				      death == POLICY_GIVE_UP) &&
 			    log_allowed(&s->lost_limit, now, &suppressed))
 				log_err("%s: block %" PRIu64
 					" cannot be repaired: %s%s",
@@ -489,8 +425,6 @@ static void bury_dead(struct session *s, uint64_t now)
 						"the sources don't agree on it",
 					suppressed ? " (and others)" : "");
 		}
-		if (death == POLICY_GIVE_UP && s->marked_count < MARKED_MAX)
-			s->marked[s->marked_count++] = job->address;
 		policy_finish(&s->policy, job);
 	}
 	if (!s->mark_count)
@@ -524,12 +458,16 @@ static void read_mail(struct session *s)
 			break;
 		case MAIL_UP:
 			policy_source_up(&s->policy, read->source->number, now);
-			retry_marked(s);
+			atomic_store(&s->d->gauges[read->source->number].up,
+				     true);
+			retry_marked(s, true);
 			free(read);
 			break;
 		case MAIL_DOWN:
 			policy_source_down(&s->policy, read->source->number,
 					   now);
+			atomic_store(&s->d->gauges[read->source->number].up,
+				     false);
 			free(read);
 			break;
 		}
@@ -558,13 +496,38 @@ static void send_requests(struct session *s, uint64_t now)
 	}
 }
 
-/* Take what the kernel wants repaired. */
+/* Have readers come?  Their blocks are queued here, or to be asked for. */
+static void read_events(struct session *s, uint64_t now)
+{
+	ssize_t n = read(s->watch.fd, s->events, EVENTS * sizeof(*s->events));
+	ssize_t i;
+
+	for (i = 0; i < n / (ssize_t)sizeof(*s->events); i++) {
+		const struct grid_missing_event *e = &s->events[i];
+
+		if (e->lost || (e->reason == GRID_MISSING_WHY_WANTED &&
+				!policy_urge(&s->policy, e->address)))
+			s->wanted = true;
+	}
+	/* There may be more: then at once. */
+	if (n < (ssize_t)(EVENTS * sizeof(*s->events)))
+		s->events_after = now + EVENTS_US;
+}
+
+/*
+ * Take what the kernel wants repaired.  When readers came, but there is no room
+ * for the background, only a few are taken: half of them are the readers'.
+ */
 static void take_batch(struct session *s, unsigned int room, uint64_t now)
 {
 	struct device *d = s->d;
-	unsigned int added = 0;
+	unsigned int added = 0, urgent = 0;
 	int n, i;
 
+	if (!room)
+		room = URGENT_BATCH;
+	s->wanted = false;
+	s->look_at = now + jitter(d, d->config->min_age_ms * 500);
 	if (room > d->config->batch)
 		room = d->config->batch;
 	n = gm_batch(&s->gm, s->faults, room,
@@ -585,28 +548,62 @@ static void take_batch(struct session *s, unsigned int room, uint64_t now)
 		if (f->address >= s->gm.blocks)
 			continue;
 		if (f->flags & GRID_MISSING_F_NO_CHECKSUM)
-			stated = manifest_find(d, f->address);
+			stated = known_find(&d->known, f->address);
 		if (policy_add(&s->policy, f, stated, s->hash, now) ==
 		    POLICY_ADDED)
 			added++;
+		/* As many as may be at once: there may be more. */
+		if (f->flags & GRID_MISSING_F_READERS &&
+		    ++urgent >= (room + 1) / 2)
+			s->wanted = true;
 	}
 	/* Nothing new: it is all under way, or put off.  Don't spin. */
 	if (!added)
 		s->batch_after = now + jitter(d, THROTTLE_US);
 }
 
+/* Figures for whoever asks. */
+static void publish(struct session *s)
+{
+	unsigned int i;
+
+	atomic_store(&s->d->jobs, s->policy.job_count);
+	atomic_fetch_add(&s->d->urgent, s->policy.urgent_sent - s->urgent);
+	atomic_fetch_add(&s->d->overtaken, s->policy.overtaken - s->overtaken);
+	s->urgent = s->policy.urgent_sent;
+	s->overtaken = s->policy.overtaken;
+	for (i = 0; i < s->source_count; i++) {
+		struct source_gauges *g = &s->d->gauges[i];
+		const struct policy_source *p = &s->policy.sources[i];
+
+		atomic_store(&g->budget, p->budget);
+		atomic_store(&g->in_flight, p->inflight + p->late);
+		atomic_store(&g->median_us, p->median);
+	}
+}
+
+/* What is under way is finished, nothing else is begun; true at the end. */
+static bool drained(struct session *s, uint64_t now)
+{
+	if (!s->drain_until)
+		s->drain_until = now + DRAIN_US;
+	return (!policy_drain(&s->policy) && !s->accepted) ||
+	       now >= s->drain_until;
+}
+
 static void session_loop(struct session *s)
 {
 	struct device *d = s->d;
-	struct pollfd p[3] = {
+	struct pollfd p[4] = {
 		{ .fd = s->inbox.event, .events = POLLIN },
 		{ .fd = d->stop_event, .events = POLLIN },
 		{ .fd = s->gm.fd },
+		{ .fd = s->watch.fd },
 	};
 	struct timespec ts;
-	unsigned int room;
 	uint64_t now, when;
-	bool want;
+	unsigned int room;
+	bool want, drain;
 
 	s->retry_at = now_us() + jitter(d, d->config->retry_ms * 1000);
 	while (!s->end && !atomic_load(&d->stop)) {
@@ -615,24 +612,39 @@ static void session_loop(struct session *s)
 		policy_tick(&s->policy, now);
 		send_requests(s, now);
 		bury_dead(s, now);
+		publish(s);
+		drain = atomic_load(&d->drain);
+		if (drain && drained(s, now))
+			break;
 		if (d->config->retry_ms && now >= s->retry_at) {
-			retry_marked(s);
+			retry_marked(s, true);
 			s->retry_at =
 				now + jitter(d, d->config->retry_ms * 1000);
 		}
-		room = policy_room(&s->policy, now);
-		want = room && now >= s->batch_after;
+		room = drain ? 0 : policy_room(&s->policy, false, now);
+		/* Seldom also unasked: what was handed out lately comes late. */
+		want = now >= s->batch_after &&
+		       (room || ((s->wanted || now >= s->look_at) && !drain &&
+				 policy_room(&s->policy, true, now)));
 		when = policy_timer(&s->policy, now);
 		if (room && s->batch_after > now && s->batch_after < when)
 			when = s->batch_after;
+		if (!room && s->look_at > now && s->look_at < when)
+			when = s->look_at;
+		if (s->events_after > now && s->events_after < when)
+			when = s->events_after;
 		if (when > now + HEARTBEAT_US)
 			when = now + HEARTBEAT_US;
 		when = when > now ? when - now : 0;
 		ts.tv_sec = (time_t)(when / 1000000);
 		ts.tv_nsec = (long)(when % 1000000) * 1000;
+		p[1].events = drain ? 0 : POLLIN;
 		p[2].events = want ? POLLIN : 0;
-		if (ppoll(p, 3, &ts, NULL) < 0 && errno != EINTR)
+		p[3].events = now >= s->events_after ? POLLPRI : 0;
+		if (ppoll(p, 4, &ts, NULL) < 0 && errno != EINTR)
 			s->end = -errno;
+		if (p[3].revents & POLLPRI)
+			read_events(s, now_us());
 		if (p[0].revents)
 			read_mail(s);
 		if (p[2].revents & (POLLHUP | POLLNVAL))
@@ -664,9 +676,8 @@ static int session_memory(struct session *s)
 	}
 	s->items = calloc(n, sizeof(*s->items));
 	s->faults = calloc(c->batch, sizeof(*s->faults));
-	s->marked = calloc(MARKED_MAX, sizeof(*s->marked));
-	s->reported = calloc(REPORTED_SIZE, sizeof(*s->reported));
-	if (!s->items || !s->faults || !s->marked || !s->reported)
+	s->events = calloc(EVENTS, sizeof(*s->events));
+	if (!s->items || !s->faults || !s->events)
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
 		s->items[i].read.buf =
@@ -685,6 +696,7 @@ static int session_policy(struct session *s)
 		.patience_us = c->patience_ms * 1000,
 		.budget = c->budget,
 		.budget_max = c->budget_max,
+		.queue_us = c->queue_ms * 1000,
 		.agree = c->agree,
 		.rate = c->rate,
 		.block_size = s->gm.block_size,
@@ -797,9 +809,9 @@ static void session_free(struct session *s)
 		munmap(s->buffers, s->buffers_size);
 	free(s->items);
 	free(s->faults);
-	free(s->marked);
-	free(s->reported);
+	free(s->events);
 	gm_close(&s->gm);
+	gm_close(&s->watch);
 	free(s);
 }
 
@@ -807,11 +819,13 @@ static void session_free(struct session *s)
 static int session_run(struct device *d)
 {
 	struct session *s = calloc(1, sizeof(*s));
+	unsigned int i;
 	int err;
 
 	if (!s)
 		return -ENOMEM;
 	s->d = d;
+	s->watch.fd = -1;
 	err = gm_open(&s->gm, O_RDWR | O_NONBLOCK);
 	if (err == -ENOENT || err == -ENXIO)
 		err = -ENODEV;
@@ -820,6 +834,12 @@ static int session_run(struct device *d)
 				(uint32_t)d->config->min_age_ms);
 	if (!err && !s->gm.block_size)
 		err = -EOPNOTSUPP;
+	if (!err)
+		err = gm_open(&s->watch, O_RDONLY | O_NONBLOCK);
+	if (!err)
+		err = gm_attach(&s->watch, d->config->device, 0);
+	if (!err && s->watch.id != s->gm.id)
+		err = -ENODEV; /* replaced between the two */
 	if (err)
 		goto out_free;
 	s->hash = *s->gm.checksum     ? s->gm.checksum :
@@ -840,15 +860,20 @@ static int session_run(struct device *d)
 		err = session_threads(s);
 	if (!err) {
 		atomic_store(&d->attached, true);
-		/* A new start is a reason to try what was given up. */
-		gm_retry_all(&s->gm);
+		/* A new start, or configuration, is a reason to try again. */
+		marks_attach(d->marks, s->gm.id);
+		retry_marked(s, false);
 		session_loop(s);
 		err = s->end;
 		atomic_store(&d->attached, false);
+		for (i = 0; i < d->config->source_count; i++)
+			atomic_store(&d->gauges[i].up, false);
 	}
 	if (!session_end(s)) {
 		/* The file must go, or it counts as a helper for ever. */
+		d->stuck = true;
 		gm_close(&s->gm);
+		gm_close(&s->watch);
 		return err;
 	}
 out_free:
@@ -863,10 +888,10 @@ static void *device_thread(void *arg)
 	uint64_t wait = 250000, until, now;
 	int err, said = 0;
 
-	while (!atomic_load(&d->stop)) {
+	while (!atomic_load(&d->stop) && !atomic_load(&d->drain)) {
 		now = now_us();
 		err = session_run(d);
-		if (atomic_load(&d->stop))
+		if (atomic_load(&d->stop) || atomic_load(&d->drain))
 			break;
 		if (now_us() - now > 5000000) {
 			wait = 250000; /* it was there */
@@ -881,7 +906,8 @@ static void *device_thread(void *arg)
 				d->config->device, gm_reason(err));
 		said = err;
 		until = now_us() + jitter(d, wait);
-		while ((now = now_us()) < until && !atomic_load(&d->stop)) {
+		while ((now = now_us()) < until && !atomic_load(&d->stop) &&
+		       !atomic_load(&d->drain)) {
 			atomic_store(&d->heartbeat, now);
 			poll(&p, 1,
 			     until - now > HEARTBEAT_US ?
@@ -897,27 +923,35 @@ static void *device_thread(void *arg)
 
 /* -------------------------------------------------------------- the device */
 
-int device_init(struct device *d, const struct config_device *config,
-		char *error, size_t size)
+struct device *device_new(struct config_device *config, char *error,
+			  size_t size)
 {
-	int err;
+	struct device *d = calloc(1, sizeof(*d));
 
-	memset(d, 0, sizeof(*d));
-	d->config = config;
-	d->stop_event = -1;
-	if (config->manifest) {
-		err = load_manifest(d, config->manifest, error, size);
-		if (err)
-			return err;
+	if (!d) {
+		snprintf(error, size, "out of memory");
+		return NULL;
 	}
+	d->stop_event = -1;
+	if (config->manifest &&
+	    known_load(&d->known, config->manifest, error, size))
+		goto err_free;
+	if (config->index_format &&
+	    index_format_open(&d->index, config->index_format, error, size))
+		goto err_free;
 	if (getrandom(&d->random, sizeof(d->random), GRND_NONBLOCK) < 0)
 		d->random = now_us();
 	d->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (d->stop_event < 0) {
 		snprintf(error, size, "eventfd: %s", strerrordesc_np(errno));
-		return -errno;
+		goto err_free;
 	}
-	return 0;
+	d->config = config;
+	return d;
+
+err_free:
+	device_free(d);
+	return NULL;
 }
 
 int device_start(struct device *d)
@@ -943,6 +977,15 @@ void device_stop(struct device *d)
 		return; /* rung already */
 }
 
+void device_drain(struct device *d)
+{
+	uint64_t one = 1;
+
+	atomic_store(&d->drain, true);
+	if (write(d->stop_event, &one, sizeof(one)) < 0)
+		return; /* rung already */
+}
+
 bool device_join(struct device *d, unsigned int ms)
 {
 	struct timespec step = { 0, 1000000 };
@@ -961,29 +1004,14 @@ bool device_join(struct device *d, unsigned int ms)
 
 void device_free(struct device *d)
 {
-	free(d->manifest);
+	/* A thread of its sources will use it, should it ever go on. */
+	if (d->stuck)
+		return;
+	known_free(&d->known);
+	index_format_close(&d->index);
+	marks_put(d->marks);
+	config_device_free(d->config);
 	if (d->stop_event >= 0)
 		close(d->stop_event);
-}
-
-void device_log_stats(struct device *d)
-{
-	unsigned int i;
-
-	log_info("%s: %s; %llu repaired, %llu refused, %llu marked unavailable",
-		 d->config->device,
-		 atomic_load(&d->attached) ? "attached" : "not there",
-		 atomic_load(&d->repaired), atomic_load(&d->refused),
-		 atomic_load(&d->unavailable));
-	for (i = 0; i < d->config->source_count; i++) {
-		struct source_stats *s = &d->stats[i];
-
-		log_info(
-			"%s: source %s: asked %llu served %llu late %llu wrong %llu errors %llu lost %llu bytes %llu",
-			d->config->device, d->config->sources[i].uri,
-			atomic_load(&s->asked), atomic_load(&s->served),
-			atomic_load(&s->late), atomic_load(&s->wrong),
-			atomic_load(&s->errors), atomic_load(&s->lost),
-			atomic_load(&s->bytes));
-	}
+	free(d);
 }

@@ -6,38 +6,53 @@
 #define DEVICE_H
 
 #include "config.h"
+#include "index_format.h"
+#include "known.h"
+#include "marks.h"
 #include "source.h"
 
-/* Checksums of a manifest, sorted by address. */
-struct manifest_entry {
-	uint64_t address;
-	struct grid_missing_checksum checksum;
+/* How a source is doing, for whoever asks. */
+struct source_gauges {
+	atomic_bool up;
+	atomic_uint budget, in_flight;
+	atomic_ullong median_us;
 };
 
 struct device {
-	const struct config_device *config;
-	struct manifest_entry *manifest;
-	size_t manifest_count;
+	struct device *next; /* main.c's */
+	struct config_device *config; /* its own */
+	struct known known;
+	struct index_format index;
+	struct marks *marks; /* set before device_start() */
 
 	pthread_t thread;
-	bool started;
+	bool started, stuck;
 	int stop_event;
-	atomic_bool stop, ended;
+	atomic_bool stop, drain, ended;
 	atomic_ullong heartbeat; /* now_us() of its last round */
 	atomic_bool attached;
+	atomic_uint jobs; /* blocks under way */
 	atomic_ullong repaired, refused, unavailable;
+	/* Readers' blocks asked for; requests of others sent while they waited. */
+	atomic_ullong urgent, overtaken;
 	struct source_stats stats[POLICY_SOURCES_MAX];
+	struct source_gauges gauges[POLICY_SOURCES_MAX];
 	uint64_t random;
 };
 
-/* Load the manifest.  0, or a negative errno with @error filled in. */
-int device_init(struct device *d, const struct config_device *config,
-		char *error, size_t size);
+/*
+ * Load what it needs.  The configuration becomes its own when that went well.
+ * NULL with @error filled in.
+ */
+struct device *device_new(struct config_device *config, char *error,
+			  size_t size);
 int device_start(struct device *d);
+/* End it at once. */
 void device_stop(struct device *d);
-/* After device_stop(): true when it has ended within @ms. */
+/* End it when what is under way is done, or ten seconds later. */
+void device_drain(struct device *d);
+/* After either: true when it has ended within @ms. */
 bool device_join(struct device *d, unsigned int ms);
 void device_free(struct device *d);
-void device_log_stats(struct device *d);
 
 #endif /* DEVICE_H */

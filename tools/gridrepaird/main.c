@@ -15,11 +15,13 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "device.h"
 #include "log.h"
+#include "status.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
@@ -27,83 +29,194 @@
 
 #define EXIT_USAGE 2
 #define STALLED_US 10000000 /* a device thread without a heartbeat */
+#define METRICS_US 15000000
 
 struct daemon {
 	struct config *config;
 	struct device *devices;
-	unsigned int count;
+	struct device *leaving; /* of earlier configurations: finishing */
+	int listen;
 };
 
-/* All manifests are read before any device starts. */
-static int daemon_init(struct daemon *m, struct config *config, char *error,
-		       size_t size)
+static struct device *find(struct device *d, const char *name)
 {
+	while (d && strcmp(d->config->device, name))
+		d = d->next;
+	return d;
+}
+
+static void free_list(struct device *d)
+{
+	struct device *next;
+
+	for (; d; d = next) {
+		next = d->next;
+		device_free(d);
+	}
+}
+
+/* All devices, and their manifests, before any starts.  NULL with @error. */
+static struct device *load_devices(struct config *config, char *error,
+				   size_t size)
+{
+	struct device *all = NULL, *d;
 	unsigned int i;
+
+	for (i = config->device_count; i--;) {
+		d = device_new(config->devices[i], error, size);
+		if (!d) {
+			free_list(all);
+			return NULL;
+		}
+		config->devices[i] = NULL;
+		d->next = all;
+		all = d;
+	}
+	return all;
+}
+
+static int start_device(struct daemon *m, struct device *d,
+			const struct device *before)
+{
 	int err;
 
-	m->config = config;
-	m->devices = calloc(config->device_count, sizeof(*m->devices));
-	m->count = 0;
-	if (!m->devices) {
-		snprintf(error, size, "out of memory");
-		return -ENOMEM;
-	}
-	for (i = 0; i < config->device_count; i++) {
-		m->count++;
-		err = device_init(&m->devices[i], config->devices[i], error,
-				  size);
-		if (err)
-			return err;
-	}
-	return 0;
+	d->marks = before ?
+			   marks_get(before->marks) :
+			   marks_new(m->config->runtime_dir, d->config->device);
+	err = d->marks ? device_start(d) : -ENOMEM;
+	if (err)
+		log_err("cannot start a thread: %s", strerrordesc_np(-err));
+	return err;
 }
 
 static int daemon_start(struct daemon *m)
 {
-	unsigned int i;
-	int err;
+	struct device *d;
+	int err = 0;
 
-	for (i = 0; i < m->count; i++) {
-		err = device_start(&m->devices[i]);
-		if (err) {
-			log_err("cannot start a thread: %s",
-				strerrordesc_np(-err));
-			return err;
-		}
-	}
-	return 0;
+	for (d = m->devices; d && !err; d = d->next)
+		err = start_device(m, d, NULL);
+	return err;
 }
 
 /* False when a thread is stuck: then nothing of it may be freed. */
 static bool daemon_stop(struct daemon *m)
 {
 	bool ended = true;
-	unsigned int i;
+	struct device *d;
 
-	for (i = 0; i < m->count; i++)
-		device_stop(&m->devices[i]);
-	for (i = 0; i < m->count; i++)
-		ended &= device_join(&m->devices[i], 5000);
+	for (d = m->devices; d; d = d->next)
+		device_stop(d);
+	for (d = m->leaving; d; d = d->next)
+		device_stop(d);
+	for (d = m->devices; d; d = d->next)
+		ended &= device_join(d, 5000);
+	for (d = m->leaving; d; d = d->next)
+		ended &= device_join(d, 5000);
 	return ended;
 }
 
 static void daemon_free(struct daemon *m)
 {
-	unsigned int i;
-
-	for (i = 0; i < m->count; i++)
-		device_free(&m->devices[i]);
-	free(m->devices);
+	free_list(m->devices);
+	free_list(m->leaving);
 	config_free(m->config);
 	free(m->config);
 	memset(m, 0, sizeof(*m));
 }
 
+static void move_count(atomic_ullong *to, atomic_ullong *from)
+{
+	atomic_fetch_add(to, atomic_exchange(from, 0));
+}
+
+/* Counters go on over a change of the configuration. */
+static void move_counters(struct device *to, struct device *from)
+{
+	unsigned int i, j;
+	size_t k;
+
+	move_count(&to->repaired, &from->repaired);
+	move_count(&to->refused, &from->refused);
+	move_count(&to->unavailable, &from->unavailable);
+	move_count(&to->urgent, &from->urgent);
+	move_count(&to->overtaken, &from->overtaken);
+	for (i = 0; i < to->config->source_count; i++) {
+		atomic_ullong *t = (atomic_ullong *)&to->stats[i];
+
+		for (j = 0; j < from->config->source_count; j++)
+			if (!strcmp(to->config->sources[i].uri,
+				    from->config->sources[j].uri))
+				break;
+		for (k = 0; j < from->config->source_count &&
+			    k < sizeof(to->stats[i]) / sizeof(*t);
+		     k++)
+			move_count(&t[k], (atomic_ullong *)&from->stats[j] + k);
+	}
+}
+
+/* Those that have finished: what they did since counts for their successors. */
+static void reap(struct daemon *m)
+{
+	struct device **at = &m->leaving, *d, *heir;
+
+	while ((d = *at)) {
+		if (!atomic_load(&d->ended)) {
+			at = &d->next;
+			continue;
+		}
+		*at = d->next;
+		device_join(d, 1);
+		heir = find(m->devices, d->config->device);
+		if (heir)
+			move_counters(heir, d);
+		device_free(d);
+	}
+}
+
+/*
+ * From the devices of before to those of the new configuration.  One that
+ * says the same goes on as it is.  Of one that changed the old finishes
+ * what it has under way, while the new begins.
+ */
+static void replace(struct daemon *m, struct device *fresh)
+{
+	struct device **at = &fresh, *old = m->devices, **o, *d, *before;
+
+	m->devices = NULL;
+	while ((d = *at)) {
+		for (o = &old; *o; o = &(*o)->next)
+			if (!strcmp((*o)->config->device, d->config->device))
+				break;
+		before = *o;
+		if (before && config_device_equal(before->config, d->config) &&
+		    known_equal(&before->known, &d->known)) {
+			*o = before->next;
+			before->next = d->next;
+			*at = before;
+			device_free(d);
+			at = &before->next;
+			continue;
+		}
+		if (before)
+			move_counters(d, before);
+		start_device(m, d, before);
+		at = &d->next;
+	}
+	m->devices = fresh;
+	while ((d = old)) {
+		old = d->next;
+		device_drain(d);
+		d->next = m->leaving;
+		m->leaving = d;
+	}
+}
+
 /* Read the file again; what is wrong with it changes nothing. */
 static void reload(struct daemon *m)
 {
-	struct daemon fresh = { 0 };
 	struct config *config;
+	struct device *fresh;
 	char error[512];
 
 	if (!m->config->path) {
@@ -117,61 +230,64 @@ static void reload(struct daemon *m)
 	config_init(config);
 	if (config_file(config, m->config->path)) {
 		log_err("not reloaded: %s", config->error);
-		config_free(config);
-		free(config);
-	} else if (daemon_init(&fresh, config, error, sizeof(error))) {
-		log_err("not reloaded: %s", error);
-		daemon_free(&fresh);
-	} else {
-		config->path = strdup(m->config->path);
-		log_level(config->log_level);
-		if (daemon_stop(m))
-			daemon_free(m);
-		*m = fresh;
-		daemon_start(m);
-		log_notice("reloaded %s", config->path);
+		goto out;
 	}
+	fresh = load_devices(config, error, sizeof(error));
+	if (!fresh) {
+		log_err("not reloaded: %s", error);
+		goto out;
+	}
+	/* These three are of the process: its directory stays. */
+	m->config->log_level = config->log_level;
+	m->config->stats_interval_ms = config->stats_interval_ms;
+	free(m->config->metrics);
+	m->config->metrics = config->metrics;
+	config->metrics = NULL;
+	log_level(config->log_level);
+	replace(m, fresh);
+	log_notice("reloaded %s", m->config->path);
+out:
+	config_free(config);
+	free(config);
 	sd_notify(0, "READY=1");
 }
 
 /* All device threads have been round lately? */
 static bool alive(struct daemon *m)
 {
-	uint64_t now = now_us();
-	unsigned int i;
+	uint64_t now = now_us(), heartbeat;
+	struct device *d;
 
-	for (i = 0; i < m->count; i++)
-		if (now - atomic_load(&m->devices[i].heartbeat) > STALLED_US &&
-		    now > atomic_load(&m->devices[i].heartbeat))
+	for (d = m->devices; d; d = d->next) {
+		heartbeat = atomic_load(&d->heartbeat);
+		if (now > heartbeat && now - heartbeat > STALLED_US)
 			return false;
+	}
 	return true;
 }
 
 static void notify_status(struct daemon *m)
 {
 	unsigned long long repaired = 0;
-	unsigned int attached = 0, i;
+	unsigned int attached = 0, count = 0;
+	struct device *d;
 
-	for (i = 0; i < m->count; i++) {
-		repaired += atomic_load(&m->devices[i].repaired);
-		attached += atomic_load(&m->devices[i].attached);
+	for (d = m->devices; d; d = d->next, count++) {
+		repaired += atomic_load(&d->repaired);
+		attached += atomic_load(&d->attached);
 	}
 	sd_notifyf(0, "STATUS=%u of %u devices there, %llu blocks repaired",
-		   attached, m->count, repaired);
-}
-
-static void log_stats(struct daemon *m)
-{
-	unsigned int i;
-
-	for (i = 0; i < m->count; i++)
-		device_log_stats(&m->devices[i]);
+		   attached, count, repaired);
 }
 
 static void run(struct daemon *m, int signals)
 {
-	struct pollfd p = { .fd = signals, .events = POLLIN };
+	struct pollfd p[2] = {
+		{ .fd = signals, .events = POLLIN },
+		{ .fd = m->listen, .events = POLLIN },
+	};
 	uint64_t watchdog = 0, interval, now, next_dog = 0, next_stats;
+	uint64_t next_metrics = 0;
 	struct signalfd_siginfo info;
 	bool stalled = false;
 
@@ -180,7 +296,7 @@ static void run(struct daemon *m, int signals)
 	interval = m->config->stats_interval_ms * 1000;
 	next_stats = now_us() + interval;
 	for (;;) {
-		poll(&p, 1, 500);
+		poll(p, 2, 500);
 		now = now_us();
 		if (now >= next_dog) {
 			if (alive(m)) {
@@ -194,19 +310,27 @@ static void run(struct daemon *m, int signals)
 			next_dog = now + (watchdog ? watchdog / 4 : 2000000);
 		}
 		if (interval && now >= next_stats) {
-			log_stats(m);
+			status_log(m->devices);
 			next_stats = now + interval;
 		}
-		if (!(p.revents & POLLIN) ||
+		if (m->config->metrics && now >= next_metrics) {
+			metrics_write(m->config->metrics, m->devices);
+			next_metrics = now + METRICS_US;
+		}
+		reap(m);
+		if (p[1].revents & POLLIN)
+			status_answer(m->listen, m->devices);
+		if (!(p[0].revents & POLLIN) ||
 		    read(signals, &info, sizeof(info)) != sizeof(info))
 			continue;
 		switch (info.ssi_signo) {
 		case SIGHUP:
 			reload(m);
 			interval = m->config->stats_interval_ms * 1000;
+			next_metrics = 0;
 			break;
 		case SIGUSR1:
-			log_stats(m);
+			status_log(m->devices);
 			break;
 		default:
 			return;
@@ -226,6 +350,34 @@ static int block_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/*
+ * Lock memory, from a thread: the libraries below libnbd come to 50 MB, and it
+ * takes seconds to read them, in which blocks can be repaired already.
+ */
+static void *lock_thread(void *arg)
+{
+	(void)arg;
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		log_warning("cannot lock memory: %s (--no-lock to do without)",
+			    strerrordesc_np(errno));
+	else
+		log_debug("memory is locked");
+	return NULL;
+}
+
+static void lock_memory(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 128 << 10);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&thread, &attr, lock_thread, NULL))
+		lock_thread(NULL);
+	pthread_attr_destroy(&attr);
 }
 
 int main(int argc, char **argv)
@@ -248,7 +400,14 @@ int main(int argc, char **argv)
 		free(config);
 		return err < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 	}
-	if (daemon_init(&m, config, error, sizeof(error))) {
+	m.config = config;
+	if (config->status) {
+		err = status_ask(config->runtime_dir);
+		daemon_free(&m);
+		return err;
+	}
+	m.devices = load_devices(config, error, sizeof(error));
+	if (!m.devices) {
 		fprintf(stderr, "gridrepaird: %s\n", error);
 		daemon_free(&m);
 		return EXIT_USAGE;
@@ -267,17 +426,21 @@ int main(int argc, char **argv)
 		log_info(
 			"PR_SET_IO_FLUSHER: %s; memory shortage may make this wait for the device it repairs",
 			strerrordesc_np(err));
-	if (config->lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE))
-		log_warning("cannot lock memory: %s (--no-lock to do without)",
+	if (mkdir(config->runtime_dir, 0755) && errno != EEXIST)
+		log_warning("%s: %s", config->runtime_dir,
 			    strerrordesc_np(errno));
+	m.listen = status_listen(config->runtime_dir);
 	err = daemon_start(&m);
 	if (!err) {
+		if (config->lock_memory)
+			lock_memory();
 		sd_notify(0, "READY=1");
 		run(&m, signals);
 		sd_notify(0, "STOPPING=1");
 	}
+	status_close(m.listen, config->runtime_dir);
 	ended = daemon_stop(&m);
-	log_stats(&m);
+	status_log(m.devices);
 	log_stop();
 	if (!ended)
 		_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);

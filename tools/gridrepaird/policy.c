@@ -17,7 +17,11 @@
 #define REST_MIN_US 100000ULL
 #define REST_MAX_US 10000000ULL
 #define LOOK_MAX 64U /* ready jobs looked at for one that can be sent */
-#define HELD_MAX 64U /* ready jobs that a rate limit may hold */
+#define HELD_MAX 64U /* background jobs taken while the rate holds them */
+#define RECENT 4U /* answers that must all be slow before a budget shrinks */
+#define QUEUE_MIN 4U /* requests that delay alone doesn't take away */
+#define PROBE_US 30000000ULL /* measure a source alone that often */
+#define PROBE_LIMIT_US 500000ULL /* but hold the background no longer */
 
 /* ------------------------------------------------------------------- lists */
 
@@ -249,10 +253,39 @@ static uint64_t eligible(const struct policy *p, const struct policy_job *job)
 	return mask;
 }
 
-static bool has_room(const struct policy *p, const struct policy_source *s)
+/* How many more requests it may get: urgent ones, or of the background. */
+static unsigned int room_of(const struct policy *p,
+			    const struct policy_source *s, bool urgent)
 {
-	return s->inflight < s->budget &&
-	       s->inflight + s->late < 2 * p->config.budget_max;
+	unsigned int own = s->inflight - s->background, room, share;
+
+	/* Late ones have no place in the budget, but there is an end to it. */
+	if (s->inflight + s->late >= (urgent ? 4 : 2) * p->config.budget_max)
+		return 0;
+	if (urgent)
+		return s->budget > own ? s->budget - own : 0;
+	if (s->probing)
+		return !s->inflight;
+	room = s->budget > s->inflight ? s->budget - s->inflight : 0;
+	share = s->budget < 8 ? 1 : s->budget / 4;
+	share = share > s->background ? share - s->background : 0;
+	return room > share ? room : share;
+}
+
+/* Requests, and jobs, that only urgent blocks may take. */
+static unsigned int reserved(unsigned int all)
+{
+	return all / 8;
+}
+
+static unsigned int jobs_for(const struct policy *p, bool urgent)
+{
+	return p->config.jobs_max - (urgent ? 0 : reserved(p->config.jobs_max));
+}
+
+static bool is_urgent(unsigned int urgency)
+{
+	return urgency != POLICY_NORMAL;
 }
 
 static uint64_t expiry(const struct policy *p, const struct policy_source *s)
@@ -283,13 +316,68 @@ static void sample(struct policy_source *s, uint64_t latency)
 	s->median = sorted[s->sample_count / 2];
 }
 
-static void went_well(struct policy *p, struct policy_source *s,
-		      const struct policy_request *r)
+/* How much longer than alone the quickest of the last answers took. */
+static uint64_t queue_delay(const struct policy_source *s)
 {
+	uint64_t least = UINT64_MAX, x;
+	unsigned int i;
+
+	if (!s->base || s->sample_count < RECENT)
+		return 0;
+	for (i = 1; i <= RECENT; i++) {
+		x = s->samples[(s->sample_at + POLICY_SAMPLES - i) %
+			       POLICY_SAMPLES];
+		least = x < least ? x : least;
+	}
+	return least > s->base ? least - s->base : 0;
+}
+
+/* True while its queue is short enough for the budget to grow. */
+static bool follow_latency(struct policy *p, struct policy_source *s,
+			   const struct policy_request *r, uint64_t now)
+{
+	uint64_t latency = now - r->sent;
+
+	if (!p->config.queue_us)
+		return true;
+	if (r->alone) {
+		s->base = latency;
+		s->probing = false;
+		s->probe_at = now + jitter(p, PROBE_US);
+	} else if (!s->base || latency < s->base) {
+		s->base = latency;
+	}
+	if (queue_delay(s) <= p->config.queue_us)
+		return true;
+	if (s->budget > QUEUE_MIN && now - s->shrunk >= s->median) {
+		s->shrunk = now;
+		s->acks = 0;
+		s->budget -= s->budget / 8 + 1;
+		if (s->budget < QUEUE_MIN)
+			s->budget = QUEUE_MIN;
+	}
+	return false;
+}
+
+/* Measure it alone now and then: its base may have changed. */
+static void probe(struct policy *p, struct policy_source *s, uint64_t now)
+{
+	if (!s->base || now < s->probe_at)
+		return;
+	s->probing = !s->probing && s->inflight;
+	s->probe_at = now + (s->probing ? PROBE_LIMIT_US : jitter(p, PROBE_US));
+}
+
+static void went_well(struct policy *p, struct policy_source *s,
+		      const struct policy_request *r, uint64_t now)
+{
+	bool may_grow = follow_latency(p, s, r, now);
+
 	s->bad = 0;
 	s->rest = 0;
 	/* Grow only where the budget may be what holds it. */
-	if (r->late || !r->crowded || s->budget >= p->config.budget_max)
+	if (!may_grow || r->late || !r->crowded ||
+	    s->budget >= p->config.budget_max)
 		return;
 	if (++s->acks >= s->budget) {
 		s->acks = 0;
@@ -335,13 +423,15 @@ void policy_source_up(struct policy *p, unsigned int source, uint64_t now)
 	s->sample_count = 0;
 	s->sample_at = 0;
 	s->median = 0;
+	s->base = 0;
+	s->probing = false;
+	s->probe_at = now + jitter(p, PROBE_US);
 	/* Those that have run out of sources have one more. */
 	for (at = p->idle.next; at != &p->idle; at = next) {
 		next = at->next;
 		move(p, job_of(at), JOB_READY);
 	}
 	memset(p->deferred, 0, POLICY_DEFERRED * sizeof(*p->deferred));
-	(void)now;
 }
 
 void policy_source_down(struct policy *p, unsigned int source, uint64_t now)
@@ -391,6 +481,7 @@ int policy_init(struct policy *p, const struct policy_config *config,
 			p->requests_free ? &p->requests_free->link : NULL;
 		p->requests_free = &p->requests[i];
 	}
+	p->requests_left = config->requests_max;
 	return 0;
 }
 
@@ -438,22 +529,23 @@ static bool rate_holds(const struct policy *p)
 
 /* ------------------------------------------------------------------- faults */
 
-unsigned int policy_room(const struct policy *p, uint64_t now)
+unsigned int policy_room(const struct policy *p, bool urgent, uint64_t now)
 {
-	unsigned int i, room = 0, left = p->config.jobs_max - p->job_count;
-	unsigned int ready = 0;
+	unsigned int i, room = 0, ready = 0;
+	unsigned int most = jobs_for(p, urgent);
+	unsigned int left = most > p->job_count ? most - p->job_count : 0;
 
 	for (i = 0; i < p->source_count; i++) {
 		const struct policy_source *s = &p->sources[i];
 
-		if (s->up && s->rest <= now && has_room(p, s))
-			room += s->budget - s->inflight;
+		if (s->up && s->rest <= now)
+			room += room_of(p, s, urgent);
 	}
+	if (p->config.rate && !urgent && room > HELD_MAX)
+		room = HELD_MAX;
 	for (i = 0; i < POLICY_URGENCIES; i++)
-		ready += p->ready_count[i];
-	/* What the rate holds back must not keep readers' blocks out. */
-	if (p->config.rate)
-		ready -= p->ready_count[POLICY_NORMAL];
+		if (!urgent || is_urgent(i))
+			ready += p->ready_count[i];
 	room = room > ready ? room - ready : 0;
 	return room < left ? room : left;
 }
@@ -461,6 +553,25 @@ unsigned int policy_room(const struct policy *p, uint64_t now)
 static struct policy_deferred *deferred_slot(struct policy *p, uint64_t address)
 {
 	return &p->deferred[mix(address) % POLICY_DEFERRED];
+}
+
+static void urge(struct policy *p, struct policy_job *job, uint8_t urgency)
+{
+	if (job->state != JOB_READY || urgency >= job->urgency)
+		return;
+	leave(p, job);
+	job->urgency = urgency;
+	job->since = p->background_sent;
+	enter(p, job, JOB_READY);
+}
+
+bool policy_urge(struct policy *p, uint64_t address)
+{
+	struct policy_job *job = find(p, address);
+
+	if (job)
+		urge(p, job, POLICY_WANTED);
+	return job;
 }
 
 enum policy_added policy_add(struct policy *p,
@@ -477,26 +588,20 @@ enum policy_added policy_add(struct policy *p,
 	struct policy_deferred *d;
 
 	if (job) {
-		if (job->state == JOB_READY && urgency < job->urgency) {
-			leave(p, job);
-			job->urgency = urgency;
-			enter(p, job, JOB_READY);
-		}
+		urge(p, job, urgency);
 		return POLICY_KNOWN;
 	}
-	if (p->config.rate && urgency == POLICY_NORMAL &&
-	    p->ready_count[POLICY_NORMAL] >= HELD_MAX)
-		return POLICY_FULL;
 	d = deferred_slot(p, fault->address);
 	if (d->times && d->address == fault->address && now < d->until)
 		return POLICY_DEFERRED_;
-	if (p->job_count >= p->config.jobs_max || !p->jobs_free)
+	if (p->job_count >= jobs_for(p, is_urgent(urgency)) || !p->jobs_free)
 		return POLICY_FULL;
 	job = p->jobs_free;
 	p->jobs_free = job->chain;
 	memset(job, 0, sizeof(*job));
 	job->address = fault->address;
 	job->urgency = urgency;
+	job->since = p->background_sent;
 	job->index = fault->cause == GRID_MISSING_CAUSE_TABLE_INDEX;
 	job->known = own || stated;
 	if (own)
@@ -558,7 +663,7 @@ static int pick(struct policy *p, struct policy_job *job, uint64_t now,
 		}
 		*dead = false;
 		*hope = true;
-		if (s->rest > now || !has_room(p, s))
+		if (s->rest > now || !room_of(p, s, is_urgent(job->urgency)))
 			continue;
 		rank = 2 * s->priority + (trusted_first && !s->trust);
 		if (rank < best) {
@@ -582,17 +687,27 @@ static struct policy_request *ask(struct policy *p, struct policy_job *job,
 	struct policy_request *r = p->requests_free;
 
 	p->requests_free = r->link.next ? request_of(r->link.next) : NULL;
+	p->requests_left--;
 	r->job = job;
 	r->source = source;
 	r->sent = now;
 	r->late = false;
 	r->data = NULL;
 	list_add(&r->link, &s->requests);
+	r->alone = !s->inflight && !s->late;
+	r->background = !is_urgent(job->urgency);
 	s->inflight++;
+	s->background += r->background;
 	r->crowded = 2 * s->inflight > s->budget;
+	if (r->background) {
+		p->background_sent++;
+	} else if (!job->requests) {
+		p->urgent_sent++;
+		p->overtaken += p->background_sent - job->since;
+	}
 	job->asked |= bit(source);
 	job->requests++;
-	if (p->config.rate && job->urgency == POLICY_NORMAL)
+	if (p->config.rate && r->background)
 		p->tokens -= p->tokens < p->config.block_size ?
 				     p->tokens :
 				     p->config.block_size;
@@ -609,16 +724,19 @@ struct policy_request *policy_next(struct policy *p, uint64_t now)
 	struct policy_link *at, *next;
 	struct policy_job *job;
 	bool hope, dead;
-	unsigned int looked = 0, u;
+	unsigned int looked, u;
 	int source;
 
 	fill_bucket(p, now);
 	for (u = 0; u < POLICY_URGENCIES; u++) {
-		if (u == POLICY_NORMAL && rate_holds(p))
+		if (!is_urgent(u) &&
+		    (rate_holds(p) ||
+		     p->requests_left <= reserved(p->config.requests_max)))
 			break;
+		looked = 0;
 		for (at = p->ready[u].next; at != &p->ready[u]; at = next) {
 			if (!p->requests_free || looked++ > LOOK_MAX)
-				return NULL;
+				break;
 			next = at->next;
 			job = job_of(at);
 			source = pick(p, job, now, &hope, &dead);
@@ -650,6 +768,7 @@ void policy_tick(struct policy *p, uint64_t now)
 			list_del(&r->link);
 			r->late = true;
 			s->inflight--;
+			s->background -= r->background;
 			s->late++;
 			if (now - s->shrunk >= expiry(p, s)) {
 				s->shrunk = now;
@@ -657,6 +776,8 @@ void policy_tick(struct policy *p, uint64_t now)
 				s->budget = s->budget > 3 ? s->budget / 2 : 1;
 			}
 		}
+		if (p->config.queue_us)
+			probe(p, s, now);
 	}
 	while (p->heap_count && p->heap[0]->hedge <= now)
 		move(p, p->heap[0], JOB_READY);
@@ -678,6 +799,8 @@ uint64_t policy_timer(const struct policy *p, uint64_t now)
 		}
 		if (s->rest > now)
 			when = s->rest < when ? s->rest : when;
+		if (s->probing)
+			when = s->probe_at < when ? s->probe_at : when;
 	}
 	if (rate_holds(p) && p->ready_count[POLICY_NORMAL]) {
 		t = now + 1 +
@@ -695,6 +818,7 @@ static void free_request(struct policy *p, struct policy_request *r)
 	r->job = NULL;
 	r->link.next = p->requests_free ? &p->requests_free->link : NULL;
 	p->requests_free = r;
+	p->requests_left++;
 }
 
 void policy_release(struct policy *p, struct policy_request *r)
@@ -726,12 +850,13 @@ enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,
 	} else {
 		list_del(&r->link);
 		s->inflight--;
+		s->background -= r->background;
 	}
 	job->asked &= ~bit(source);
 	if (outcome != POLICY_LOST)
 		sample(s, now - r->sent);
 	if (outcome == POLICY_GOOD)
-		went_well(p, s, r);
+		went_well(p, s, r, now);
 	else if (outcome != POLICY_LOST)
 		went_badly(p, s, now);
 
@@ -793,4 +918,22 @@ struct policy_job *policy_dead(struct policy *p, enum policy_death *death,
 		d->times++;
 	}
 	return job;
+}
+
+unsigned int policy_drain(struct policy *p)
+{
+	struct policy_link *at, *next;
+	struct policy_job *job;
+	unsigned int u;
+
+	for (u = 0; u < POLICY_URGENCIES; u++)
+		for (at = p->ready[u].next; at != &p->ready[u]; at = next) {
+			next = at->next;
+			job = job_of(at);
+			if (job->requests)
+				continue;
+			end(p, job);
+			policy_finish(p, job);
+		}
+	return p->job_count;
 }

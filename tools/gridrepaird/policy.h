@@ -17,14 +17,19 @@
  *  - Every source has a budget of requests.  A request that is expired (its
  *    source needs longer than expiry_us, or four times its median) gives its
  *    place in the budget back, but its answer is still used when it comes.
- *  - The budget grows while the source keeps up, and halves on expiry.
+ *  - The budget grows while the source keeps up, and halves on expiry.  It also
+ *    follows latency: when answers take queue_us longer than they do when the
+ *    source is asked for one block alone, more requests would only wait in its
+ *    queue, and readers' blocks behind them, so it shrinks.
  *  - An error, a short read or wrong data is held against that source for this
  *    block; many in a row let the source rest.  Only when every source that
  *    counts has failed the block is it given up.
  *  - A block that cannot be verified (nobody knows its checksum) is accepted
  *    only from a trusted source, or when `agree` sources returned the same.
- *  - Blocks with parked readers go first, wanted ones next; a rate limit holds
- *    only the others.
+ *  - Blocks with parked readers go first, wanted ones next; these are *urgent*.
+ *    They have the whole budget to themselves; the others, the *background*, have
+ *    what is left of it, but a quarter in any case.  So neither waits for
+ *    the other.  A rate limit holds only the background.
  *  - Every period is jittered.
  */
 #ifndef POLICY_H
@@ -47,6 +52,7 @@ struct policy_config {
 	uint64_t patience_us; /* a source gone for longer doesn't count (60 s) */
 	unsigned int budget; /* of a source, to begin with */
 	unsigned int budget_max;
+	uint64_t queue_us; /* more delay than that shrinks it; 0: none does */
 	unsigned int agree; /* sources that must agree; below 2: not allowed */
 	uint64_t rate; /* bytes a second for what no reader waits for; 0: any */
 	uint32_t block_size;
@@ -90,6 +96,7 @@ struct policy_job {
 	struct policy_request *kept[POLICY_KEPT_MAX]; /* for agreement */
 	unsigned int kept_count;
 	unsigned int requests; /* how many were made for it */
+	uint64_t since; /* background requests sent before it became urgent */
 };
 
 struct policy_request {
@@ -98,6 +105,8 @@ struct policy_request {
 	unsigned int source;
 	uint64_t sent;
 	bool late;
+	bool background;
+	bool alone; /* sent while the source had nothing else to do */
 	bool crowded; /* sent while the budget was more than half used */
 	void *data; /* the caller's */
 };
@@ -108,12 +117,16 @@ struct policy_source {
 	uint64_t down_since;
 	struct policy_link requests; /* not late */
 	unsigned int inflight, late; /* late ones are beside the budget */
+	unsigned int background; /* of those in flight */
 	unsigned int budget, acks;
 	uint64_t shrunk; /* when the budget was last halved */
 	unsigned int bad; /* failures in a row */
 	uint64_t rest; /* not asked before that */
 	uint64_t samples[POLICY_SAMPLES], median;
 	unsigned int sample_count, sample_at;
+	uint64_t base; /* latency when asked for one block alone; 0: unknown */
+	uint64_t probe_at; /* when to measure it again */
+	bool probing; /* the background holds back till then, for a while */
 };
 
 struct policy_deferred {
@@ -133,6 +146,7 @@ struct policy {
 	size_t hash_mask;
 	unsigned int job_count; /* not ended */
 	struct policy_request *requests, *requests_free;
+	unsigned int requests_left;
 
 	struct policy_link ready[POLICY_URGENCIES], idle, dead;
 	unsigned int ready_count[POLICY_URGENCIES];
@@ -141,6 +155,9 @@ struct policy {
 
 	uint64_t tokens, tokens_at; /* the rate's bucket, in bytes */
 	struct policy_deferred *deferred;
+
+	/* Counters: urgent blocks asked for; background requests sent meanwhile. */
+	uint64_t background_sent, urgent_sent, overtaken;
 
 	/* Are the data of two requests equal? */
 	bool (*equal)(const struct policy_request *a,
@@ -158,8 +175,10 @@ void policy_source_up(struct policy *p, unsigned int source, uint64_t now);
 /* Its requests come back one by one as POLICY_LOST. */
 void policy_source_down(struct policy *p, unsigned int source, uint64_t now);
 
-/* How many more blocks are worth asking the kernel for, now. */
-unsigned int policy_room(const struct policy *p, uint64_t now);
+/* How many more blocks are worth asking the kernel for, now: urgent ones, or any. */
+unsigned int policy_room(const struct policy *p, bool urgent, uint64_t now);
+/* Forget what was never asked for; returns how many jobs are not ended yet. */
+unsigned int policy_drain(struct policy *p);
 
 enum policy_added {
 	POLICY_ADDED,
@@ -177,6 +196,12 @@ enum policy_added policy_add(struct policy *p,
 			     const struct grid_missing_fault *fault,
 			     const struct grid_missing_checksum *stated,
 			     bool verifiable, uint64_t now);
+
+/*
+ * A reader waits for @address, or read-ahead met it.  False when nothing is
+ * known of it here: the kernel should be asked.
+ */
+bool policy_urge(struct policy *p, uint64_t address);
 
 /* The next request to send now, or NULL.  The caller sets ->data. */
 struct policy_request *policy_next(struct policy *p, uint64_t now);

@@ -208,6 +208,71 @@ static int teardown(void **state)
 	return unlink(path);
 }
 
+/* A reload disturbs only what it changes. */
+static void test_equal(void **state)
+{
+	static const char *const options[] = {
+		"--manifest=/m",     "--agree=2",
+		"--checksum=sha256", "--index-format=/x",
+		"--batch=7",	     "--budget=7",
+		"--budget-max=70",   "--hedge=7ms",
+		"--expiry=7ms",	     "--patience=7s",
+		"--min-age=7ms",     "--queue=7ms",
+		"--retry=7s",	     "--rate=7M",
+		"--memory=70M",	     "--trust",
+		"--priority=7",	     "--source-offset=7K",
+		"--source=/third",   "--answer-timeout=7s",
+	};
+	struct config a, b;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(
+		LINE(&a, "--device=d", "--source=/one", "--source=/two"), 0);
+	assert_int_equal(
+		LINE(&b, "--device=d", "--source=/one", "--source=/two"), 0);
+	assert_true(config_device_equal(a.devices[0], b.devices[0]));
+	config_free(&b);
+	assert_int_equal(
+		LINE(&b, "--device=d", "--source=/two", "--source=/one"), 0);
+	assert_false(config_device_equal(a.devices[0], b.devices[0]));
+	config_free(&b);
+	for (i = 0; i < sizeof(options) / sizeof(*options); i++) {
+		assert_int_equal(LINE(&b, "--device=d", "--source=/one",
+				      "--source=/two", options[i]),
+				 0);
+		assert_false(config_device_equal(a.devices[0], b.devices[0]));
+		config_free(&b);
+	}
+	config_free(&a);
+}
+
+static void test_global(void **state)
+{
+	struct config c;
+
+	(void)state;
+	setenv("RUNTIME_DIRECTORY", "/run/x", 1);
+	assert_int_equal(LINE(&c, "--status"), 0);
+	assert_true(c.status);
+	assert_string_equal(c.runtime_dir, "/run/x");
+	config_free(&c);
+	unsetenv("RUNTIME_DIRECTORY");
+	assert_int_equal(LINE(&c, "--device=d", "--source=/s",
+			      "--metrics=/a/b.prom"),
+			 0);
+	assert_string_equal(c.runtime_dir, "/run/gridrepaird");
+	assert_string_equal(c.metrics, "/a/b.prom");
+	config_free(&c);
+	assert_int_equal(LINE(&c, "--device=d", "--source=/s", "--metrics=b"),
+			 -EINVAL);
+	assert_non_null(strstr(c.error, "not an absolute path"));
+	config_free(&c);
+	assert_int_equal(LINE(&c, "--status", "--runtime-dir=/y"), 0);
+	assert_string_equal(c.runtime_dir, "/y");
+	config_free(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +280,8 @@ int main(void)
 		cmocka_unit_test(test_line_refused),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_file_refused),
+		cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_global),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, setup, teardown);

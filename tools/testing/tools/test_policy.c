@@ -101,16 +101,16 @@ static void test_simple(void **state)
 
 	(void)state;
 	begin(&p, &standard, 1);
-	assert_int_equal(policy_room(&p, now), 4);
+	assert_int_equal(policy_room(&p, false, now), 4);
 	assert_int_equal(add(&p, 7, 0), POLICY_ADDED);
 	assert_int_equal(add(&p, 7, 0), POLICY_KNOWN);
-	assert_int_equal(policy_room(&p, now), 3);
+	assert_int_equal(policy_room(&p, false, now), 3);
 	r = must(&p);
 	assert_int_equal(r->job->address, 7);
 	assert_null(next(&p));
 	accept(&p, r);
 	assert_int_equal(p.job_count, 0);
-	assert_int_equal(policy_room(&p, now), 4);
+	assert_int_equal(policy_room(&p, false, now), 4);
 	/* It is forgotten: it may come again. */
 	assert_int_equal(add(&p, 7, 0), POLICY_ADDED);
 	policy_exit(&p);
@@ -180,7 +180,7 @@ static void test_expiry_frees_budget(void **state)
 	for (i = 0; i < 4; i++)
 		r[i] = must(&p);
 	assert_null(next(&p)); /* the budget is out */
-	assert_int_equal(policy_room(&p, now), 0);
+	assert_int_equal(policy_room(&p, false, now), 0);
 	pass(&p, 249 * MS);
 	assert_null(next(&p));
 	pass(&p, 1 * MS);
@@ -500,6 +500,178 @@ static void test_agree(void **state)
 	policy_exit(&p);
 }
 
+/*
+ * Readers' blocks don't wait for the background, nor the background for them:
+ * the one finds its budget free however much of the other is out.
+ */
+static void test_urgent_budget(void **state)
+{
+	struct policy_config config = standard;
+	struct policy_request *r;
+	unsigned int i, n = 0, background = 0;
+	struct policy p;
+
+	(void)state;
+	config.budget = config.budget_max = 16;
+	begin(&p, &config, 1);
+	for (i = 0; i < 40; i++)
+		add(&p, 1000 + i, 0);
+	while (next(&p))
+		n++;
+	assert_int_equal(n, 16);
+	assert_int_equal(policy_room(&p, false, now), 0);
+	assert_int_equal(policy_room(&p, true, now), 16);
+	for (i = 0; i < 20; i++)
+		assert_int_equal(add(&p, i,
+				     i & 1 ? GRID_MISSING_F_READERS :
+					     GRID_MISSING_F_WANTED),
+				 POLICY_ADDED);
+	/* At once, and before any more of the background. */
+	for (i = 0; i < 16; i++) {
+		r = must(&p);
+		assert_int_equal(r->job->urgency,
+				 i < 10 ? POLICY_READERS : POLICY_WANTED);
+	}
+	assert_null(next(&p));
+	/* One of the background's, still queued, that a reader comes to. */
+	assert_true(policy_urge(&p, 1039));
+	assert_false(policy_urge(&p, 777));
+	assert_null(next(&p));
+	assert_int_equal(p.ready_count[POLICY_WANTED], 5);
+	assert_int_equal(p.urgent_sent, 16);
+	assert_int_equal(p.overtaken, 0);
+	policy_exit(&p);
+
+	/* The other way round: a quarter is the background's. */
+	begin(&p, &config, 1);
+	for (i = 0; i < 16; i++)
+		add(&p, i, GRID_MISSING_F_READERS);
+	for (i = 0; i < 16; i++)
+		must(&p);
+	for (i = 0; i < 40; i++)
+		add(&p, 1000 + i, i < 20 ? GRID_MISSING_F_READERS : 0);
+	while ((r = next(&p))) {
+		assert_int_equal(r->job->urgency, POLICY_NORMAL);
+		background++;
+	}
+	assert_int_equal(background, 4);
+	policy_exit(&p);
+}
+
+/* The memory for blocks: some of it is for readers only. */
+static void test_urgent_memory(void **state)
+{
+	struct policy_config config = standard;
+	unsigned int i;
+	struct policy p;
+
+	(void)state;
+	config.budget = config.budget_max = 64;
+	config.jobs_max = config.requests_max = 16;
+	begin(&p, &config, 2);
+	for (i = 0; i < 40; i++)
+		add(&p, 1000 + i, 0);
+	for (i = 0; next(&p); i++)
+		;
+	assert_int_equal(i, 14);
+	assert_int_equal(add(&p, 1, GRID_MISSING_F_READERS), POLICY_ADDED);
+	assert_int_equal(must(&p)->job->address, 1);
+	policy_exit(&p);
+}
+
+/*
+ * A server that serves one block after the other, in @each us, with @waits us
+ * on the way, and @later us in the second half: what is asked for at once only
+ * queues there.
+ */
+static unsigned int serial_server(struct policy *p, uint64_t each,
+				  uint64_t waits, uint64_t later, uint64_t us)
+{
+	struct in_flight {
+		struct policy_request *r;
+		uint64_t at;
+	} out[256] = { 0 };
+	unsigned int head = 0, tail = 0, served = 0, i;
+	uint64_t end = now + us, half = now + us / 2, busy = now;
+	static uint64_t address;
+
+	while (now < end) {
+		for (i = policy_room(p, false, now); i; i--)
+			add(p, ++address, 0);
+		while ((out[head % 256].r = next(p))) {
+			busy = (busy > now ? busy : now) + each;
+			out[head++ % 256].at =
+				busy + (now < half ? waits : later);
+		}
+		pass(p, each / 4);
+		while (tail < head && out[tail % 256].at <= now) {
+			accept(p, out[tail++ % 256].r);
+			served++;
+		}
+	}
+	for (; tail < head; tail++) {
+		now = out[tail % 256].at;
+		accept(p, out[tail % 256].r);
+	}
+	return served;
+}
+
+static void test_budget_follows_latency(void **state)
+{
+	struct policy_config config = standard;
+	struct policy p;
+
+	(void)state;
+	config.budget = 16;
+	config.budget_max = 64;
+	begin(&p, &config, 1);
+	serial_server(&p, 5 * MS, 0, 0, 10 * S);
+	/* Without the target, nothing shrinks it (250 ms are not reached). */
+	assert_in_range(p.sources[0].budget, 40, 64);
+	policy_exit(&p);
+
+	config.queue_us = 25 * MS;
+	begin(&p, &config, 1);
+	/* 5 ms each: six of them are the 25 ms that may wait; and it is busy. */
+	assert_in_range(serial_server(&p, 5 * MS, 0, 0, 100 * S), 19500, 20000);
+	assert_in_range(p.sources[0].budget, 4, 9);
+	/* It becomes slower for good: that is measured alone, and taken. */
+	serial_server(&p, 5 * MS, 0, 60 * MS, 200 * S);
+	assert_in_range(p.sources[0].base, 60 * MS, 90 * MS);
+	assert_in_range(p.sources[0].budget, 8, 24);
+	policy_exit(&p);
+
+	/* One that is far away, but does many at a time, gets many. */
+	begin(&p, &config, 1);
+	serial_server(&p, 100, 100 * MS, 100 * MS, 20 * S);
+	assert_int_equal(p.sources[0].budget, 64);
+	policy_exit(&p);
+}
+
+/* What was never asked for is forgotten; the rest goes its way. */
+static void test_drain(void **state)
+{
+	struct policy_request *r;
+	unsigned int i;
+	struct policy p;
+
+	(void)state;
+	begin(&p, &standard, 2);
+	for (i = 0; i < 20; i++)
+		add(&p, i, 0);
+	r = must(&p);
+	must(&p);
+	assert_int_equal(policy_drain(&p), 2);
+	assert_null(next(&p));
+	/* It was wrong: the other source is asked all the same. */
+	answer(&p, r, POLICY_WRONG);
+	assert_int_equal(policy_drain(&p), 2);
+	r = must(&p);
+	accept(&p, r);
+	assert_int_equal(policy_drain(&p), 1);
+	policy_exit(&p);
+}
+
 static void test_rate(void **state)
 {
 	struct policy_config config = standard;
@@ -558,7 +730,7 @@ static void test_simulation(void **state)
 	policy_source_down(&p, 0, now); /* dead from the start */
 	started = now;
 	while (good < BLOCKS && now - started < 600 * S) {
-		while (policy_room(&p, now) && queued < 2 * BLOCKS) {
+		while (policy_room(&p, false, now) && queued < 2 * BLOCKS) {
 			uint64_t a = queued++ % BLOCKS;
 
 			if (!done[a])
@@ -696,7 +868,7 @@ static void test_storm(void **state)
 			policy_finish(&p, job);
 		}
 		policy_timer(&p, now);
-		policy_room(&p, now);
+		policy_room(&p, false, now);
 	}
 	/* Wind up: everyone goes away, and says so. */
 	for (i = 0; i < 5; i++)
@@ -744,6 +916,10 @@ int main(void)
 		cmocka_unit_test(test_untrusted),
 		cmocka_unit_test(test_trust),
 		cmocka_unit_test(test_agree),
+		cmocka_unit_test(test_urgent_budget),
+		cmocka_unit_test(test_urgent_memory),
+		cmocka_unit_test(test_budget_follows_latency),
+		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_simulation),
 		cmocka_unit_test(test_storm),

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The blocks of a device that this daemon has marked unavailable.
+ *
+ * It may undo its own marks when it has a new reason to, never an operator's
+ * (gridctl unavailable): the kernel doesn't tell them apart, so they are kept
+ * here.  A file in the runtime directory carries them over the daemon's death:
+ * an address is written there before the kernel hears of it.  Sessions that
+ * follow each other, and the two that overlap in a reload, share one set.
+ */
+#ifndef MARKS_H
+#define MARKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct marks;
+
+/* @dir: the runtime directory, or NULL: nothing is carried over.  NULL: memory. */
+struct marks *marks_new(const char *dir, const char *device);
+struct marks *marks_get(struct marks *m);
+void marks_put(struct marks *m);
+
+/* The marks that follow are of this tracker; those of another are forgotten. */
+void marks_attach(struct marks *m, uint64_t tracker);
+/*
+ * @address is about to be marked; @lacking: because no source had it, so that
+ * a source that comes up is a reason to try again.  True when it has not been
+ * marked before.
+ */
+bool marks_add(struct marks *m, uint64_t address, bool lacking);
+/* It is no fault any more. */
+void marks_forget(struct marks *m, uint64_t address);
+/*
+ * Take up to @max marks out, all or those @lacking; *@cursor is 0 to begin
+ * with.  0 at the end.
+ */
+unsigned int marks_take(struct marks *m, bool lacking, unsigned int *cursor,
+			uint64_t *addresses, unsigned int max);
+
+#endif /* MARKS_H */
