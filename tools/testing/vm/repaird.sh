@@ -36,6 +36,13 @@ repaird()
 	defer kill_wait "$daemon"
 }
 
+# counter NAME: of the daemon's status, its sources' added up.
+counter()
+{
+	gridrepaird --status | tr ' ' '\n' |
+		awk -F= -v name="$1" '$1 == name { n += $2 } END { print n + 0 }'
+}
+
 # It ends by SIGTERM, well.
 stop_repaird()
 {

@@ -4,9 +4,18 @@
 # kernels: all
 # timeout: 180
 # boot: shared
+#
+# The long form (10240 blocks, killed a hundred times):
+#	run --kernel 6.12 --case repaird_kill --env GRID_LONG=1 --timeout 1800
 . "$GRID_TOP/tools/testing/vm/repaird.sh"
-grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
-gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
+if [ -n "${GRID_LONG:-}" ]; then
+	grid_setup 40 4096 checksum:sha256 no_helper_ms:60000
+	kills_max=100
+else
+	grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
+	kills_max=12
+fi
+gridctl manifest "$replica" --block-size="$bs" --output=/tmp/manifest
 defer rm -f /tmp/manifest
 # One request after the other, each late: a kill finds work in flight, and no
 # run of the daemon gets far.
@@ -23,7 +32,7 @@ reader=$!
 defer rm -f /tmp/read.out /tmp/read.status
 
 kills=0
-until [ "$(dm_get t0 waiting)" = 0 ] || [ $kills = 12 ]; do
+until [ "$(dm_get t0 waiting)" = 0 ] || [ $kills = $kills_max ]; do
 	before=$(dm_get t0 repaired)
 	repaird --source nbd://127.0.0.1:10809/ --budget 4 --budget-max 4
 	for _ in {1..200}; do

@@ -11,9 +11,12 @@ defer rm -f /tmp/manifest /tmp/wrong
 
 fill()
 {
+	local begin
 	lose_all
+	begin=${EPOCHREALTIME/./}
 	repaird "$@"
 	gridctl wait t0 --timeout=120s || fail "not clean: $(tail -n 5 /tmp/repaird.log)"
+	ms=$(((${EPOCHREALTIME/./} - begin) / 1000))
 	stop_repaird
 	cmp "$replica" "$dev" || fail "wrong blocks landed: $*"
 }
@@ -21,6 +24,7 @@ fill()
 log "TCP"
 serve 10809 file "$replica"
 fill --source nbd://127.0.0.1:10809/
+alone=$ms
 log "a socket"
 nbdkit -f -U /tmp/nbd.sock file "$replica" &
 defer kill_wait $!
@@ -41,8 +45,10 @@ fill --source nbd://127.0.0.1:9/ --source nbd://127.0.0.1:10810/ \
 	--source /tmp/wrong --source nbd://127.0.0.1:10809/
 grep -q "source nbd://127.0.0.1:9/: cannot connect: .*refused" /tmp/repaird.log ||
 	fail "the dead server was not named: $(cat /tmp/repaird.log)"
-asked=$(sed -n 's/.*asked \([0-9]*\) .*/\1/p' /tmp/repaird.log | awk '{ n += $1 } END { print n }')
+log "$ms ms, and $alone ms from the good source alone"
+asked=$(sed -n 's/.* asked=\([0-9]*\) .*/\1/p' /tmp/repaird.log | awk '{ n += $1 } END { print n }')
 log "$asked requests for $blocks blocks"
-sed -n 's/.*\(source .*asked.*\)/\1/p' /tmp/repaird.log
+sed -n 's/.*\(source .*asked=.*\)/\1/p' /tmp/repaird.log
+[ "$asked" -ge "$blocks" ] || fail "only $asked requests for $blocks blocks"
 [ "$asked" -le $((2 * blocks)) ] || fail "$asked requests for $blocks blocks"
 assert_eq "$(dm_get t0 verify_failed)" 0 "the kernel had to refuse data"

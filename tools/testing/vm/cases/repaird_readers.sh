@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: 6 T5 readers of missing blocks don't wait for a sync that fills its source, nor it for them
+# kernels: 6.1 6.12
+# timeout: 180
+# boot: shared
+. "$GRID_TOP/tools/testing/vm/repaird.sh"
+grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
+gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
+defer rm -f /tmp/manifest /tmp/latency /tmp/latency.py
+# It serves one block after the other: what is asked for only queues there.
+serve 10809 -t 1 --filter=delay file "$replica" rdelay=20ms
+
+cat > /tmp/latency.py << 'END'
+import mmap, os, sys, time
+dev, bs, blocks = sys.argv[1], int(sys.argv[2]), [int(b) for b in sys.argv[3:]]
+fd = os.open(dev, os.O_RDONLY | os.O_DIRECT)
+buf = mmap.mmap(-1, bs)
+times = []
+for b in blocks:
+    begin = time.monotonic()
+    assert os.preadv(fd, [buf], b * bs) == bs
+    times.append(int((time.monotonic() - begin) * 1000))
+times.sort()
+print("median %d ms, 99th percentile %d ms of %d reads" %
+      (times[len(times) // 2], times[len(times) * 99 // 100], len(times)))
+END
+
+# readers WHAT REPAIRD-OPTION...: read 24 blocks one by one, here and there, the
+# first parked before the daemon starts.
+readers()
+{
+	local what=$1 reader i order=()
+	shift
+	lose_all
+	for i in {1..24}; do
+		order+=($((i * 101 % blocks)))
+	done
+	python3 /tmp/latency.py "$dev" "$bs" "${order[@]}" > /tmp/latency 2>&1 &
+	reader=$!
+	wait_until 60 parked 1
+	repaird --source nbd://127.0.0.1:10809/ --hedge 60s --expiry 60s "$@"
+	wait "$reader" || fail "a reader: $(cat /tmp/latency)"
+	log "$what: $(cat /tmp/latency)"
+	log "$(counter urgent) urgent blocks, overtaken by $(counter overtaken) others; $(dm_get t0 waiting) are left"
+	[ "$(counter urgent)" -ge 1 ] || fail "no block was urgent"
+	assert_eq "$(counter overtaken)" 0 "requests were sent before a reader's"
+}
+
+readers "idle" --rate 4096
+stop_repaird
+readers "under a sync" --budget 16
+gridctl wait t0 --timeout=90s
+stop_repaird
+cmp "$replica" "$dev"
