@@ -74,82 +74,6 @@ static int conclude(const struct ctl *ctl, const char *verb,
 	return failed ? CTL_FAILED : CTL_GOOD;
 }
 
-/* Every address must lie on the device, before anything is enqueued. */
-static int check_range(const struct ctl *ctl, const struct gm_dev *dev,
-		       const struct grid_missing_block *v, size_t count)
-{
-	size_t i;
-
-	for (i = 0; dev->block_size && i < count; i++)
-		if (v[i].address >= dev->blocks)
-			return ctl_fail(
-				ctl, CTL_FAILED,
-				"%s: block %" PRIu64
-				" lies beyond the end of the device (it has %" PRIu64
-				" blocks); nothing was changed",
-				ctl->argv[0], (uint64_t)v[i].address,
-				dev->blocks);
-	return CTL_GOOD;
-}
-
-static int read_manifest(const struct ctl *ctl, const struct gm_dev *dev,
-			 const char *path, struct grid_missing_block **blocks,
-			 size_t *count)
-{
-	struct grid_missing_block *v = NULL, *more;
-	size_t n = 0, room = 0;
-	struct gm_manifest m;
-	int got, code;
-
-	if (gm_manifest_open(&m, path))
-		return ctl_fail(ctl, CTL_FAILED, "%s", m.error);
-	for (;;) {
-		if (n == room) {
-			room = room ? 2 * room : 4096;
-			more = realloc(v, room * sizeof(*v));
-			if (!more) {
-				code = ctl_error(ctl, -ENOMEM, "%zu blocks",
-						 room);
-				goto err_free;
-			}
-			v = more;
-		}
-		got = gm_manifest_next(&m, &v[n]);
-		if (got < 0) {
-			code = ctl_fail(ctl, CTL_FAILED,
-					"%s; nothing was changed", m.error);
-			goto err_free;
-		}
-		if (!got)
-			break;
-		n++;
-	}
-	if (dev->block_size && m.block_size &&
-	    m.block_size != dev->block_size) {
-		code = ctl_fail(ctl, CTL_FAILED,
-				"%s is of blocks of %u bytes, %s has %u",
-				m.name, m.block_size, ctl->argv[0],
-				dev->block_size);
-		goto err_free;
-	}
-	if (*dev->checksum && *m.checksum &&
-	    strcmp(m.checksum, dev->checksum)) {
-		code = ctl_fail(ctl, CTL_FAILED,
-				"%s has checksums by %s, %s by %s", m.name,
-				m.checksum, ctl->argv[0], dev->checksum);
-		goto err_free;
-	}
-	gm_manifest_close(&m);
-	*blocks = v;
-	*count = n;
-	return CTL_GOOD;
-
-err_free:
-	gm_manifest_close(&m);
-	free(v);
-	return code;
-}
-
 static int all_blocks(const struct ctl *ctl, const struct gm_dev *dev,
 		      struct grid_missing_block **blocks, size_t *count)
 {
@@ -192,13 +116,13 @@ static int enqueue(struct ctl *ctl, uint32_t flags)
 	if (code)
 		return code;
 	if (manifest)
-		code = read_manifest(ctl, &dev, manifest, &v, &count);
+		code = ctl_manifest(ctl, &dev, manifest, &v, &count, NULL);
 	else if (ctl->argc > 1)
 		code = ctl_blocks(ctl, 1, flags, &v, &count);
 	else
 		code = all_blocks(ctl, &dev, &v, &count);
 	if (!code)
-		code = check_range(ctl, &dev, v, count);
+		code = ctl_check_range(ctl, &dev, v, count);
 	if (!code) {
 		err = gm_enqueue(&dev, v, count, &done);
 		code = conclude(ctl, "enqueued", v, count, done, err);
@@ -380,17 +304,11 @@ int verb_ready(struct ctl *ctl)
 /* With checkpoint:flush, a flush is the checkpoint. */
 static int flush_checkpoint(const struct ctl *ctl, const struct gm_dev *dev)
 {
-	char path[64];
-	int fd, err = 0;
+	int fd = ctl_open_block(dev->major, dev->minor, O_RDWR), err = 0;
 
-	snprintf(path, sizeof(path), "/dev/block/%u:%u", dev->major,
-		 dev->minor);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0) {
-		snprintf(path, sizeof(path), "/dev/dm-%u", dev->minor);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-	}
-	if (fd < 0 || fsync(fd))
+	if (fd < 0)
+		err = -fd;
+	else if (fsync(fd))
 		err = errno;
 	if (fd >= 0)
 		close(fd);

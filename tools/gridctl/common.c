@@ -188,6 +188,26 @@ int ctl_dm_name(const struct ctl *ctl, char *name, size_t size)
 	return CTL_GOOD;
 }
 
+int ctl_open_block(unsigned int major, unsigned int minor, int flags)
+{
+	char path[64], line[128], name[48];
+	FILE *f;
+	int fd;
+
+	/* Not all systems have a udev that makes /dev/block. */
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", major,
+		 minor);
+	f = fopen(path, "re");
+	snprintf(path, sizeof(path), "/dev/block/%u:%u", major, minor);
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "DEVNAME=%47s", name) == 1)
+			snprintf(path, sizeof(path), "/dev/%s", name);
+	if (f)
+		fclose(f);
+	fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 /* ---------------------------------------------------------------- operands */
 
 int ctl_addresses(const struct ctl *ctl, int first, uint64_t **addresses,
@@ -292,6 +312,83 @@ int ctl_blocks(const struct ctl *ctl, int first, uint32_t flags,
 	return CTL_GOOD;
 }
 
+int ctl_check_range(const struct ctl *ctl, const struct gm_dev *dev,
+		    const struct grid_missing_block *v, size_t count)
+{
+	size_t i;
+
+	for (i = 0; dev->block_size && i < count; i++)
+		if (v[i].address >= dev->blocks)
+			return ctl_fail(
+				ctl, CTL_FAILED,
+				"%s: block %" PRIu64
+				" lies beyond the end of the device (it has %" PRIu64
+				" blocks); nothing was changed",
+				ctl->argv[0], (uint64_t)v[i].address,
+				dev->blocks);
+	return CTL_GOOD;
+}
+
+int ctl_manifest(const struct ctl *ctl, const struct gm_dev *dev,
+		 const char *path, struct grid_missing_block **blocks,
+		 size_t *count, char *algorithm)
+{
+	struct grid_missing_block *v = NULL, *more;
+	size_t n = 0, room = 0;
+	struct gm_manifest m;
+	int got, code;
+
+	if (gm_manifest_open(&m, path))
+		return ctl_fail(ctl, CTL_FAILED, "%s", m.error);
+	for (;;) {
+		if (n == room) {
+			room = room ? 2 * room : 4096;
+			more = realloc(v, room * sizeof(*v));
+			if (!more) {
+				code = ctl_error(ctl, -ENOMEM, "%zu blocks",
+						 room);
+				goto err_free;
+			}
+			v = more;
+		}
+		got = gm_manifest_next(&m, &v[n]);
+		if (got < 0) {
+			code = ctl_fail(ctl, CTL_FAILED,
+					"%s; nothing was changed", m.error);
+			goto err_free;
+		}
+		if (!got)
+			break;
+		n++;
+	}
+	if (dev->block_size && m.block_size &&
+	    m.block_size != dev->block_size) {
+		code = ctl_fail(ctl, CTL_FAILED,
+				"%s is of blocks of %u bytes, %s has %u",
+				m.name, m.block_size, ctl->argv[0],
+				dev->block_size);
+		goto err_free;
+	}
+	if (*dev->checksum && *m.checksum &&
+	    strcmp(m.checksum, dev->checksum)) {
+		code = ctl_fail(ctl, CTL_FAILED,
+				"%s has checksums by %s, %s by %s", m.name,
+				m.checksum, ctl->argv[0], dev->checksum);
+		goto err_free;
+	}
+	if (algorithm)
+		strcpy(algorithm, m.checksum);
+	gm_manifest_close(&m);
+	*blocks = v;
+	*count = n;
+	return CTL_GOOD;
+
+err_free:
+	gm_manifest_close(&m);
+	free(v);
+	return code;
+}
+
 int ctl_all_faults(const struct ctl *ctl, struct gm_dev *dev,
 		   struct grid_missing_fault **faults, size_t *count)
 {
@@ -324,6 +421,11 @@ int ctl_all_faults(const struct ctl *ctl, struct gm_dev *dev,
 	*faults = v;
 	*count = n;
 	return CTL_GOOD;
+}
+
+uint64_t ctl_missing(const struct grid_missing_status *s)
+{
+	return s->waiting + s->writing + s->aborting;
 }
 
 /* -------------------------------------------------------------------- JSON */
@@ -370,6 +472,13 @@ void ctl_print(struct json_object *o)
 	puts(json_object_to_json_string_ext(
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
+}
+
+void ctl_pause(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&ts, NULL);
 }
 
 double ctl_now(void)

@@ -84,6 +84,8 @@ bool ctl_ms(const struct ctl *ctl, const char *name, unsigned int unit,
 int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags);
 /* The dm name of operand 0. */
 int ctl_dm_name(const struct ctl *ctl, char *name, size_t size);
+/* Open a block device by its number; a negative errno. */
+int ctl_open_block(unsigned int major, unsigned int minor, int flags);
 
 /* Addresses among the operands from @first on; allocated. */
 int ctl_addresses(const struct ctl *ctl, int first, uint64_t **addresses,
@@ -95,9 +97,23 @@ int ctl_addresses(const struct ctl *ctl, int first, uint64_t **addresses,
 int ctl_blocks(const struct ctl *ctl, int first, uint32_t flags,
 	       struct grid_missing_block **blocks, size_t *count);
 
+/*
+ * The same from a manifest, which must fit the device: of its block size, and
+ * its hash.  @algorithm (char[64], may be NULL): the hash that it names, or "".
+ */
+int ctl_manifest(const struct ctl *ctl, const struct gm_dev *dev,
+		 const char *path, struct grid_missing_block **blocks,
+		 size_t *count, char *algorithm);
+/* Every address must lie on the device, before anything is enqueued. */
+int ctl_check_range(const struct ctl *ctl, const struct gm_dev *dev,
+		    const struct grid_missing_block *v, size_t count);
+
 /* Every fault of a device, allocated. */
 int ctl_all_faults(const struct ctl *ctl, struct gm_dev *dev,
 		   struct grid_missing_fault **faults, size_t *count);
+
+/* Faults in any state. */
+uint64_t ctl_missing(const struct grid_missing_status *s);
 
 /* JSON: an object with schema_version; print it on one line and drop it. */
 struct json_object *ctl_object(void);
@@ -114,6 +130,17 @@ void ctl_print_fault(const struct ctl *ctl,
 
 /* Seconds of CLOCK_MONOTONIC. */
 double ctl_now(void);
+void ctl_pause(unsigned int ms);
+
+/* A time that is left, as people read it. */
+void ctl_format_left(double seconds, char *text, size_t size);
+/*
+ * How far it is, on stderr: a bar on a terminal, drawn over itself; else a line
+ * (how often is the caller's matter).  @what comes first, and ends with a blank
+ * when it isn't empty.
+ */
+void ctl_progress(const char *what, uint64_t done, uint64_t left,
+		  uint32_t block_size, double seconds, bool terminal);
 
 int verb_create(struct ctl *ctl);
 int verb_remove(struct ctl *ctl);
@@ -139,6 +166,7 @@ int verb_repair(struct ctl *ctl);
 int verb_save(struct ctl *ctl);
 int verb_load(struct ctl *ctl);
 int verb_manifest(struct ctl *ctl);
+int verb_sync(struct ctl *ctl);
 int verb_version(struct ctl *ctl);
 
 #endif /* CTL_H */

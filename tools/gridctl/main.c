@@ -4,7 +4,7 @@
  *
  * This file holds the table of verbs, which is also the help, and the parsing
  * of the command line by that table.  The verbs themselves are in create.c,
- * show.c, change.c, repair.c, save.c and manifest.c.
+ * show.c, change.c, repair.c, save.c, sync.c and manifest.c.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -233,6 +233,27 @@ static const struct ctl_verb verbs[] = {
 	    { "critical", "TIME",
 	      "a reader that waits longer is critical (30s)" } },
 	  verb_check },
+	{ "sync",
+	  "DEV",
+	  1,
+	  1,
+	  "make a device what a manifest says, and wait for it",
+	  "Enqueues what the manifest lists, with --scan only what of it is not on the\n"
+	  "device, and waits until nothing is missing.  A scan reads below the grid, so\n"
+	  "it works on a device that is held; nothing else may write to the device.\n",
+	  { { "manifest", "FILE",
+	      "lines ADDRESS CHECKSUM [table] (\"-\": standard input)" },
+	    { "scan", NULL,
+	      "enqueue only what doesn't match, or can't be read" },
+	    { "jobs", "N", "read so many blocks at a time (8)" },
+	    { "ready", NULL, "let I/O through once all is enqueued" },
+	    { "portions", NULL,
+	      "what doesn't fit is enqueued later, and served until then" },
+	    { "nowait", NULL, "end as soon as all is enqueued" },
+	    { "timeout", "TIME", "exit 4 after that (never)" },
+	    { "progress", NULL,
+	      "lines of progress though this is no terminal" } },
+	  verb_sync },
 	{ "manifest",
 	  "FILE",
 	  1,
@@ -243,6 +264,7 @@ static const struct ctl_verb verbs[] = {
 	    { "checksum", "NAME", "hash of the kernel's crypto API (sha256)" },
 	    { "offset", "SIZE", "where the grid begins in FILE (0)" },
 	    { "blocks", "N", "how many (all)" },
+	    { "tables", NULL, "mark tables' indexes, leave out their values" },
 	    { "output", "FILE", "write it there, complete or not at all" } },
 	  verb_manifest },
 	{ "version",

@@ -16,18 +16,6 @@
 
 #include "ctl.h"
 
-static uint64_t missing(const struct grid_missing_status *s)
-{
-	return s->waiting + s->writing + s->aborting;
-}
-
-static void pause_ms(unsigned int ms)
-{
-	struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000 };
-
-	nanosleep(&ts, NULL);
-}
-
 /* ------------------------------------------------------------------ status */
 
 /* @rate: blocks repaired a second, 0 when that is not known. */
@@ -41,7 +29,7 @@ static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
 	ctl_put_u64(o, "block_size", s->block_size);
 	ctl_put_u64(o, "blocks", s->blocks);
 	ctl_put_string(o, "checksum", *dev->checksum ? dev->checksum : "none");
-	ctl_put_bool(o, "clean", !missing(s));
+	ctl_put_bool(o, "clean", !ctl_missing(s));
 	ctl_put_bool(o, "checkpoint_open",
 		     s->flags & GRID_MISSING_STATUS_CHECKPOINT);
 	ctl_put_bool(o, "sync_jump_open",
@@ -83,15 +71,15 @@ static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
 	ctl_put_u64(use, "tables", s->tables);
 	ctl_put_u64(use, "tables_reclaimable", s->tables_free);
 	json_object_object_add(o, "use", use);
-	if (missing(s) && rate > 0) {
+	if (ctl_missing(s) && rate > 0) {
 		progress = json_object_new_object();
 		ctl_put_u64(progress, "repaired", s->repaired);
-		ctl_put_u64(progress, "total", s->repaired + missing(s));
+		ctl_put_u64(progress, "total", s->repaired + ctl_missing(s));
 		json_object_object_add(progress, "blocks_per_s",
 				       json_object_new_double(rate));
 		json_object_object_add(
 			progress, "left_s",
-			json_object_new_double((double)missing(s) / rate));
+			json_object_new_double((double)ctl_missing(s) / rate));
 		json_object_object_add(o, "progress", progress);
 	}
 	ctl_print(o);
@@ -111,17 +99,6 @@ static void line(const char *key, const char *format, ...)
 	putchar('\n');
 }
 
-static void format_left(double seconds, char *text, size_t size)
-{
-	if (seconds > 359999)
-		snprintf(text, size, "days");
-	else if (seconds >= 60)
-		snprintf(text, size, "%d:%02d:%02d", (int)seconds / 3600,
-			 (int)seconds / 60 % 60, (int)seconds % 60);
-	else
-		snprintf(text, size, "%.0f s", seconds);
-}
-
 static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
 			 const struct grid_missing_status *s, double rate)
 {
@@ -130,7 +107,7 @@ static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
 	gm_format_size(s->block_size, size, sizeof(size));
 	gm_format_size(s->block_size * s->blocks, human, sizeof(human));
 	printf("%s: %s%s%s%s%s\n", ctl->argv[0],
-	       missing(s) ? "blocks missing" : "clean",
+	       ctl_missing(s) ? "blocks missing" : "clean",
 	       s->flags & GRID_MISSING_STATUS_HELD ?
 		       ", held (waits for \"gridctl ready\")" :
 		       "",
@@ -157,17 +134,18 @@ static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
 	     (uint64_t)s->timeouts);
 	line("repaired", "%" PRIu64 " (%" PRIu64 " unverified)",
 	     (uint64_t)s->repaired, (uint64_t)s->unverified);
-	if (missing(s) && rate > 0) {
+	if (ctl_missing(s) && rate > 0) {
 		gm_format_size((uint64_t)(rate * s->block_size), human,
 			       sizeof(human));
-		format_left((double)missing(s) / rate, left, sizeof(left));
+		ctl_format_left((double)ctl_missing(s) / rate, left,
+				sizeof(left));
 		line("progress",
 		     "%" PRIu64 " of %" PRIu64
 		     " blocks (%.1f %%), %.0f blocks/s (%s/s), %s left",
 		     (uint64_t)s->repaired,
-		     (uint64_t)(s->repaired + missing(s)),
+		     (uint64_t)(s->repaired + ctl_missing(s)),
 		     100.0 * (double)s->repaired /
-			     (double)(s->repaired + missing(s)),
+			     (double)(s->repaired + ctl_missing(s)),
 		     rate, human, left);
 	}
 	line("otherwise gone",
@@ -211,11 +189,11 @@ int verb_status(struct ctl *ctl)
 		rate = 0;
 		if (then > 0) {
 			rate = (double)(s.repaired - last) / (ctl_now() - then);
-		} else if (!ctl->json && missing(&s) && s.helpers) {
+		} else if (!ctl->json && ctl_missing(&s) && s.helpers) {
 			/* One more look, for a rate. */
 			before = s;
 			then = ctl_now();
-			pause_ms(250);
+			ctl_pause(250);
 			err = gm_status(&dev, &s);
 			if (err)
 				break;
@@ -231,7 +209,7 @@ int verb_status(struct ctl *ctl)
 		fflush(stdout);
 		last = s.repaired;
 		then = ctl_now();
-		pause_ms((unsigned int)watch);
+		ctl_pause((unsigned int)watch);
 	}
 	gm_close(&dev);
 	return err ? ctl_error(ctl, err, "%s", ctl->argv[0]) : CTL_GOOD;
@@ -388,34 +366,6 @@ int verb_tables(struct ctl *ctl)
 
 /* -------------------------------------------------------------------- wait */
 
-/* A bar on a terminal, drawn over itself; else a line now and then. */
-static void progress(const struct grid_missing_status *s,
-		     const struct grid_missing_status *first, double seconds,
-		     bool terminal)
-{
-	uint64_t done = s->repaired - first->repaired, left = missing(s);
-	double part = done + left ? (double)done / (double)(done + left) : 1;
-	double rate = seconds > 0 ? (double)done / seconds : 0;
-	int i, full = (int)(part * 30);
-	char human[32], time[32] = "?";
-
-	gm_format_size((uint64_t)(rate * s->block_size), human, sizeof(human));
-	if (rate > 0)
-		format_left((double)left / rate, time, sizeof(time));
-	if (terminal) {
-		fputs("\r[", stderr);
-		for (i = 0; i < 30; i++)
-			fputc(i < full ? '#' : '.', stderr);
-		fputs("] ", stderr);
-	}
-	fprintf(stderr,
-		"%5.1f %%  %" PRIu64 " of %" PRIu64
-		" blocks, %.0f/s (%s/s), %s left%s",
-		100 * part, done, done + left, rate, human, time,
-		terminal ? "   \033[K" : "\n");
-	fflush(stderr);
-}
-
 int verb_wait(struct ctl *ctl)
 {
 	const char *until = ctl_option(ctl, "until");
@@ -445,9 +395,11 @@ int verb_wait(struct ctl *ctl)
 			s = first;
 		now = ctl_now();
 		held = checkpoint ? s.flags & GRID_MISSING_STATUS_CHECKPOINT :
-				    missing(&s);
+				    ctl_missing(&s);
 		if (show && (!held || now >= next || !next)) {
-			progress(&s, &first, now - start, terminal);
+			ctl_progress("", s.repaired - first.repaired,
+				     ctl_missing(&s), s.block_size, now - start,
+				     terminal);
 			next = now + (terminal ? 0.2 : 2);
 		} else if (!next) {
 			next = now;
@@ -468,18 +420,18 @@ int verb_wait(struct ctl *ctl)
 					"%s: %" PRIu64
 					" blocks are still missing (%" PRIu64
 					" unavailable, %u helpers): timed out",
-					ctl->argv[0], missing(&s),
+					ctl->argv[0], ctl_missing(&s),
 					(uint64_t)s.unavailable, s.helpers);
 		}
-		if (!checkpoint && !told && s.unavailable == missing(&s)) {
+		if (!checkpoint && !told && s.unavailable == ctl_missing(&s)) {
 			ctl_note(
 				ctl,
 				"%s: all %" PRIu64
 				" blocks left are marked unavailable; \"gridctl retry\" tries them again",
-				ctl->argv[0], missing(&s));
+				ctl->argv[0], ctl_missing(&s));
 			told = true;
 		}
-		pause_ms(step);
+		ctl_pause(step);
 		if (step < 100)
 			step *= 2;
 	}
@@ -641,9 +593,9 @@ int verb_check(struct ctl *ctl)
 	FINDING(s.lost_full, 2,
 		"%" PRIu64 " read errors found the tracker full",
 		(uint64_t)s.lost_full);
-	FINDING(missing(&s) && !s.helpers, 2,
+	FINDING(ctl_missing(&s) && !s.helpers, 2,
 		"%" PRIu64 " blocks missing and no helper running",
-		missing(&s));
+		ctl_missing(&s));
 	FINDING(s.oldest_waiting_ms >= critical, 2,
 		"a reader has waited for %.1f s",
 		(double)s.oldest_waiting_ms / 1000);
@@ -659,7 +611,7 @@ int verb_check(struct ctl *ctl)
 #undef FINDING
 	if (!*text)
 		snprintf(text, sizeof(text), "%" PRIu64 " blocks missing",
-			 missing(&s));
+			 ctl_missing(&s));
 	if (ctl->json) {
 		o = ctl_object();
 		ctl_put_string(o, "state", words[level]);
@@ -671,7 +623,7 @@ int verb_check(struct ctl *ctl)
 	       ";;;0;%u unavailable=%" PRIu64 " parked=%" PRIu64
 	       " oldest=%.3fs;%.3f;%.3f timeouts=%" PRIu64 "c repaired=%" PRIu64
 	       "c\n",
-	       words[level], ctl->argv[0], text, missing(&s), s.blocks_max,
+	       words[level], ctl->argv[0], text, ctl_missing(&s), s.blocks_max,
 	       (uint64_t)s.unavailable, (uint64_t)s.parked,
 	       (double)s.oldest_waiting_ms / 1000, (double)warning / 1000,
 	       (double)critical / 1000, (uint64_t)s.timeouts,

@@ -12,8 +12,10 @@
  *	GRID_FAKE=state GRID_FAKE_DISK=disk fake-gridctl …
  *
  * A state that is empty is made for a disk of blocks of $GRID_FAKE_BLOCK bytes
- * (4096), with checksum $GRID_FAKE_CHECKSUM (sha256, "none" for none).  The
- * device is "id:1".
+ * (4096), with checksum $GRID_FAKE_CHECKSUM (sha256, "none" for none), room for
+ * $GRID_FAKE_MAX single faults (4096), held when $GRID_FAKE_HELD is set.  The
+ * device is "id:1"; the device below it is the disk, whose block
+ * $GRID_FAKE_UNREADABLE cannot be read.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +34,7 @@
 
 #define BLOCKS 4096
 #define TABLES 8
+#define BELOW "/dev/block/0:0"
 
 struct fault {
 	uint8_t state, cause;
@@ -49,13 +52,22 @@ struct state {
 	struct grid_missing_table tables[TABLES];
 	struct grid_missing_status counters;
 	uint64_t cursor; /* a batch begins there */
-	int suspended;
+	uint32_t blocks_max;
+	int suspended, held;
 };
 
 int __real_open(const char *path, int flags, ...);
 int __real_ioctl(int fd, unsigned long request, ...);
+ssize_t __real_pread(int fd, void *data, size_t size, off_t offset);
+int __real_gm_dm_name(unsigned int major, unsigned int minor, char *name,
+		      size_t size);
+int __real_gm_dm_info(const char *name, bool table, char **type, char **params);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...);
+ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset);
+int __wrap_gm_dm_name(unsigned int major, unsigned int minor, char *name,
+		      size_t size);
+int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params);
 
 static uint64_t now_ms(void)
 {
@@ -85,6 +97,9 @@ static struct state *lock_state(int *fd)
 		s->blocks = (uint64_t)st.st_size / s->block_size;
 		v = getenv("GRID_FAKE_CHECKSUM");
 		strcpy(s->checksum, !v ? "sha256" : strcmp(v, "none") ? v : "");
+		v = getenv("GRID_FAKE_MAX");
+		s->blocks_max = v ? (uint32_t)atoi(v) : BLOCKS;
+		s->held = !!getenv("GRID_FAKE_HELD");
 		if (s->blocks > BLOCKS)
 			abort();
 		s->made = 1;
@@ -103,6 +118,7 @@ static uint8_t ours[4096];
 #define OURS_READ 1
 #define OURS_WRITE 2
 #define OURS_ATTACHED 4
+#define OURS_BELOW 8
 static uint32_t min_age[4096];
 
 int __wrap_open(const char *path, int flags, ...)
@@ -113,8 +129,18 @@ int __wrap_open(const char *path, int flags, ...)
 	va_start(args, flags);
 	mode = va_arg(args, int);
 	va_end(args);
-	if (strcmp(path, GRID_MISSING_DEVICE))
-		return __real_open(path, flags, mode);
+	if (!strcmp(path, BELOW)) {
+		fd = __real_open(getenv("GRID_FAKE_DISK"), flags & ~O_DIRECT);
+		if (fd >= 0 && fd < 4096)
+			ours[fd] = OURS_BELOW;
+		return fd;
+	}
+	if (strcmp(path, GRID_MISSING_DEVICE)) {
+		fd = __real_open(path, flags, mode);
+		if (fd >= 0 && fd < 4096)
+			ours[fd] = 0;
+		return fd;
+	}
 	if (!getenv("GRID_FAKE")) {
 		errno = ENOENT;
 		return -1;
@@ -125,6 +151,40 @@ int __wrap_open(const char *path, int flags, ...)
 		ours[fd] = (flags & O_ACCMODE) == O_RDONLY ? OURS_READ :
 							     OURS_WRITE;
 	return fd;
+}
+
+/* A run with the bad block in it fails as a whole, as a disk's would. */
+ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset)
+{
+	const char *bad = getenv("GRID_FAKE_UNREADABLE");
+	off_t at;
+
+	if (bad && fd >= 0 && fd < 4096 && ours[fd] & OURS_BELOW) {
+		at = (off_t)atoi(bad) * atoi(getenv("GRID_FAKE_BLOCK"));
+		if (at >= offset && at < offset + (off_t)size) {
+			errno = EIO;
+			return -1;
+		}
+	}
+	return __real_pread(fd, data, size, offset);
+}
+
+int __wrap_gm_dm_name(unsigned int major, unsigned int minor, char *name,
+		      size_t size)
+{
+	if (major || minor)
+		return __real_gm_dm_name(major, minor, name, size);
+	snprintf(name, size, "id:1");
+	return 0;
+}
+
+int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params)
+{
+	if (strcmp(name, "id:1"))
+		return __real_gm_dm_info(name, table, type, params);
+	*type = strdup("grid");
+	*params = strdup("0:0 0 8 0");
+	return *type && *params ? 0 : -ENOMEM;
 }
 
 static void fill(const struct state *s, uint64_t i,
@@ -140,6 +200,23 @@ static void fill(const struct state *s, uint64_t i,
 	f->value_index = s->faults[i].value_index;
 }
 
+static bool ended(const struct grid_missing_table *t)
+{
+	return t->state == GRID_MISSING_TABLE_DONE ||
+	       t->state == GRID_MISSING_TABLE_CANCELLED;
+}
+
+static uint32_t singles(const struct state *s)
+{
+	uint32_t n = 0;
+	uint64_t i;
+
+	for (i = 0; i < s->blocks; i++)
+		n += s->faults[i].state &&
+		     s->faults[i].cause == GRID_MISSING_CAUSE_BLOCK;
+	return n;
+}
+
 static int enqueue(struct state *s, uint64_t address,
 		   const struct grid_missing_checksum *sum, uint32_t flags,
 		   uint8_t cause, uint64_t table, uint32_t value_index)
@@ -152,7 +229,7 @@ static int enqueue(struct state *s, uint64_t address,
 	f = &s->faults[address];
 	if (cause == GRID_MISSING_CAUSE_TABLE_INDEX) {
 		for (i = 0; i < TABLES; i++)
-			if (s->tables[i].state &&
+			if (s->tables[i].state && !ended(&s->tables[i]) &&
 			    s->tables[i].address == address)
 				return GRID_MISSING_DUPLICATE;
 		for (i = 0; i < TABLES && s->tables[i].state; i++)
@@ -168,7 +245,15 @@ static int enqueue(struct state *s, uint64_t address,
 		    !(f->flags & GRID_MISSING_F_NO_CHECKSUM) &&
 		    !gm_checksum_equal(&f->checksum, sum))
 			return -ESTALE;
+		if (f->flags & GRID_MISSING_F_NO_CHECKSUM &&
+		    !(flags & GRID_MISSING_F_NO_CHECKSUM)) {
+			f->flags &= ~GRID_MISSING_F_NO_CHECKSUM;
+			f->checksum = *sum;
+		}
 		return GRID_MISSING_DUPLICATE;
+	} else if (cause == GRID_MISSING_CAUSE_BLOCK &&
+		   singles(s) >= s->blocks_max) {
+		return -ENOSPC;
 	}
 	f->state = GRID_MISSING_STATE_WAITING;
 	f->cause = cause;
@@ -349,6 +434,18 @@ static int lists(struct state *s, unsigned long request,
 	return 0;
 }
 
+static int reclaim(struct state *s, struct grid_missing_simple *simple)
+{
+	unsigned int i;
+
+	for (i = 0; i < TABLES; i++)
+		if (ended(&s->tables[i])) {
+			memset(&s->tables[i], 0, sizeof(s->tables[i]));
+			simple->value++;
+		}
+	return 0;
+}
+
 static int status(const struct state *s, struct grid_missing_status *out)
 {
 	uint64_t i;
@@ -358,17 +455,21 @@ static int status(const struct state *s, struct grid_missing_status *out)
 	out->id = 1;
 	out->block_size = s->block_size;
 	out->blocks = s->blocks;
-	out->blocks_max = BLOCKS;
+	out->blocks_max = s->blocks_max;
 	out->tables_max = TABLES;
-	out->flags = s->suspended ? GRID_MISSING_STATUS_SUSPENDED : 0;
+	out->flags = (s->suspended ? GRID_MISSING_STATUS_SUSPENDED : 0) |
+		     (s->held ? GRID_MISSING_STATUS_HELD : 0);
 	for (i = 0; i < s->blocks; i++) {
 		out->waiting += !!s->faults[i].state;
-		out->blocks_single += !!s->faults[i].state;
 		out->unavailable +=
 			!!(s->faults[i].flags & GRID_MISSING_F_UNAVAILABLE);
 	}
-	for (i = 0; i < TABLES; i++)
+	out->blocks_single = singles(s);
+	out->blocks_table = out->waiting - out->blocks_single;
+	for (i = 0; i < TABLES; i++) {
 		out->tables += !!s->tables[i].state;
+		out->tables_free += ended(&s->tables[i]);
+	}
 	return 0;
 }
 
@@ -416,6 +517,11 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 		return blocks_call(s, request, v);
 	case GRID_MISSING_BATCH:
 		return batch(s, v, fd);
+	case GRID_MISSING_RECLAIM:
+		return reclaim(s, arg);
+	case GRID_MISSING_READY:
+		s->held = 0;
+		return 0;
 	case GRID_MISSING_REPAIR:
 		r = (void *)(uintptr_t)v->elems;
 		/* In short steps: a call may do less than it was asked for. */

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How far something long is, and how long it will take.
+ */
+#include <inttypes.h>
+
+#include "ctl.h"
+
+void ctl_format_left(double seconds, char *text, size_t size)
+{
+	if (seconds > 359999)
+		snprintf(text, size, "days");
+	else if (seconds >= 60)
+		snprintf(text, size, "%d:%02d:%02d", (int)seconds / 3600,
+			 (int)seconds / 60 % 60, (int)seconds % 60);
+	else
+		snprintf(text, size, "%.0f s", seconds);
+}
+
+void ctl_progress(const char *what, uint64_t done, uint64_t left,
+		  uint32_t block_size, double seconds, bool terminal)
+{
+	double part = done + left ? (double)done / (double)(done + left) : 1;
+	double rate = seconds > 0 ? (double)done / seconds : 0;
+	int i, full = (int)(part * 30);
+	char human[32], time[32] = "?";
+
+	gm_format_size((uint64_t)(rate * block_size), human, sizeof(human));
+	if (rate > 0)
+		ctl_format_left((double)left / rate, time, sizeof(time));
+	if (terminal)
+		fputc('\r', stderr);
+	fputs(what, stderr);
+	if (terminal) {
+		fputc('[', stderr);
+		for (i = 0; i < 30; i++)
+			fputc(i < full ? '#' : '.', stderr);
+		fputs("] ", stderr);
+	}
+	fprintf(stderr,
+		"%5.1f %%  %" PRIu64 " of %" PRIu64
+		" blocks, %.0f/s (%s/s), %s left%s",
+		100 * part, done, done + left, rate, human, time,
+		terminal ? "   \033[K" : "\n");
+	fflush(stderr);
+}
