@@ -17,9 +17,17 @@ MINUTES ?= 10
 # For fuzz-ioctl, on the debug kernel.
 CALLS ?= 10000000
 
+# A machine owner key and its certificate, to sign the modules with.
+MOK ?=
+CERT ?=
+
+top := $(dir $(abspath $(lastword $(MAKEFILE_LIST))))
 vm := tools/testing/vm
 testing := tools/testing
-depmod_base = $(if $(DESTDIR),-b $(DESTDIR))
+version = $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' \
+	$(top)tools/packaging/dkms.conf)
+dkms_dir = $(DESTDIR)/usr/src/grid-missing-$(version)
+module_dir = $(DESTDIR)/lib/modules/$(release)/$(INSTALL_MOD_DIR)
 # Not `make kernelrelease`: Debian's headers answer with another one.
 release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 	$(KDIR)/include/generated/utsrelease.h)
@@ -27,6 +35,7 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 .PHONY: all modules tools install uninstall modules_install tools_install
 .PHONY: check check-build check-kunit check-user check-vm kunit lint demo
 .PHONY: setup clean help kdir bench-tracker bench-path bench-ioctl fuzz fuzz-ioctl
+.PHONY: dkms_install dkms_uninstall
 
 all: modules tools
 
@@ -44,25 +53,38 @@ modules: kdir
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 tools:
-	$(MAKE) -C tools
+	$(MAKE) -C $(top)tools
 
 install: modules_install tools_install
 
 modules_install: modules
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_DIR=$(INSTALL_MOD_DIR) \
 		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
+	@$(top)tools/packaging/sign-modules $(KDIR) $(module_dir) $(MOK) $(CERT)
 	@if [ -z "$(DESTDIR)" ]; then depmod $(release); fi
 
 tools_install: tools
-	$(MAKE) -C tools install PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
+	$(MAKE) -C $(top)tools install PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
 
 # The modules of every build that could be meant by KDIR, and the tools.
 uninstall: kdir
-	$(MAKE) -C tools uninstall PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
-	dir=$(DESTDIR)/lib/modules/$(release)/$(INSTALL_MOD_DIR); \
+	$(MAKE) -C $(top)tools uninstall PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
+	dir=$(module_dir); \
 	rm -f $$dir/grid_missing.ko* $$dir/dm-grid.ko* $$dir/kunit/*_kunit.ko*; \
-	rmdir --ignore-fail-on-non-empty -p $$dir/kunit 2>/dev/null || :
+	rmdir --ignore-fail-on-non-empty -p $$dir/kunit 2>/dev/null || \
+		rmdir --ignore-fail-on-non-empty $$dir 2>/dev/null || :
 	@if [ -z "$(DESTDIR)" ]; then depmod $(release); fi
+
+# The modules by dkms instead, which builds them anew for each new kernel.
+dkms_install:
+	install -d $(dkms_dir)
+	cp -r $(addprefix $(top),kmod include Kbuild Makefile) $(dkms_dir)
+	cp $(top)tools/packaging/dkms.conf $(dkms_dir)
+	$(if $(DESTDIR),,dkms install grid-missing/$(version))
+
+dkms_uninstall:
+	$(if $(DESTDIR),,dkms remove grid-missing/$(version) --all)
+	rm -rf $(dkms_dir)
 
 # ---- tests ----
 
@@ -121,6 +143,7 @@ help:
 	@echo '  modules          grid_missing.ko and dm-grid.ko, for KDIR'
 	@echo '  tools            gridctl and gridrepaird'
 	@echo '  install          both; uninstall removes them'
+	@echo '  dkms_install     the modules by dkms; dkms_uninstall'
 	@echo '  clean            remove what make left in this tree'
 	@echo
 	@echo 'Test (root; installs Debian packages, caches in GRID_CACHE):'
@@ -141,5 +164,6 @@ help:
 	@echo 'Variables:'
 	@echo '  KDIR             kernel headers [$(KDIR)]'
 	@echo '  DESTDIR, PREFIX  where install puts things [$(PREFIX)]'
+	@echo '  MOK, CERT        a key and its certificate: install signs the modules'
 	@echo '  CASE, KERNEL     for check-vm: case names, 6.1|6.12|debug|all'
 	@echo '  GRID_CACHE       [/var/cache/grid-missing]'

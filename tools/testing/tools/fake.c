@@ -174,13 +174,13 @@ int __wrap_gm_dm_name(unsigned int major, unsigned int minor, char *name,
 {
 	if (major || minor)
 		return __real_gm_dm_name(major, minor, name, size);
-	snprintf(name, size, "id:1");
+	snprintf(name, size, "fake");
 	return 0;
 }
 
 int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params)
 {
-	if (strcmp(name, "id:1"))
+	if (strcmp(name, "fake"))
 		return __real_gm_dm_info(name, table, type, params);
 	*type = strdup("grid");
 	*params = strdup("0:0 0 8 0");
