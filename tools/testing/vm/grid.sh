@@ -19,13 +19,20 @@ grid_setup()
 	load_modules
 	ram_disk "$mib"
 	lower=$REPLY
+	grid_create "$mib" "$@"
+}
+
+# grid_create MIB [KEY:VALUE...]: replica, content and device, on $lower
+grid_create()
+{
 	replica=$(mktemp /tmp/replica.XXXXXX)
 	defer rm -f "$replica"
 	# Every block differs, so a misplaced one is noticed.
 	openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff \
 		-iv 00000000000000000000000000000000 -in /dev/zero 2> /dev/null |
-		head -c $((mib * 1048576)) > "$replica" || :
+		head -c $(($1 * 1048576)) > "$replica" || :
 	dd if="$replica" of="$lower" bs=1M oflag=direct status=none
+	shift
 	dm_create t0 "$(grid_table "$@")"
 	dev=$REPLY
 }
