@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: D2 D5 T9 T10 barriers: what they wait for, what they free, what they leave alone
+# kernels: 6.1 6.12
+# timeout: 150
+# boot: shared
+#
+# What reaches the disk below is held and counted there.
+. "$GRID_TOP/tools/testing/load/run.sh"
+
+flush() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none; }
+discard() { blkdiscard -f -o $(($1 * bs)) -l "$bs" "$dev"; }
+flushes() { disk count flush 0 0; }
+
+# A process in background has submitted its bio, and sleeps until that ends: no
+# function below that one is on its stack.
+waits_for_bio()
+{
+	local pid top
+	pid=$(pgrep -n -f "$1") || return
+	read -r top < "/proc/$pid/stack" || return
+	[[ $top =~ submit_bio_wait|wait_for_completion ]]
+}
+
+grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000
+random_file /tmp/page 4096
+random_file /tmp/whole "$bs"
+
+log "a write during the barrier takes its block out of it, and does not wait"
+discard 8
+discard 9
+disk mark
+hold keep flush 0
+begin barrier flush
+wait_until 60 held 1
+put /tmp/whole 8
+put /tmp/page 9 5
+assert_eq "$(dm_get t0 released)" 0
+disk release
+finish_well barrier
+wait_until 60 is discarding 0
+came trim 8
+assert_eq "$REPLY" 0 "the discard came after the write"
+came trim 9
+assert_eq "$REPLY" 0 "the discard came after the write"
+holds 8 /tmp/whole
+holds 9 /tmp/page 5
+
+log "a write does not overtake a discard in flight; nor is its block enqueued"
+discard 10
+discard 11
+disk mark
+hold keep trim 10
+begin barrier flush
+wait_until 60 held 1
+finish_well barrier
+begin write put /tmp/whole 10
+wait_until 60 parked 1
+came write 10
+assert_eq "$REPLY" 0 "the write overtook the discard"
+must_fail dmsetup message t0 0 enqueue 10
+assert_match "$REPLY" "busy"
+must_fail dmsetup message t0 0 enqueue 11
+assert_match "$REPLY" "busy"
+disk release
+finish_well write
+wait_until 60 is discarding 0
+holds 10 /tmp/whole
+miss 10 11
+repair 10 11
+assert_eq "$(sum_dev 11)" "$(sum_replica 11)"
+
+log "the barrier waits for a repair that is being written; later ones are refused"
+miss 12
+hold keep write 12
+begin repair repair 12
+wait_until 60 held 1
+discard 12
+begin barrier flush
+wait_until 60 is aborting 1
+must_fail dmsetup message t0 0 enqueue 12
+assert_match "$REPLY" "busy"
+chance
+not_ended barrier "the barrier ended before the repair"
+disk release
+finish_well barrier
+disk mark
+finish repair
+assert_ne "$REPLY" 0 "a repair of a freed block succeeded"
+must_fail repair 12
+wait_until 60 is discarding 0
+came write 12
+assert_eq "$REPLY" 0 "a repair of a freed block was written"
+cmp -n "$bs" -i 0:$((12 * bs)) /dev/zero "$disk_file" || fail "it was not discarded last"
+
+log "a released block stays repairable; one that a write took out does, too"
+miss 14 15
+discard 14
+discard 15
+begin write put /tmp/page 15 1
+wait_until 60 parked 1
+repair 14
+flush
+wait_until 60 is discarding 0
+assert_eq "$(dm_get t0 waiting)" 1
+not_ended write "acknowledged on a missing block"
+repair 15
+finish_well write
+holds 15 /tmp/page 1
+
+log "barriers that come while one runs become one; what is released after them is not theirs"
+discard 20
+disk mark
+hold keep flush 0
+begin first flush
+wait_until 60 held 1
+begin second dd if=/dev/null of="$dev" conv=fsync,notrunc status=none bs=1234
+wait_until 60 waits_for_bio bs=1234
+begin third dd if=/dev/null of="$dev" conv=fsync,notrunc status=none bs=1235
+wait_until 60 waits_for_bio bs=1235
+begin discard blkdiscard -f -o $((21 * bs)) -l "$bs" "$dev"
+chance
+not_ended discard "a discard was acknowledged behind a waiting barrier"
+disk release
+finish_well first second third discard
+wait_until 60 is discarding 0
+assert_eq "$(dm_get t0 released)" 1 "what is released after the waiting barriers came"
+flushes
+assert_eq "$REPLY" 2 "flushes below"
+came trim 20
+assert_eq "$REPLY" 1
+came trim 21
+assert_eq "$REPLY" 0
+assert_eq "$(sum_dev 21)" "$(sum_replica 21)"
+
+log "a flush that fails frees nothing; the next one does"
+discard 22
+disk mark
+hold fail flush 0
+must_fail flush
+assert_eq "$(dm_get t0 released)" 2
+came trim 22
+assert_eq "$REPLY" 0 "freed by a barrier that failed"
+flush
+wait_until 60 is discarding 0
+assert_eq "$(dm_get t0 released)" 0
+came trim 22
+assert_eq "$REPLY" 1
+
+log "checkpoint:explicit: a failed one is still taken; a write takes its block out"
+dm_remove t0
+dm_create t0 "$(grid_table no_helper_ms:3600000 checkpoint:explicit)"
+discard 24
+discard 25
+id=$(dmsetup message t0 0 checkpoint take)
+discard 26
+must_fail dmsetup message t0 0 checkpoint take
+disk mark
+hold fail flush 0
+must_fail gridctl checkpoint t0 durable "$id"
+assert_eq "$(dm_get t0 released)" 3
+put /tmp/page 25 0
+assert_eq "$(dm_get t0 released)" 2
+gridctl checkpoint t0 durable "$id"
+wait_until 60 is discarding 0
+for b in 24=1 25=0 26=0; do
+	came trim ${b%=*}
+	assert_eq "$REPLY" ${b#*=} "discards of block ${b%=*}"
+done
+assert_eq "$(dm_get t0 released)" 1
+holds 25 /tmp/page 0
