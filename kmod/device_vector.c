@@ -31,6 +31,7 @@
 #include "compat.h"
 #include "core.h"
 #include "device.h"
+#include "trace.h"
 
 /*
  * Memory, without waiting for what only the caller can repair: reclaim might
@@ -417,10 +418,8 @@ static int gm_cancel_everything(struct gm_ioctl_call *c)
 		ret = gm_begin(gm, true);
 		if (ret)
 			return ret;
-		if (gm->private)
-			ret = gm_cancel_all(&gm->tracker, false);
-		else
-			ret = grid_missing_cancel_all(gm);
+		/* grid_missing_cancel_all() would take the bind lock again. */
+		ret = gm_cancel_all(&gm->tracker, !gm->private);
 		gm_end(gm);
 		if (ret != -EBUSY || !wait)
 			break;
@@ -430,6 +429,8 @@ static int gm_cancel_everything(struct gm_ioctl_call *c)
 			return ret;
 		cond_resched();
 	}
+	if (!ret)
+		trace_grid_missing_tracker(gm->id, GM_TRACE_CANCELLED_ALL, 0);
 	if (!ret && wait)
 		ret = gm_wait_idle(gm, NULL);
 	return ret;

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # rule: U4 U6 every allocation and every user copy fails once: told, nothing stuck
-# kernels: 6.1 6.12
+# kernels: all
 # timeout: 120
 # boot: shared
 
