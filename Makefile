@@ -34,7 +34,7 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 
 .PHONY: all modules tools install uninstall modules_install tools_install
 .PHONY: check check-build check-kunit check-user check-vm kunit lint demo
-.PHONY: setup clean help kdir bench-tracker bench-path bench-ioctl fuzz fuzz-ioctl
+.PHONY: setup clean help kdir bench-tracker bench-path bench-ioctl bench-sync fuzz fuzz-ioctl
 .PHONY: dkms_install dkms_uninstall
 
 all: modules tools
@@ -120,6 +120,9 @@ bench-path: setup
 bench-ioctl: setup
 	@tools/bench/ioctl
 
+bench-sync: setup
+	@tools/bench/sync
+
 fuzz: setup
 	@$(MAKE) --no-print-directory -C $(testing)/user fuzz MINUTES=$(MINUTES)
 
@@ -158,6 +161,7 @@ help:
 	@echo '  bench-tracker    what operations of the tracker cost'
 	@echo '  bench-path       what the target adds to a healthy bio (icount)'
 	@echo '  bench-ioctl      what ioctls add to the tracker (icount)'
+	@echo '  bench-sync       gridrepaird beside nbdcopy from the same server'
 	@echo '  fuzz             the tracker, coverage-guided, for MINUTES [10]'
 	@echo '  fuzz-ioctl       random ioctls on the debug kernel, CALLS [10000000]'
 	@echo
