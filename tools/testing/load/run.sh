@@ -42,11 +42,12 @@ disk()
 	REPLY=${REPLY#ok }
 }
 
+disk_let_go() { printf '%s\n' forget release >&7; }
+
 disk_end()
 {
 	local status=0
-	echo forget >&7
-	echo release >&7
+	disk_let_go
 	echo quit >&7
 	wait "$disk_pid" || status=$?
 	exec 7>&- 8>&-
@@ -72,6 +73,8 @@ grid_on_disk()
 	load_modules
 	disk_setup "$mib" "${flags[@]}"
 	grid_create "$mib" "$@"
+	# A case that fails leaves nothing held: else t0 could not be removed.
+	defer disk_let_go
 	disk mark
 }
 

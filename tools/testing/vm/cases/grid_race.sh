@@ -13,11 +13,12 @@ grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000
 random_file /tmp/page 4096
 random_file /tmp/whole "$bs"
 
+repair_began() { is writing 1 || ended repair; }
+
 # late_write NAME: $1 is in flight, and has landed, when a repair of block 9 comes.
 late_write()
 {
-	wait_until 60 is writing 1
-	disk mark
+	wait_until 60 repair_began
 	chance
 	came write 9
 	assert_eq "$REPLY" 0 "the repair did not wait for the write"
@@ -32,6 +33,7 @@ hold land write 9
 begin write put /tmp/page 9 3
 wait_until 60 held 1
 miss 9
+disk mark
 begin repair repair 9
 late_write write
 holds 9 /tmp/page 3
@@ -42,6 +44,7 @@ hold land write 9
 begin write put /tmp/whole 9
 wait_until 60 held 1
 assert_eq "$(dm_get t0 waiting)" 1 "superseded before the write had ended"
+disk mark
 begin repair repair 9
 late_write write
 holds 9 /tmp/whole
