@@ -309,6 +309,25 @@ static void gm_free(struct grid_missing *gm)
 	kfree(gm);
 }
 
+/* A target's limits as the tracker wants them, and the way back. */
+static struct gm_limits gm_limits_of(const struct grid_missing_limits *limits)
+{
+	return (struct gm_limits){
+		.blocks_max = limits->blocks_max,
+		.tables_max = limits->tables_max,
+		.table_values_max = limits->table_values_max,
+	};
+}
+
+static void gm_set_limits(struct grid_missing *gm)
+{
+	const struct gm_limits *l = &gm->tracker.limits;
+
+	gm->limits.blocks_max = l->blocks_max;
+	gm->limits.tables_max = l->tables_max;
+	gm->limits.table_values_max = l->table_values_max;
+}
+
 /* A tracker that nobody can find yet.  ERR_PTR(-EINVAL, -ENOMEM). */
 static struct grid_missing *gm_alloc(const struct gm_limits *limits)
 {
@@ -332,10 +351,6 @@ static struct grid_missing *gm_alloc(const struct gm_limits *limits)
 	init_waitqueue_head(&gm->idle_wait);
 	mutex_init(&gm->reserve_lock);
 	mutex_init(&gm->release_lock);
-	gm->limits.blocks_max = limits->blocks_max;
-	gm->limits.tables_max = limits->tables_max;
-	gm->limits.table_values_max = limits->table_values_max;
-
 	gm->events =
 		kvcalloc(GM_EVENTS, sizeof(*gm->events), GFP_KERNEL_ACCOUNT);
 	if (!gm->events)
@@ -343,6 +358,7 @@ static struct grid_missing *gm_alloc(const struct gm_limits *limits)
 	ret = gm_tracker_init(&gm->tracker, limits, &gm_core_hooks);
 	if (ret)
 		goto err_free;
+	gm_set_limits(gm);
 	return gm;
 
 err_free:
@@ -459,11 +475,7 @@ grid_missing_create(unsigned int major, unsigned int minor, const char *name,
 		    const struct grid_missing_limits *limits,
 		    const struct grid_missing_geometry *geometry)
 {
-	const struct gm_limits l = {
-		.blocks_max = limits->blocks_max,
-		.tables_max = limits->tables_max,
-		.table_values_max = limits->table_values_max,
-	};
+	const struct gm_limits l = gm_limits_of(limits);
 	struct grid_missing *gm;
 
 	if (!geometry->blocks || !is_power_of_2(geometry->block_size) ||
@@ -589,11 +601,7 @@ EXPORT_SYMBOL_GPL(grid_missing_remove);
  */
 u64 grid_missing_bytes(const struct grid_missing_limits *limits)
 {
-	const struct gm_limits l = {
-		.blocks_max = limits->blocks_max,
-		.tables_max = limits->tables_max,
-		.table_values_max = limits->table_values_max,
-	};
+	const struct gm_limits l = gm_limits_of(limits);
 
 	return gm_tracker_bytes(&l) + sizeof(struct grid_missing) +
 	       GM_EVENTS * sizeof(struct gm_event);
@@ -631,11 +639,7 @@ struct grid_missing_room {
 struct grid_missing_room *
 grid_missing_room_new(const struct grid_missing_limits *limits)
 {
-	const struct gm_limits l = {
-		.blocks_max = limits->blocks_max,
-		.tables_max = limits->tables_max,
-		.table_values_max = limits->table_values_max,
-	};
+	const struct gm_limits l = gm_limits_of(limits);
 	struct grid_missing_room *room;
 	int ret;
 
@@ -677,11 +681,7 @@ EXPORT_SYMBOL_GPL(grid_missing_room_free);
 int grid_missing_fits(struct grid_missing *gm,
 		      const struct grid_missing_limits *limits)
 {
-	const struct gm_limits l = {
-		.blocks_max = limits->blocks_max,
-		.tables_max = limits->tables_max,
-		.table_values_max = limits->table_values_max,
-	};
+	const struct gm_limits l = gm_limits_of(limits);
 	int ret;
 
 	down_read(&gm->bind);
@@ -714,10 +714,7 @@ int grid_missing_move(struct grid_missing *gm, struct grid_missing_room *room,
 		ret = gm_tracker_move(&gm->tracker, &room->tracker);
 	if (!ret) {
 		GM_LOCK(&gm->tracker, flags);
-		gm->limits.blocks_max = gm->tracker.limits.blocks_max;
-		gm->limits.tables_max = gm->tracker.limits.tables_max;
-		gm->limits.table_values_max =
-			gm->tracker.limits.table_values_max;
+		gm_set_limits(gm);
 		gm->geometry.blocks = blocks;
 		GM_UNLOCK(&gm->tracker, flags);
 		trace_grid_missing_tracker(gm->id, GM_TRACE_MOVED,
@@ -1440,6 +1437,19 @@ bool grid_missing_checkpoint_complete(struct grid_missing *gm)
 }
 EXPORT_SYMBOL_GPL(grid_missing_checkpoint_complete);
 
+/*
+ * Forget every fault and table; on a dm device what is being written becomes
+ * aborting.  bind is held for read.  May sleep.  0, -EBUSY.
+ */
+int gm_cancel_everything(struct grid_missing *gm)
+{
+	int ret = gm_cancel_all(&gm->tracker, !gm->private);
+
+	if (!ret)
+		trace_grid_missing_tracker(gm->id, GM_TRACE_CANCELLED_ALL, 0);
+	return ret;
+}
+
 /**
  * grid_missing_cancel_all - forget every fault and table
  * @gm: the tracker
@@ -1456,10 +1466,8 @@ int grid_missing_cancel_all(struct grid_missing *gm)
 	int ret;
 
 	down_read(&gm->bind);
-	ret = gm_suspended(gm) ? -EAGAIN : gm_cancel_all(&gm->tracker, true);
+	ret = gm_suspended(gm) ? -EAGAIN : gm_cancel_everything(gm);
 	up_read(&gm->bind);
-	if (!ret)
-		trace_grid_missing_tracker(gm->id, GM_TRACE_CANCELLED_ALL, 0);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(grid_missing_cancel_all);

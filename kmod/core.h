@@ -213,6 +213,7 @@ void gm_wake(struct grid_missing *gm, unsigned int what);
 void gm_wake_all(struct grid_missing *gm);
 void gm_attach_file(struct grid_missing *gm, struct gm_file *f);
 void gm_detach_file(struct grid_missing *gm, struct gm_file *f);
+int gm_cancel_everything(struct grid_missing *gm);
 void gm_say_full(struct grid_missing *gm, bool table);
 int __gm_enqueue_ok(struct grid_missing *gm, u64 address);
 int gm_values_ok(struct grid_missing *gm,

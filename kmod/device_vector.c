@@ -31,7 +31,6 @@
 #include "compat.h"
 #include "core.h"
 #include "device.h"
-#include "trace.h"
 
 /*
  * Memory, without waiting for what only the caller can repair: reclaim might
@@ -407,7 +406,7 @@ static int gm_revert_all(struct gm_ioctl_call *c)
 	return 0;
 }
 
-static int gm_cancel_everything(struct gm_ioctl_call *c)
+static int gm_ioctl_cancel_all(struct gm_ioctl_call *c)
 {
 	struct grid_missing *gm = c->gm;
 	bool wait = !gm->private &&
@@ -418,8 +417,7 @@ static int gm_cancel_everything(struct gm_ioctl_call *c)
 		ret = gm_begin(gm, true);
 		if (ret)
 			return ret;
-		/* grid_missing_cancel_all() would take the bind lock again. */
-		ret = gm_cancel_all(&gm->tracker, !gm->private);
+		ret = gm_cancel_everything(gm);
 		gm_end(gm);
 		if (ret != -EBUSY || !wait)
 			break;
@@ -429,8 +427,6 @@ static int gm_cancel_everything(struct gm_ioctl_call *c)
 			return ret;
 		cond_resched();
 	}
-	if (!ret)
-		trace_grid_missing_tracker(gm->id, GM_TRACE_CANCELLED_ALL, 0);
 	if (!ret && wait)
 		ret = gm_wait_idle(gm, NULL);
 	return ret;
@@ -459,7 +455,7 @@ int gm_ioctl_cancel(struct gm_ioctl_call *c)
 		return v->count ? gm_do_blocks(c, &revert) : gm_revert_all(c);
 	}
 	if (v->flags & GRID_MISSING_CANCEL_ALL)
-		return gm_cancel_everything(c);
+		return gm_ioctl_cancel_all(c);
 	return gm_do_blocks(c, &cancel);
 }
 
