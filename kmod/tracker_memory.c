@@ -75,6 +75,23 @@ static void *gm_array(u64 n, size_t size, bool zero)
 	return vmalloc_huge(bytes, gfp);
 }
 
+/* No fault is in any queue, nor has a batch begun with one. */
+static void gm_empty_queues(struct gm_tracker *t)
+{
+	u32 i, s;
+
+	for (s = 0; s < 2; s++) {
+		/* All queues of a side, as one array. */
+		struct gm_queue *q = (struct gm_queue *)&t->side[s];
+
+		for (i = 0; i < sizeof(t->side[s]) / sizeof(*q); i++) {
+			q[i].head = GM_NIL;
+			q[i].tail = GM_NIL;
+			q[i].mark = GM_NIL;
+		}
+	}
+}
+
 /**
  * gm_tracker_init() - make a tracker
  * @t: filled in
@@ -88,7 +105,6 @@ int gm_tracker_init(struct gm_tracker *t, const struct gm_limits *limits,
 		    const struct gm_hooks *hooks)
 {
 	struct gm_sizes z;
-	u32 i, s;
 
 	if (!limits->blocks_max || !limits->table_values_max ||
 	    !gm_init_sizes(limits, &z))
@@ -112,16 +128,7 @@ int gm_tracker_init(struct gm_tracker *t, const struct gm_limits *limits,
 	t->active_tail = GM_NIL;
 	t->ended_head = GM_NIL;
 	t->dying_head = GM_NIL;
-	for (s = 0; s < 2; s++) {
-		/* All queues of a side, as one array. */
-		struct gm_queue *q = (struct gm_queue *)&t->side[s];
-
-		for (i = 0; i < sizeof(t->side[s]) / sizeof(*q); i++) {
-			q[i].head = GM_NIL;
-			q[i].tail = GM_NIL;
-			q[i].mark = GM_NIL;
-		}
-	}
+	gm_empty_queues(t);
 
 	t->faults = gm_array(z.slots, sizeof(*t->faults), false);
 	t->links = gm_array(z.slots, sizeof(*t->links), false);
@@ -283,18 +290,6 @@ static void gm_move_tables(const struct gm_tracker *t, struct gm_tracker *room)
 	}
 }
 
-static void gm_forget_marks(struct gm_tracker *t)
-{
-	u32 i, s;
-
-	for (s = 0; s < 2; s++) {
-		struct gm_queue *q = (struct gm_queue *)&t->side[s];
-
-		for (i = 0; i < sizeof(t->side[s]) / sizeof(*q); i++)
-			q[i].mark = GM_NIL;
-	}
-}
-
 /**
  * gm_tracker_move() - give a tracker another capacity (D9)
  * @t: tracker
@@ -333,7 +328,7 @@ int gm_tracker_move(struct gm_tracker *t, struct gm_tracker *room)
 
 	GM_LOCK(t, flags);
 	if (!room->used)
-		gm_forget_marks(t);
+		gm_empty_queues(t);
 	swap(t->faults, room->faults);
 	swap(t->links, room->links);
 	swap(t->when_hi, room->when_hi);
