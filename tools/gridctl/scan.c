@@ -142,11 +142,6 @@ static void judge(struct worker *w, const struct grid_missing_block *block,
 		add_values(w, block, data);
 }
 
-static bool tracked(const struct crew *c, uint64_t address)
-{
-	return c->scan->tracked[address / 64] >> address % 64 & 1;
-}
-
 static bool read_run(struct worker *w, uint64_t address, size_t blocks)
 {
 	const struct crew *c = w->crew;
@@ -189,14 +184,14 @@ static void scan_range(struct worker *w, const struct grid_missing_block *v,
 
 	for (i = 0; i < n && !atomic_load(&c->error); i += run) {
 		run = 1;
-		if (tracked(c, v[i].address)) {
+		if (scan_tracked(c->scan->tracked, v[i].address)) {
 			atomic_fetch_add(&c->checked, 1);
 			add_bad(w, &v[i]);
 			continue;
 		}
 		while (run < c->run && i + run < n &&
 		       v[i + run].address == v[i].address + run &&
-		       !tracked(c, v[i + run].address))
+		       !scan_tracked(c->scan->tracked, v[i + run].address))
 			run++;
 		scan_run(w, v + i, run);
 	}

@@ -34,6 +34,12 @@ struct scan {
 	uint64_t checked, matched, unreadable, unknown;
 };
 
+/* Was @address missing before? @tracked has a bit for each block. */
+static inline bool scan_tracked(const uint64_t *tracked, uint64_t address)
+{
+	return tracked[address / 64] >> address % 64 & 1;
+}
+
 /* Scan @v; CTL_GOOD or an exit code, which has been said. */
 int scan_blocks(struct scan *scan, const struct grid_missing_block *v,
 		size_t count);

@@ -171,9 +171,7 @@ static int check_room(const struct sync *s,
 	size_t i;
 
 	for (i = 0; i < s->count; i++) {
-		if (s->tracked[s->blocks[i].address / 64] >>
-			    s->blocks[i].address % 64 &
-		    1)
+		if (scan_tracked(s->tracked, s->blocks[i].address))
 			continue;
 		if (s->blocks[i].flags & GRID_MISSING_F_TABLE)
 			tables++;
