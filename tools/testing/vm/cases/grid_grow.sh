@@ -75,6 +75,9 @@ load $full "$lower" 0 128 $wanted blocks_max:1
 lose 9 10
 dmsetup suspend t0
 must_fail dmsetup resume t0
+# U6: suspended, and a message does not wait.
+must_fail dmsetup message t0 0 enqueue 11
+assert_match "$REPLY" "Resource temporarily unavailable"
 load $full "$lower" 0 128 $wanted blocks_max:2
 dmsetup resume t0
 must_fail gridctl enqueue t0 11
