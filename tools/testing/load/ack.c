@@ -24,16 +24,10 @@
  * The device has checksum:none: the checksum of a fault is a number that names
  * one enqueue, so a repair can't be taken for that of another.
  */
-#include <fcntl.h>
 #include <linux/fs.h>
 #include <pthread.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
-#include <linux/grid_missing.h>
-
-#include "load.h"
+#include "calls.h"
 
 #define PAGE 4096U
 #define SECTORS (PAGE / SECTOR)
@@ -66,7 +60,8 @@ struct interval {
 	uint64_t block, begin, end;
 };
 
-static int grid, lower, helper;
+static struct load_grid grid;
+static int lower;
 static unsigned int block_size, pages;
 static uint64_t blocks;
 static struct block *block;
@@ -86,16 +81,6 @@ static struct {
 
 #define COUNT(what) __atomic_add_fetch(&total.what, 1, __ATOMIC_RELAXED)
 
-static void *memory(size_t n)
-{
-	void *p;
-
-	if (posix_memalign(&p, PAGE, n))
-		load_die("out of memory");
-	memset(p, 0, n);
-	return p;
-}
-
 static bool load_over(void)
 {
 	return __atomic_load_n(&stopping, __ATOMIC_RELAXED) >= 1;
@@ -108,24 +93,14 @@ static bool repairs_over(void)
 
 /* ---- contents ---- */
 
-static void stamp(void *sector, uint64_t number, uint32_t seq,
-		  enum load_writer writer)
-{
-	struct load_stamp s = { .magic = LOAD_MAGIC, .sector = number,
-				.sequence = seq, .writer = writer };
-
-	memcpy(sector, &s, sizeof(s));
-	memcpy((char *)sector + SECTOR - sizeof(s), &s, sizeof(s));
-}
-
 static void stamp_page(void *buffer, uint64_t page, uint32_t seq,
 		       enum load_writer writer)
 {
 	unsigned int i;
 
 	for (i = 0; i < SECTORS; i++)
-		stamp((char *)buffer + i * SECTOR, page * SECTORS + i, seq,
-		      writer);
+		load_stamp((char *)buffer + i * SECTOR, page * SECTORS + i, seq,
+			   writer);
 }
 
 static void check_page(const void *buffer, uint64_t page, uint32_t from,
@@ -136,12 +111,11 @@ static void check_page(const void *buffer, uint64_t page, uint32_t from,
 	unsigned int i;
 
 	for (i = 0; i < SECTORS; i++, sector += SECTOR) {
-		memcpy(&a, sector, sizeof(a));
-		memcpy(&b, sector + SECTOR - sizeof(b), sizeof(b));
-		if (a.magic == LOAD_MAGIC && !memcmp(&a, &b, sizeof(a)) &&
+		if (load_stamp_of(sector, &a) &&
 		    a.sector == page * SECTORS + i && a.sequence >= from &&
 		    a.sequence <= to && a.writer != LOAD_SPOILER)
 			continue;
+		memcpy(&b, sector + SECTOR - sizeof(b), sizeof(b));
 		load_die("block %llu page %llu sector %u: magic %llx sector %llu writer %u, write %u (at its end %u); acknowledged %u, issued %u",
 			 (unsigned long long)(page / pages),
 			 (unsigned long long)(page % pages), i,
@@ -246,7 +220,7 @@ static bool write_span(const struct span *s, char *buffer)
 	for (p = s->page; p < s->page + s->count; p++)
 		page_of(p)->issued = seq;
 	span_unlock(s);
-	n = pwrite(grid, buffer, s->count * PAGE, s->page * PAGE);
+	n = pwrite(grid.device, buffer, s->count * PAGE, s->page * PAGE);
 	if (n < 0)
 		failed("write", s);
 	else if ((uint64_t)n != s->count * PAGE && !errors)
@@ -274,7 +248,7 @@ static void discard_block(uint64_t b)
 		block[b].pages[i].discards++;
 	}
 	pthread_mutex_unlock(&block[b].gate);
-	if (ioctl(grid, BLKDISCARD, range)) {
+	if (ioctl(grid.device, BLKDISCARD, range)) {
 		if (!errors)
 			load_die("discard: %s", strerror(errno));
 		COUNT(errors);
@@ -293,7 +267,7 @@ static void *writer(void *arg)
 {
 	uint64_t me = (uintptr_t)arg, begin = blocks * me / WRITERS,
 		 end = blocks * (me + 1) / WRITERS;
-	char *buffer = memory((size_t)SPAN * block_size);
+	char *buffer = load_memory((size_t)SPAN * block_size);
 	unsigned int r = seed * 100 + me;
 	struct span s;
 
@@ -322,7 +296,7 @@ static bool read_span(const struct span *s, char *buffer, struct page *from)
 	for (p = 0; p < s->count; p++)
 		from[p] = *page_of(s->page + p);
 	span_unlock(s);
-	n = pread(grid, buffer, s->count * PAGE, s->page * PAGE);
+	n = pread(grid.device, buffer, s->count * PAGE, s->page * PAGE);
 	error = errno;
 	span_lock(s);
 	for (b = s->first; b <= s->last; b++)
@@ -346,8 +320,8 @@ static bool read_span(const struct span *s, char *buffer, struct page *from)
 
 static void *reader(void *arg)
 {
-	char *buffer = memory((size_t)SPAN * block_size);
-	struct page *from = memory((size_t)SPAN * pages * sizeof(*from));
+	char *buffer = load_memory((size_t)SPAN * block_size);
+	struct page *from = load_memory((size_t)SPAN * pages * sizeof(*from));
 	unsigned int r = seed * 200 + (uintptr_t)arg;
 	struct span s;
 
@@ -361,20 +335,6 @@ static void *reader(void *arg)
 }
 
 /* ---- faults and repairs ---- */
-
-/* A vector call; a negative errno, or how many elements were handled. */
-static int call(unsigned long command, void *elements, unsigned int size,
-		unsigned int count)
-{
-	struct grid_missing_vector v = {
-		.size = sizeof(v),
-		.elem_size = size,
-		.count = count,
-		.elems = (uintptr_t)elements,
-	};
-
-	return ioctl(helper, command, &v) ? -errno : (int)v.done;
-}
 
 /* Is @error one that may come at any time? */
 static bool excused(int error)
@@ -392,14 +352,6 @@ static bool excused(int error)
 		return errors;
 	}
 	return false;
-}
-
-static struct grid_missing_checksum checksum_of(uint64_t number)
-{
-	struct grid_missing_checksum c = {};
-
-	memcpy(c.bytes, &number, sizeof(number));
-	return c;
 }
 
 static void spoil(uint64_t b, char *buffer)
@@ -424,7 +376,7 @@ static void enqueue(uint64_t n, char *buffer)
 	struct block *b = &block[n];
 	uint64_t number = __atomic_add_fetch(&numbers, 1, __ATOMIC_RELAXED);
 	struct grid_missing_block e = { .address = n,
-					.checksum = checksum_of(number) };
+					.checksum = load_checksum(number) };
 	unsigned int i;
 	int done;
 
@@ -432,7 +384,7 @@ static void enqueue(uint64_t n, char *buffer)
 	/* From here on a repair is no surprise. */
 	if (b->freed)
 		use(b);
-	done = call(GRID_MISSING_ENQUEUE, &e, sizeof(e), 1);
+	done = load_call(&grid, GRID_MISSING_ENQUEUE, &e, sizeof(e), 1);
 	if (done < 0)
 		e.result = done;
 	if (e.result >= 0) {
@@ -454,7 +406,7 @@ static void enqueue(uint64_t n, char *buffer)
 
 static void *enqueuer(void *arg)
 {
-	char *buffer = memory(block_size);
+	char *buffer = load_memory(block_size);
 	unsigned int r = seed * 300;
 
 	(void)arg;
@@ -479,7 +431,7 @@ static void repair_content(char *buffer, uint64_t n, const struct block *b,
 
 static void repair_call(struct grid_missing_repair *e, unsigned int count)
 {
-	int done = call(GRID_MISSING_REPAIR, e, sizeof(*e), count);
+	int done = load_call(&grid, GRID_MISSING_REPAIR, e, sizeof(*e), count);
 	int i;
 
 	if (done < 0 && !excused(done))
@@ -499,9 +451,10 @@ static int repair(char *buffer)
 {
 	struct grid_missing_repair e[BATCH] = {};
 	struct grid_missing_fault f[BATCH];
-	int i, n = call(GRID_MISSING_BATCH, f, sizeof(f[0]), BATCH), count = 0;
+	int i, n, count = 0;
 	bool known;
 
+	n = load_call(&grid, GRID_MISSING_BATCH, f, sizeof(f[0]), BATCH);
 	if (n < 0 && !excused(n))
 		load_die("batch: %s", strerror(-n));
 	for (i = 0; i < n; i++) {
@@ -515,7 +468,7 @@ static int repair(char *buffer)
 		r->checksum = f[i].checksum;
 		r->flags = known ? 0 : GRID_MISSING_F_NO_CHECKSUM;
 		pthread_mutex_lock(&b->gate);
-		c = checksum_of(b->number);
+		c = load_checksum(b->number);
 		if (!known) {
 			/*
 			 * Nothing tells one media error from the next: no
@@ -538,7 +491,7 @@ static int repair(char *buffer)
 
 static void *repairer(void *arg)
 {
-	char *buffer = memory((size_t)BATCH * block_size);
+	char *buffer = load_memory((size_t)BATCH * block_size);
 
 	(void)arg;
 	while (!repairs_over())
@@ -555,7 +508,7 @@ static int checkpoint(unsigned int op, uint64_t *id)
 	struct grid_missing_checkpoint c = { .size = sizeof(c), .op = op,
 					     .id = *id };
 
-	if (ioctl(helper, GRID_MISSING_CHECKPOINT, &c))
+	if (ioctl(grid.helper, GRID_MISSING_CHECKPOINT, &c))
 		return -errno;
 	*id = c.id;
 	return 0;
@@ -591,7 +544,7 @@ static void flush(void)
 {
 	uint64_t limit = checkpoint_open();
 
-	if (fdatasync(grid)) {
+	if (fdatasync(grid.device)) {
 		if (!errors)
 			load_die("flush: %s", strerror(errno));
 		COUNT(errors);
@@ -667,35 +620,17 @@ static void check_log(const char *path)
 
 /* ---- */
 
-static void attach(const char *path)
-{
-	struct grid_missing_attach a = { .size = sizeof(a) };
-	struct stat s;
-
-	helper = open(GRID_MISSING_DEVICE, O_RDWR | O_CLOEXEC);
-	grid = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-	if (helper < 0 || grid < 0 || fstat(grid, &s))
-		load_die("%s: %s", path, strerror(errno));
-	a.major = major(s.st_rdev);
-	a.minor = minor(s.st_rdev);
-	if (ioctl(helper, GRID_MISSING_ATTACH, &a))
-		load_die("attach: %s", strerror(errno));
-	block_size = a.block_size;
-	blocks = a.blocks;
-	pages = block_size / PAGE;
-}
-
 static void prepare(void)
 {
-	char *buffer = memory(block_size);
+	char *buffer = load_memory(block_size);
 	unsigned int i;
 	uint64_t b;
 
-	block = memory(blocks * sizeof(*block));
+	block = load_memory(blocks * sizeof(*block));
 	for (b = 0; b < blocks; b++) {
 		pthread_mutex_init(&block[b].gate, NULL);
-		block[b].pages = memory(pages * sizeof(struct page));
-		block[b].replica = memory(pages * sizeof(uint32_t));
+		block[b].pages = load_memory(pages * sizeof(struct page));
+		block[b].replica = load_memory(pages * sizeof(uint32_t));
 		for (i = 0; i < pages; i++)
 			stamp_page(buffer + i * PAGE, b * pages + i, 0,
 				   LOAD_APPLICATION);
@@ -710,13 +645,13 @@ static void prepare(void)
 static void finish(void)
 {
 	struct grid_missing_status status = { .size = sizeof(status) };
-	struct page *from = memory(pages * sizeof(*from));
-	char *buffer = memory((size_t)BATCH * block_size);
+	struct page *from = load_memory(pages * sizeof(*from));
+	char *buffer = load_memory((size_t)BATCH * block_size);
 	uint64_t b;
 
 	errors = false;
 	for (;;) {
-		if (ioctl(helper, GRID_MISSING_STATUS, &status))
+		if (ioctl(grid.helper, GRID_MISSING_STATUS, &status))
 			load_die("status: %s", strerror(errno));
 		if (!status.waiting && !status.writing && !status.aborting)
 			break;
@@ -724,8 +659,9 @@ static void finish(void)
 			usleep(10000);
 	}
 	for (b = 0; b < blocks; b++) {
-		struct span s = { .page = b * pages, .count = pages,
-				  .first = b, .last = b };
+		struct span s = {
+			.page = b * pages, .count = pages, .first = b, .last = b
+		};
 
 		if (!read_span(&s, buffer, from))
 			load_die("block %llu can't be read",
@@ -741,9 +677,8 @@ int main(int argc, char **argv)
 		void *(*run)(void *arg);
 		unsigned int count;
 	} kinds[] = {
-		{ writer, WRITERS },   { reader, READERS },
-		{ enqueuer, 1 },       { flusher, FLUSHERS },
-		{ repairer, REPAIRERS },
+		{ writer, WRITERS },   { reader, READERS },	{ enqueuer, 1 },
+		{ flusher, FLUSHERS }, { repairer, REPAIRERS },
 	};
 	pthread_t threads[16];
 	const char *calm = NULL, *log = NULL;
@@ -771,7 +706,10 @@ int main(int argc, char **argv)
 	lower = open(argv[2], O_RDWR | O_DIRECT | O_CLOEXEC);
 	if (lower < 0)
 		load_die("%s: %s", argv[2], strerror(errno));
-	attach(argv[1]);
+	load_attach(&grid, argv[1]);
+	block_size = grid.block_size;
+	blocks = grid.blocks;
+	pages = block_size / PAGE;
 	prepare();
 
 	for (a = 0; a < (int)ARRAY_SIZE(kinds); a++)

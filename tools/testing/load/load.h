@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the disk and the checker have in common. */
+/* What the disk and the checkers have in common: stamps and small helpers. */
 #ifndef LOAD_H
 #define LOAD_H
 
@@ -34,6 +34,27 @@ struct load_stamp {
 	uint32_t writer;
 };
 
+static inline void load_stamp(void *sector, uint64_t number, uint32_t sequence,
+			      enum load_writer writer)
+{
+	struct load_stamp s = { .magic = LOAD_MAGIC,
+				.sector = number,
+				.sequence = sequence,
+				.writer = writer };
+
+	memcpy(sector, &s, sizeof(s));
+	memcpy((char *)sector + SECTOR - sizeof(s), &s, sizeof(s));
+}
+
+/* The stamp of @sector into @stamp; is it whole, and the same at both ends? */
+static inline bool load_stamp_of(const void *sector, struct load_stamp *stamp)
+{
+	memcpy(stamp, sector, sizeof(*stamp));
+	return stamp->magic == LOAD_MAGIC &&
+	       !memcmp(stamp, (const char *)sector + SECTOR - sizeof(*stamp),
+		       sizeof(*stamp));
+}
+
 static inline uint64_t load_now(void)
 {
 	struct timespec t;
@@ -53,6 +74,17 @@ load_die(const char *format, ...)
 	printf("\n");
 	fflush(stdout);
 	exit(1);
+}
+
+/* Zeroed memory for direct I/O. */
+static inline void *load_memory(size_t n)
+{
+	void *p;
+
+	if (posix_memalign(&p, 4096, n))
+		load_die("out of memory");
+	memset(p, 0, n);
+	return p;
 }
 
 #endif /* LOAD_H */
