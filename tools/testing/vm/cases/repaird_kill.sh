@@ -40,13 +40,13 @@ until [ "$(dm_get t0 waiting)" = 0 ] || [ $kills = $kills_max ]; do
 		nap 0.1
 	done
 	nap 0.$((RANDOM % 3))
-	kill -9 "$daemon"
-	wait "$daemon" || :
+	kill_wait "$daemon"
 	kills=$((kills + 1))
 done
 log "killed $kills times, $(dm_get t0 waiting) of $blocks blocks were left"
 [ $kills -ge 3 ] || fail "killed only $kills times"
-repaird --source nbd://127.0.0.1:10809/
+# What is left comes from where nothing is late.
+repaird --source "$replica"
 gridctl wait t0 --timeout=90s
 wait $reader
 assert_eq "$(cat /tmp/read.status)" 0 "the reader: $(cat /tmp/read.out)"
