@@ -175,6 +175,7 @@ int gm_sync_jump_complete(struct gm_dev *dev, const uint64_t *cancel,
 			  uint32_t count);
 /* Returns the slots of ended tables that are free now, through *@slots. */
 int gm_reclaim(struct gm_dev *dev, uint64_t *slots);
+/* Let I/O through, and have udev scan the device, which it left alone so far. */
 int gm_ready(struct gm_dev *dev);
 
 /* ------------------------------------------------------------------ hashes */
