@@ -18,7 +18,7 @@
 
 #define USAGE                                                                                \
 	"Usage: gridrepaird [--config FILE]\n"                                               \
-	"       gridrepaird --status [--config FILE | --runtime-dir DIR]\n"                  \
+	"       gridrepaird --status [--json] [--config FILE | --runtime-dir DIR]\n"         \
 	"       gridrepaird --device DEV --source URI [--source URI …] [OPTION…]\n"      \
 	"\n"                                                                                 \
 	"Repair the missing blocks of grid devices from other replicas.\n"                   \
@@ -536,6 +536,7 @@ enum {
 	O_METRICS,
 	O_RUNTIME,
 	O_STATUS,
+	O_JSON,
 	O_NO_LOCK,
 	O_HELP,
 	O_VERSION,
@@ -555,6 +556,7 @@ int config_command_line(struct config *c, int argc, char **argv)
 		{ "metrics", required_argument, NULL, O_METRICS },
 		{ "runtime-dir", required_argument, NULL, O_RUNTIME },
 		{ "status", no_argument, NULL, O_STATUS },
+		{ "json", no_argument, NULL, O_JSON },
 		{ "no-lock", no_argument, NULL, O_NO_LOCK },
 		{ "help", no_argument, NULL, O_HELP },
 		{ "version", no_argument, NULL, O_VERSION },
@@ -607,6 +609,10 @@ int config_command_line(struct config *c, int argc, char **argv)
 			c->status = true;
 			continue;
 		}
+		if (o == O_JSON) {
+			c->json = true;
+			continue;
+		}
 		if (o == O_RUNTIME)
 			runtime = true;
 		if (o == O_STATS || o == O_LEVEL || o == O_METRICS ||
@@ -650,6 +656,8 @@ int config_command_line(struct config *c, int argc, char **argv)
 		return fail(c, "either --config or a device, not both");
 	if (any && c->status)
 		return fail(c, "--status takes no device");
+	if (c->json && !c->status)
+		return fail(c, "--json goes with --status");
 	if (any)
 		return check(c);
 	/* A daemon without configuration file is asked in its directory. */

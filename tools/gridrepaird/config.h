@@ -56,6 +56,7 @@ struct config {
 	bool foreground;
 	bool lock_memory;
 	bool status; /* don't run, ask the daemon that does */
+	bool json; /* and print the answer so */
 	char *path; /* of the file, or NULL */
 	char error[512];
 };

@@ -402,7 +402,7 @@ int main(int argc, char **argv)
 	}
 	m.config = config;
 	if (config->status) {
-		err = status_ask(config->runtime_dir);
+		err = status_ask(config->runtime_dir, config->json);
 		daemon_free(&m);
 		return err;
 	}

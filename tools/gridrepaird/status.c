@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +15,8 @@
 #include <unistd.h>
 
 #include "status.h"
+
+#define SCHEMA_VERSION 1
 
 /* ----------------------------------------------------------------- figures */
 
@@ -42,31 +46,110 @@ static unsigned long long count(const struct device *d, unsigned int source,
 					c->offset));
 }
 
-static void print_status(FILE *f, const struct device *d)
+static void put(struct json_object *o, const char *key, uint64_t value)
 {
-	unsigned int i, j;
+	json_object_object_add(o, key, json_object_new_uint64(value));
+}
 
-	for (; d; d = d->next) {
-		fprintf(f,
-			"device %s: %s repaired=%llu refused=%llu unavailable=%llu under_way=%u urgent=%llu overtaken=%llu\n",
-			d->config->device,
-			atomic_load(&d->attached) ? "attached" : "not there",
-			atomic_load(&d->repaired), atomic_load(&d->refused),
-			atomic_load(&d->unavailable), atomic_load(&d->jobs),
-			atomic_load(&d->urgent), atomic_load(&d->overtaken));
-		for (i = 0; i < d->config->source_count; i++) {
-			const struct source_gauges *g = &d->gauges[i];
+static struct json_object *source_status(const struct device *d, unsigned int i)
+{
+	struct json_object *o = json_object_new_object();
+	const struct source_gauges *g = &d->gauges[i];
+	unsigned int j;
 
+	json_object_object_add(
+		o, "source", json_object_new_string(d->config->sources[i].uri));
+	json_object_object_add(o, "up",
+			       json_object_new_boolean(atomic_load(&g->up)));
+	for (j = 0; j < COUNTERS; j++)
+		put(o, counters[j].name, count(d, i, &counters[j]));
+	put(o, "budget", atomic_load(&g->budget));
+	put(o, "in_flight", atomic_load(&g->in_flight));
+	put(o, "median_us", atomic_load(&g->median_us));
+	return o;
+}
+
+static struct json_object *device_status(const struct device *d)
+{
+	struct json_object *o = json_object_new_object();
+	struct json_object *sources = json_object_new_array();
+	unsigned int i;
+
+	json_object_object_add(o, "device",
+			       json_object_new_string(d->config->device));
+	json_object_object_add(
+		o, "attached",
+		json_object_new_boolean(atomic_load(&d->attached)));
+	put(o, "repaired", atomic_load(&d->repaired));
+	put(o, "refused", atomic_load(&d->refused));
+	put(o, "unavailable", atomic_load(&d->unavailable));
+	put(o, "under_way", atomic_load(&d->jobs));
+	put(o, "urgent", atomic_load(&d->urgent));
+	put(o, "overtaken", atomic_load(&d->overtaken));
+	for (i = 0; i < d->config->source_count; i++)
+		json_object_array_add(sources, source_status(d, i));
+	json_object_object_add(o, "sources", sources);
+	return o;
+}
+
+/* All there is to be told: what --status gets, and the log prints. */
+static struct json_object *all_status(const struct device *d)
+{
+	struct json_object *o = json_object_new_object();
+	struct json_object *devices = json_object_new_array();
+
+	put(o, "schema_version", SCHEMA_VERSION);
+	for (; d; d = d->next)
+		json_object_array_add(devices, device_status(d));
+	json_object_object_add(o, "devices", devices);
+	return o;
+}
+
+static const char *string(struct json_object *o, const char *key)
+{
+	return json_object_get_string(json_object_object_get(o, key));
+}
+
+static bool is(struct json_object *o, const char *key)
+{
+	return json_object_get_boolean(json_object_object_get(o, key));
+}
+
+static void print_numbers(FILE *f, struct json_object *o)
+{
+	struct json_object_iterator at = json_object_iter_begin(o);
+	struct json_object_iterator end = json_object_iter_end(o);
+	struct json_object *value;
+
+	for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+		value = json_object_iter_peek_value(&at);
+		if (json_object_is_type(value, json_type_int))
+			fprintf(f, " %s=%" PRIu64,
+				json_object_iter_peek_name(&at),
+				json_object_get_uint64(value));
+	}
+	fputc('\n', f);
+}
+
+/* The same for people to read. */
+static void print_status(FILE *f, struct json_object *all)
+{
+	struct json_object *devices = json_object_object_get(all, "devices");
+	struct json_object *d, *sources, *s;
+	size_t i, j;
+
+	for (i = 0; i < json_object_array_length(devices); i++) {
+		d = json_object_array_get_idx(devices, i);
+		fprintf(f, "device %s: %s", string(d, "device"),
+			is(d, "attached") ? "attached" : "not there");
+		print_numbers(f, d);
+		sources = json_object_object_get(d, "sources");
+		for (j = 0; j < json_object_array_length(sources); j++) {
+			s = json_object_array_get_idx(sources, j);
 			fprintf(f, "device %s: source %s: %s",
-				d->config->device, d->config->sources[i].uri,
-				atomic_load(&g->up) ? "up" : "down");
-			for (j = 0; j < COUNTERS; j++)
-				fprintf(f, " %s=%llu", counters[j].name,
-					count(d, i, &counters[j]));
-			fprintf(f, " budget=%u in_flight=%u median_us=%llu\n",
-				atomic_load(&g->budget),
-				atomic_load(&g->in_flight),
-				atomic_load(&g->median_us));
+				string(d, "device"), string(s, "source"),
+				is(s, "up") ? "up" : "down");
+			print_numbers(f, s);
 		}
 	}
 }
@@ -74,12 +157,15 @@ static void print_status(FILE *f, const struct device *d)
 void status_log(const struct device *d)
 {
 	char *text = NULL, *line, *save;
+	struct json_object *all;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
 	if (!f)
 		return;
-	print_status(f, d);
+	all = all_status(d);
+	print_status(f, all);
+	json_object_put(all);
 	fclose(f);
 	for (line = strtok_r(text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))
@@ -152,26 +238,25 @@ void status_answer(int fd, const struct device *devices)
 {
 	int c = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 	struct timeval limit = { .tv_sec = 1 };
-	char *text = NULL;
-	size_t size = 0, at;
+	struct json_object *all;
+	const char *text;
+	size_t size, at;
 	ssize_t n;
-	FILE *f;
 
 	if (c < 0)
 		return;
 	/* Who doesn't read is not waited for. */
 	setsockopt(c, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	f = open_memstream(&text, &size);
-	if (f) {
-		print_status(f, devices);
-		fclose(f);
-	}
+	all = all_status(devices);
+	text = json_object_to_json_string_length(
+		all, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+		&size);
 	for (at = 0; at < size; at += (size_t)n) {
 		n = send(c, text + at, size - at, MSG_NOSIGNAL);
 		if (n <= 0)
 			break;
 	}
-	free(text);
+	json_object_put(all);
 	close(c);
 }
 
@@ -186,12 +271,14 @@ void status_close(int fd, const char *dir)
 	close(fd);
 }
 
-int status_ask(const char *dir)
+int status_ask(const char *dir, bool json)
 {
+	struct json_tokener *tokener = json_tokener_new();
 	struct timeval limit = { .tv_sec = 10 };
+	struct json_object *all = NULL;
 	struct sockaddr_un a;
+	const char *why = "it hung up";
 	char buf[4096];
-	size_t all = 0;
 	ssize_t n;
 	int fd;
 
@@ -202,18 +289,29 @@ int status_ask(const char *dir)
 		fprintf(stderr,
 			"gridrepaird: no daemon answers in %s: %s (is it running? --runtime-dir)\n",
 			dir, strerrordesc_np(-fd));
+		json_tokener_free(tokener);
 		return EXIT_FAILURE;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	while ((n = read(fd, buf, sizeof(buf))) > 0) {
-		fwrite(buf, 1, (size_t)n, stdout);
-		all += (size_t)n;
-	}
-	if (n < 0)
-		fprintf(stderr, "gridrepaird: the daemon doesn't answer: %s\n",
-			strerrordesc_np(errno));
+	while (!all && (n = read(fd, buf, sizeof(buf))) > 0)
+		all = json_tokener_parse_ex(tokener, buf, (int)n);
+	if (!all && n < 0)
+		why = strerrordesc_np(errno);
 	close(fd);
-	return n || !all ? EXIT_FAILURE : EXIT_SUCCESS;
+	json_tokener_free(tokener);
+	if (!all) {
+		fprintf(stderr, "gridrepaird: the daemon doesn't answer: %s\n",
+			why);
+		return EXIT_FAILURE;
+	}
+	if (json)
+		puts(json_object_to_json_string_ext(
+			all, JSON_C_TO_STRING_PLAIN |
+				     JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		print_status(stdout, all);
+	json_object_put(all);
+	return EXIT_SUCCESS;
 }
 
 /* ----------------------------------------------------------- node-exporter */

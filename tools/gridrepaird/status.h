@@ -16,7 +16,7 @@ int status_listen(const char *dir);
 void status_answer(int fd, const struct device *devices);
 void status_close(int fd, const char *dir);
 /* The other end: print what the daemon says; an exit status. */
-int status_ask(const char *dir);
+int status_ask(const char *dir, bool json);
 
 void status_log(const struct device *devices);
 
