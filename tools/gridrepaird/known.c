@@ -3,6 +3,7 @@
  * Checksums that a manifest states; see known.h.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,27 @@ static int compare_entries(const void *a, const void *b)
 	const struct known_entry *x = a, *y = b;
 
 	return x->address < y->address ? -1 : x->address > y->address;
+}
+
+/* Which of two checksums is right, nobody knows. */
+static int contradiction(const struct known *k, const char *path, char *error,
+			 size_t size)
+{
+	size_t i;
+
+	for (i = 1; i < k->count; i++) {
+		const struct known_entry *a = &k->entries[i - 1], *b = a + 1;
+
+		if (a->address != b->address ||
+		    gm_checksum_equal(&a->checksum, &b->checksum))
+			continue;
+		snprintf(error, size,
+			 "%s: block %" PRIu64
+			 " is listed twice, with different checksums",
+			 path, a->address);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 int known_load(struct known *k, const char *path, char *error, size_t size)
@@ -36,8 +58,8 @@ int known_load(struct known *k, const char *path, char *error, size_t size)
 			room = room ? 2 * room : 4096;
 			more = realloc(k->entries, room * sizeof(*more));
 			if (!more) {
-				snprintf(error, size, "%s: out of memory",
-					 path);
+				snprintf(m.error, sizeof(m.error),
+					 "%s: out of memory", path);
 				got = -ENOMEM;
 				break;
 			}
@@ -48,13 +70,13 @@ int known_load(struct known *k, const char *path, char *error, size_t size)
 		k->entries[k->count].address = block.address;
 		k->entries[k->count++].checksum = block.checksum;
 	}
-	if (got == -EINVAL)
+	if (got)
 		snprintf(error, size, "%s", m.error);
 	gm_manifest_close(&m);
-	if (!got && k->count)
-		qsort(k->entries, k->count, sizeof(*k->entries),
-		      compare_entries);
-	return got;
+	if (got || !k->count)
+		return got;
+	qsort(k->entries, k->count, sizeof(*k->entries), compare_entries);
+	return contradiction(k, path, error, size);
 }
 
 const struct grid_missing_checksum *known_find(const struct known *k,

@@ -252,8 +252,7 @@ int gm_index_decode(const void *block, uint32_t block_size, uint64_t blocks,
 struct gm_manifest {
 	FILE *file;
 	const char *name;
-	char *line;
-	size_t line_size;
+	char line[4096];
 	unsigned long number;
 	uint32_t block_size;
 	char checksum[64];

@@ -35,9 +35,7 @@ void gm_manifest_close(struct gm_manifest *m)
 {
 	if (m->file && m->file != stdin)
 		fclose(m->file);
-	free(m->line);
 	m->file = NULL;
-	m->line = NULL;
 }
 
 __attribute__((format(printf, 2, 3))) static int wrong(struct gm_manifest *m,
@@ -75,28 +73,41 @@ static int directive(struct gm_manifest *m, char *text)
 	return 0;
 }
 
+/* The next line into m->line: 1, 0 at the end, or a negative errno. */
+static int read_line(struct gm_manifest *m)
+{
+	size_t len = 0;
+	int c, err;
+
+	m->number++;
+	errno = 0;
+	while ((c = getc_unlocked(m->file)) != EOF && c != '\n') {
+		if (!c)
+			return wrong(m, "not text");
+		if (len == sizeof(m->line) - 1)
+			return wrong(m, "the line is too long");
+		m->line[len++] = (char)c;
+	}
+	m->line[len] = 0;
+	if (c != EOF || !ferror(m->file))
+		return c != EOF || len;
+	err = errno ? -errno : -EIO;
+	snprintf(m->error, sizeof(m->error), "%s: %s", m->name,
+		 strerrordesc_np(-err));
+	return err;
+}
+
 int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block)
 {
 	char *address, *sum, *word, *save, *hash;
 	uint64_t number;
-	ssize_t len;
 	int err;
 
 	for (;;) {
-		errno = 0;
-		len = getline(&m->line, &m->line_size, m->file);
-		if (len < 0) {
-			if (!ferror(m->file))
-				return 0;
-			err = errno ? -errno : -EIO;
-			snprintf(m->error, sizeof(m->error), "%s: %s", m->name,
-				 strerrordesc_np(-err));
+		err = read_line(m);
+		if (err <= 0)
 			return err;
-		}
-		m->number++;
-		if ((size_t)len != strlen(m->line))
-			return wrong(m, "not text");
-		m->line[strcspn(m->line, "\r\n")] = 0;
+		m->line[strcspn(m->line, "\r")] = 0;
 		if (m->line[0] == '#' && m->line[1] == '!') {
 			err = directive(m, m->line + 2);
 			if (err)

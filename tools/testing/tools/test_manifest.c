@@ -82,7 +82,7 @@ static void refused(const char *text, size_t size, const char *want)
 static void test_refused(void **state)
 {
 	struct gm_manifest m;
-	char longest[2048];
+	char longest[8192];
 
 	(void)state;
 	REFUSED("1 aa\nx aa\n", ":2: \"x\" is not a block address");
@@ -97,9 +97,12 @@ static void test_refused(void **state)
 	REFUSED("#! block_size 2M\n", "block size");
 	memset(longest, 'a', sizeof(longest));
 	memcpy(longest, "#! checksum ", 12);
-	refused(longest, sizeof(longest), "too long");
+	refused(longest, 4095, "name is too long");
 	memcpy(longest, "aaaaaaaaaaaa", 12);
-	refused(longest, sizeof(longest), "is not a block address");
+	refused(longest, 4095, "is not a block address");
+	/* An end without a line's end never fills memory. */
+	refused(longest, 4096, ":1: the line is too long");
+	refused(longest, sizeof(longest), ":1: the line is too long");
 	assert_int_equal(gm_manifest_open(&m, "/nosuch/file"), -ENOENT);
 	assert_string_equal(m.error, "/nosuch/file: No such file or directory");
 	gm_manifest_close(&m);
@@ -115,6 +118,60 @@ static void test_empty(void **state)
 	assert_int_equal(gm_manifest_open(&m, path), 0);
 	assert_int_equal(gm_manifest_next(&m, &b), 0);
 	gm_manifest_close(&m);
+}
+
+/* A good manifest with some bytes changed, moved or gone: an answer, always. */
+static void test_random(void **state)
+{
+	static const char good[] =
+		"#! block_size 64K\n#! checksum sha256\n"
+		"0 00112233445566778899aabbccddeeff\n"
+		"0x11 deadbeef table # an index\r\n7 -\n8 - table\n"
+		"18446744073709551615 00112233445566778899aabbccddeeff\n";
+	static const char bytes[] = "\0\n\r\t #!-x0123456789abcdefKMGT\377";
+	unsigned int round, n, accepted = 0, denied = 0;
+	struct grid_missing_block b;
+	struct gm_manifest m;
+	char text[sizeof(good)];
+	size_t size, at;
+	int got;
+
+	(void)state;
+	srandom(11);
+	for (round = 0; round < 20000; round++) {
+		size = sizeof(good) - 1;
+		memcpy(text, good, size);
+		for (n = (unsigned int)random() % 8; n; n--) {
+			at = (size_t)random() % size;
+			if (random() % 2)
+				text[at] = bytes[(size_t)random() %
+						 (sizeof(bytes) - 1)];
+			else
+				memmove(text + at,
+					text + (size_t)random() % size, 1);
+		}
+		size -= (size_t)random() % 2 * ((size_t)random() % size);
+		memset(&m, 0, sizeof(m));
+		m.name = "random";
+		m.file = fmemopen(text, size, "r");
+		assert_non_null(m.file);
+		for (n = 0; (got = gm_manifest_next(&m, &b)) == 1; n++) {
+			assert_int_equal(b.flags &
+						 ~(GRID_MISSING_F_TABLE |
+						   GRID_MISSING_F_NO_CHECKSUM),
+					 0);
+			assert_in_range(n, 0, size);
+		}
+		assert_true(!got || got == -EINVAL);
+		assert_true(!got || !strncmp(m.error, "random:", 7));
+		assert_true(m.block_size <= GM_BLOCK_SIZE_MAX);
+		accepted += !got;
+		denied += !!got;
+		gm_manifest_close(&m);
+	}
+	/* Both were met often. */
+	assert_in_range(accepted, 2000, 18000);
+	assert_in_range(denied, 2000, 18000);
 }
 
 static int setup(void **state)
@@ -142,6 +199,7 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests_name("manifest", tests, setup, teardown);
