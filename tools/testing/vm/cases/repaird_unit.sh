@@ -2,7 +2,7 @@
 #
 # rule: 6 installed: the udev rule starts the unit, systemd keeps it, its sandbox hinders nothing
 # kernels: 6.12
-# timeout: 300
+# timeout: 480
 # boot: own
 #
 # systemd is the first process of a PID namespace, with udevd, journald and
