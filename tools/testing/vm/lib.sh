@@ -11,7 +11,7 @@
 set -eEuo pipefail
 shopt -s inherit_errexit
 
-grid_deferred=()
+grid_deferred=() grid_failed=
 
 log() { echo "# $*"; }
 
@@ -33,6 +33,7 @@ skip()
 on_error()
 {
 	local status=$?
+	grid_failed=1
 	[ -s /run/grid/reason ] ||
 		echo "${BASH_SOURCE[1]##*/}:$1: status $status: $2" > /run/grid/reason
 	echo "FAIL: ${BASH_SOURCE[1]##*/}:$1: status $status: $2"
@@ -46,6 +47,8 @@ cleanup()
 	local status=$? i
 	trap - ERR EXIT
 	set +e
+	# Whatever the command's status was: gridctl's of a time-out is that of skip.
+	[ -z "$grid_failed" ] || status=1
 	for ((i = ${#grid_deferred[@]} - 1; i >= 0; i--)); do
 		if ! eval "${grid_deferred[i]}"; then
 			echo "cleanup failed: ${grid_deferred[i]}"
