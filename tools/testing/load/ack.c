@@ -634,9 +634,10 @@ static void prepare(void)
 		for (i = 0; i < pages; i++)
 			stamp_page(buffer + i * PAGE, b * pages + i, 0,
 				   LOAD_APPLICATION);
-		if (pwrite(lower, buffer, block_size, b * block_size) !=
-		    block_size)
-			load_die("write below: %s", strerror(errno));
+		while (pwrite(lower, buffer, block_size, b * block_size) !=
+		       block_size)
+			if (!errors)
+				load_die("write below: %s", strerror(errno));
 	}
 	free(buffer);
 }
