@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: D3 D10 polled I/O: who can wait does, who must not gets EAGAIN, nothing hangs
+# kernels: 6.1 6.12
+# timeout: 90
+# boot: shared
+#
+# A disk whose requests end only when somebody asks, and a block that is
+# missing. The block layer makes asynchronous polled I/O NOWAIT.
+. "$GRID_TOP/tools/testing/vm/grid.sh"
+
+polled()
+{
+	local name=$1 engine=$2
+	shift 2
+	fio --name="$name" --filename="$dev" --direct=1 --ioengine="$engine" --hipri=1 \
+		--rw=read --bs="$bs" --output="/tmp/$name.out" "$@"
+}
+
+remove_null()
+{
+	echo 0 > "$config/power"
+	rmdir "$config"
+	modprobe -r null_blk
+}
+
+load_modules
+need_module null_blk
+config=/sys/kernel/config/nullb/polled
+modprobe -r null_blk
+modprobe null_blk nr_devices=0
+mkdir $config
+defer remove_null
+for a in memory_backed=1 size=4 submit_queues=1 poll_queues=1; do
+	echo "${a#*=}" > "$config/${a%%=*}"
+done
+echo 1 > $config/power
+lower=/dev/nullb$(cat $config/index)
+# 6.12 names it after its directory.
+[ -b "$lower" ] || lower=/dev/polled
+bs=65536
+grid_create 4 checksum:sha256 no_helper_ms:60000
+defer rm -f /tmp/good.out /tmp/sync.out /tmp/async.out
+polled good io_uring --size=4m --iodepth=4 || fail "$(cat /tmp/good.out)"
+for d in "$lower" "$dev"; do
+	assert_eq "$(cat "/sys/dev/block/$(lsblk -dnro MAJ:MIN "$d")/queue/io_poll")" 1 "$d polls"
+done
+
+lose 3 4
+polled sync pvsync2 --offset=$((3 * bs)) --size="$bs" &
+reader=$!
+wait_until 60 parked 1
+mend 3
+wait $reader || fail "$(cat /tmp/sync.out)"
+assert_eq "$(dm_get t0 timeouts)" 0
+
+must_fail polled async io_uring --offset=$((4 * bs)) --size="$bs"
+grep -q "Resource temporarily unavailable" /tmp/async.out /dev/stdin <<< "$REPLY" ||
+	fail "$(cat /tmp/async.out) $REPLY"
+assert_eq "$(dm_get t0 parked)" 0
+# It asked for the block all the same.
+assert_match "$(gridctl --json faults t0)" '"address":4,.*"wanted":true'
+mend 4
+polled good io_uring --size=4m --iodepth=4 || fail "$(cat /tmp/good.out)"
+cmp "$replica" "$dev"
