@@ -13,6 +13,7 @@ grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000
 random_file /tmp/page 4096
 random_file /tmp/whole "$bs"
 
+waited_ms() { [ "$(dm_get t0 oldest_waiting_ms)" -ge "$1" ]; }
 repair_began() { is writing 1 || ended repair; }
 
 # late_write NAME: $1 is in flight, and has landed, when a repair of block 9 comes.
@@ -119,6 +120,36 @@ for what in page whole; do
 	fi
 done
 
+log "written after the repair, held back or parked before: in flight once more, and its block missing again"
+for what in held parked; do
+	if [ $what = held ]; then
+		hold keep write 12
+		begin write put /tmp/page 12 3
+		wait_until 60 held 1
+		miss 12
+		disk release
+	else
+		miss 12
+		begin write put /tmp/page 12 3
+	fi
+	wait_until 60 parked 1
+	# The first to come is the repair.
+	hold land write 12 1
+	repair 12
+	wait_until 60 held 1
+	miss 12
+	disk mark
+	begin repair repair 12
+	wait_until 60 repair_began
+	chance
+	came write 12
+	assert_eq "$REPLY" 0 "$what: the repair did not wait for the write"
+	not_ended write "$what: acknowledged before the repair"
+	disk release
+	finish_well write repair
+	holds 12 /tmp/page 3
+done
+
 log "a repair that is not written, or not flushed, is none"
 miss 13
 read_background 13 /tmp/out
@@ -126,9 +157,12 @@ reader=$REPLY
 wait_until 60 parked 1
 begin write put /tmp/page 13 2
 wait_until 60 parked 2
+wait_until 60 waited_ms 1000
 hold fail write 13
 must_fail repair 13
 assert_eq "$(dm_get t0 waiting)" 1
+wait_until 60 parked 2
+waited_ms 1000 || fail "its time began anew with a repair that failed"
 hold fail flush 0
 must_fail repair 13
 assert_eq "$(dm_get t0 waiting)" 1
@@ -139,3 +173,18 @@ wait "$reader"
 finish_well write
 assert_eq "$(cat /tmp/out.status)" 0
 holds 13 /tmp/page 2
+
+log "a whole-block write waits for a repair that fails then, and makes good"
+miss 14
+hold keep write 14
+begin repair repair 14
+wait_until 60 held 1
+begin write put /tmp/whole 14
+wait_until 60 parked 1
+hold fail flush 0
+disk release
+finish_well write
+finish repair
+assert_ne "$REPLY" 0 "a repair that was not flushed succeeded"
+assert_eq "$(dm_get t0 waiting)" 0
+holds 14 /tmp/whole
