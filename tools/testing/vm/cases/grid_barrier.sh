@@ -46,6 +46,20 @@ assert_eq "$REPLY" 0 "the discard came after the write"
 holds 8 /tmp/whole
 holds 9 /tmp/page 5
 
+log "a block that is released again while a barrier frees it is freed once"
+discard 7
+hold keep flush 0
+begin barrier flush
+wait_until 60 held 1
+discard 7
+disk release
+finish_well barrier
+wait_until 60 is discarding 0
+put /tmp/whole 7
+flush
+wait_until 60 is discarding 0
+holds 7 /tmp/whole
+
 log "a write does not overtake a discard in flight; nor is its block enqueued"
 discard 10
 discard 11
@@ -70,20 +84,42 @@ miss 10 11
 repair 10 11
 assert_eq "$(sum_dev 11)" "$(sum_replica 11)"
 
+log "a block that is freed, and not discarded yet: a write takes it out, an enqueue is refused"
+discard 17
+discard 19
+disk mark
+hold keep trim 17
+flush
+wait_until 60 held 1
+must_fail dmsetup message t0 0 enqueue 19
+assert_match "$REPLY" "busy"
+put /tmp/whole 19
+disk release
+wait_until 60 is discarding 0
+came trim 19
+assert_eq "$REPLY" 0 "the discard came after the write"
+holds 19 /tmp/whole
+
 log "the barrier waits for a repair that is being written; later ones are refused"
 miss 12
 hold keep write 12
 begin repair repair 12
 wait_until 60 held 1
 discard 12
+discard 13
 begin barrier flush
 wait_until 60 is aborting 1
-must_fail dmsetup message t0 0 enqueue 12
-assert_match "$REPLY" "busy"
+for b in 12 13; do
+	must_fail dmsetup message t0 0 enqueue $b
+	assert_match "$REPLY" "busy"
+done
+begin second dd if=/dev/null of="$dev" conv=fsync,notrunc status=none bs=1233
+wait_until 60 waits_for_bio bs=1233
 chance
 not_ended barrier "the barrier ended before the repair"
+not_ended second "a later one ended before the repair"
 disk release
-finish_well barrier
+finish_well barrier second
 disk mark
 finish repair
 assert_ne "$REPLY" 0 "a repair of a freed block succeeded"
@@ -107,6 +143,17 @@ not_ended write "acknowledged on a missing block"
 repair 15
 finish_well write
 holds 15 /tmp/page 1
+
+log "a write that parked before its block was released is issued when that is freed"
+miss 16
+begin write put /tmp/page 16 1
+wait_until 60 parked 1
+discard 16
+flush
+finish_well write
+wait_until 60 is discarding 0
+assert_eq "$(dm_get t0 freed)" 2
+cmp -n 4096 /tmp/page <(dd if="$dev" bs=4096 skip=$((16 * 16 + 1)) count=1 iflag=direct status=none)
 
 log "barriers that come while one runs become one; what is released after them is not theirs"
 discard 20
@@ -147,6 +194,14 @@ assert_eq "$(dm_get t0 released)" 0
 came trim 22
 assert_eq "$REPLY" 1
 
+log "what was discarded may be released again"
+discard 22
+assert_eq "$(dm_get t0 released)" 1
+flush
+wait_until 60 is discarding 0
+came trim 22
+assert_eq "$REPLY" 2
+
 log "checkpoint:explicit: a failed one is still taken; a write takes its block out"
 dm_remove t0
 dm_create t0 "$(grid_table no_helper_ms:3600000 checkpoint:explicit)"
@@ -169,3 +224,15 @@ for b in 24=1 25=0 26=0; do
 done
 assert_eq "$(dm_get t0 released)" 1
 holds 25 /tmp/page 0
+
+log "durable twice, or of an older one: nothing more is freed"
+gridctl checkpoint t0 durable "$id"
+assert_eq "$(dm_get t0 released)" 1
+next=$(dmsetup message t0 0 checkpoint take)
+gridctl checkpoint t0 durable "$next"
+wait_until 60 is discarding 0
+came trim 26
+assert_eq "$REPLY" 1
+discard 27
+must_fail gridctl checkpoint t0 durable "$id"
+assert_eq "$(dm_get t0 released)" 1
