@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: D5 thousands of blocks are released and freed at once: all of them, and no other
+# kernels: 6.1 6.12
+# timeout: 60
+# boot: shared
+#
+# The target does such work in slices, and cuts its discards.
+. "$GRID_TOP/tools/testing/load/run.sh"
+
+discard() { blkdiscard -f -o $(($1 * bs)) -l $(($2 * bs)) "$dev"; }
+flush() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none; }
+
+grid_on_disk 12 4096 "flush trim" no_helper_ms:3600000
+
+log "while some are freed already, and some are not to be"
+discard 0 1
+discard 2 1
+hold keep trim 0
+flush
+wait_until 60 held 1
+discard 4 2500
+assert_eq "$(dm_get t0 released)" 2500
+flush
+assert_eq "$(dm_get t0 released)" 0 "not all are freed"
+assert_eq "$(dm_get t0 discarding)" 2502
+discard 3000 3
+disk release
+wait_until 60 is discarding 0
+assert_eq "$(dm_get t0 released)" 3
+for run in 0:1 2:1 4:2500; do
+	dd if=/dev/zero of="$replica" bs="$bs" seek=${run%:*} count=${run#*:} conv=notrunc status=none
+done
+cmp "$replica" "$disk_file"
