@@ -6,6 +6,9 @@
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/repaird.sh"
 
+waited_ms() { [ "$(dm_get t0 oldest_waiting_ms)" -ge "$1" ]; }
+now_ms() { awk '{ print int($1 * 1000) }' /proc/uptime; }
+
 grid_setup 4 65536 checksum:sha256 park_timeout_ms:3600000 no_helper_ms:3600000
 gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
 defer rm -f /tmp/manifest /tmp/out /tmp/out.status /tmp/out.error
@@ -27,12 +30,17 @@ assert_match "$(cat /tmp/out.error)" "Input/output error"
 
 log "killed while stopped: readers have no_helper_ms from then on"
 dmsetup message t0 0 set park_timeout_ms:3600000
-dmsetup message t0 0 set no_helper_ms:500
+dmsetup message t0 0 set no_helper_ms:2000
 read_background 5 /tmp/out
 reader=$REPLY
 wait_until 60 parked 1
+wait_until 60 waited_ms 2000
+begin=$(now_ms)
 kill_wait "$daemon"
 wait "$reader"
+# A tick of either clock does not matter.
+waited=$(($(now_ms) - begin))
+[ $waited -ge 1900 ] || fail "it was given $waited ms"
 assert_ne "$(cat /tmp/out.status)" 0
 assert_match "$(cat /tmp/out.error)" "Input/output error"
 assert_eq "$(dm_get t0 helpers)" 0
