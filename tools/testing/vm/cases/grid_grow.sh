@@ -40,6 +40,7 @@ read_background 5 /tmp/five
 defer rm -f /tmp/five /tmp/five.status /tmp/five.error
 wait_until 20 parked 1
 faults=$(listed)
+refuse $half "$lower" 128 128 checksum:sha256 no_helper_ms:60000
 
 become $full "$lower" 0 128 checksum:sha256 blocks_max:100 tables_max:2 table_values_max:7 no_helper_ms:60000
 assert_eq "$(dm_get t0 id)" "$id" "another tracker"
@@ -51,6 +52,8 @@ verified
 lose 200 255
 must_fail gridctl enqueue t0 256
 mend 0 5 200 255
+dd if="$replica" of="$dev" bs="$bs" skip=21 seek=21 count=1 oflag=direct conv=notrunc status=none
+assert_eq "$(dm_get t0 released)" 1 "a write takes its block out, as before"
 wait_until 20 [ -e /tmp/five.status ]
 assert_eq "$(cat /tmp/five.status)" 0 "the reader that waited all the time"
 cmp -n "$bs" -i $((5 * bs)):0 "$replica" /tmp/five
@@ -66,11 +69,21 @@ refuse $full "$other" 0 128 $wanted
 refuse $full "$lower" 0 64 $wanted
 refuse $full "$lower" 0 128 no_helper_ms:60000
 mend 100 127
+assert_eq "$(dm_get t0 waiting) $(dm_get t0 released)" "0 1"
+refuse $full "$other" 0 128 $wanted
 sync -d "$dev"
 wait_until 20 is released 0
 wait_until 20 is discarding 0
 
 # Asked again when it is to become live.
+load $full "$other" 0 128 $wanted
+lose 9 10
+dmsetup suspend t0
+must_fail dmsetup resume t0
+load $full "$lower" 0 128 $wanted
+dmsetup resume t0
+assert_eq "$(listed)" $'"address":10\n"address":9'
+mend 9 10
 load $full "$lower" 0 128 $wanted blocks_max:1
 lose 9 10
 dmsetup suspend t0

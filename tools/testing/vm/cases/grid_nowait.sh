@@ -124,3 +124,27 @@ wait_until 60 parked 1
 mend
 wait $reader || { cat /tmp/fio.out; fail "fio"; }
 assert_eq "$(dm_get t0 waiting)" 0
+
+log "before ready: NOWAIT does not park; a read that spans several missing blocks wants them all then"
+dm_remove t0
+dm_create t0 "$(grid_table checksum:sha256 park_timeout_ms:3600000 no_helper_ms:3600000 start:held)"
+must_fail python3 -c "
+import mmap, os
+fd = os.open('$dev', os.O_RDONLY | os.O_DIRECT)
+os.preadv(fd, [mmap.mmap(-1, 4096)], 0, os.RWF_NOWAIT)"
+assert_match "$REPLY" "BlockingIOError"
+dd if="$dev" of=/tmp/span bs=$((4 * bs)) skip=$((2 * bs)) count=1 iflag=direct,skip_bytes \
+	status=none &
+reader=$!
+wait_until 60 parked 1
+lose 1 3 5 7
+# Not cut where a block is missing: that would have been when it came.
+dmsetup message t0 0 ready
+has_reader() { gridctl --json faults t0 | grep '"address":3,.*"readers":true' > /dev/null; }
+wait_until 60 has_reader
+assert_eq "$(gridctl --json faults t0 |
+	sed -n 's/.*"address":\([0-9]*\),.*"\(readers\|wanted\)":true.*/\1/p' |
+	sort -n | tr '\n' ' ')" "3 5 " "blocks with readers, or wanted"
+mend
+wait $reader
+dd if="$replica" bs="$bs" skip=2 count=4 status=none | cmp - /tmp/span

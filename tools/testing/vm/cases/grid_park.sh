@@ -24,10 +24,11 @@ assert_eq "$(sum_lower 3)" "$(sum_replica 3)" "data below"
 
 log "a read across healthy and missing blocks waits for all it touches"
 (
-	dd if="$dev" of=/tmp/span bs="$bs" skip=2 count=6 iflag=direct status=none
+	dd if="$dev" of=/tmp/span bs=$((6 * bs)) count=1 iflag=direct,skip_bytes \
+		skip=$((2 * bs)) status=none
 ) &
 reader=$!
-wait_until 10 parked 1
+wait_until 10 parked 2
 mend 4
 wait_until 10 is waiting 1
 wait_until 10 parked 1

@@ -49,6 +49,7 @@ dd if="$dev" bs="$bs" skip=8 count=1 iflag=direct status=none | cmp - /tmp/new |
 
 log "parts of blocks are ignored"
 blkdiscard -f -o $((12 * bs + 4096)) -l $((bs - 4096)) "$dev"
+blkdiscard -f -o $((14 * bs)) -l $((bs - 4096)) "$dev"
 assert_eq "$(dm_get t0 released)" 0
 
 log "checkpoint:explicit: two generations"

@@ -13,8 +13,12 @@ log "noflush: the parked read goes back to dm, and comes again"
 read_background 3 /tmp/out
 reader=$REPLY
 wait_until 10 parked 1
+gridctl --json faults t0 | grep '"address":3,.*"readers":true' > /dev/null
 timeout 20 dmsetup suspend --noflush --nolockfs t0
 assert_eq "$(dm_get t0 parked)" 0
+gridctl --json faults t0 > /tmp/faults
+defer rm -f /tmp/faults
+must_fail grep '"address":3,.*"readers":true' /tmp/faults
 assert_eq "$(dm_get t0 waiting)" 2 "the set survives a suspend"
 must_fail mend 3
 timeout 20 dmsetup resume t0

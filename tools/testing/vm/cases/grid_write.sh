@@ -54,6 +54,18 @@ dd if="$dev" bs=4096 skip=$((9 * bs / 4096 + 1)) count=1 iflag=direct status=non
 dd if="$dev" bs=4096 skip=$((9 * bs / 4096)) count=1 iflag=direct status=none |
 	cmp -n 4096 - <(dd if="$replica" bs="$bs" skip=9 count=1 status=none)
 
+log "all of a block but its last page is not all of it"
+lose 10
+head -c $((bs - 4096)) /dev/urandom > /tmp/most
+dd if=/tmp/most of="$dev" bs=$((bs - 4096)) count=1 oflag=direct,seek_bytes \
+	seek=$((10 * bs)) conv=notrunc status=none &
+writer=$!
+wait_until 10 parked 1
+mend 10
+wait $writer
+dd if="$replica" bs=4096 skip=$((11 * bs / 4096 - 1)) count=1 status=none >> /tmp/most
+dd if="$dev" bs="$bs" skip=10 count=1 iflag=direct status=none | cmp - /tmp/most
+
 log "on_missing:error fails reads and small writes, whole writes pass"
 dmsetup message t0 0 set on_missing:error
 lose 12
