@@ -12,7 +12,9 @@
 
 # Half of the device: fio's own, nothing there is ever enqueued with bad data
 # below. The other half: lost and mended, read by a checker.
-grid_setup 32 65536 checksum:sha256 no_helper_ms:60000
+mib=32
+[ "$GRID_KERNEL" != debug ] || mib=8
+grid_setup $mib 65536 checksum:sha256 no_helper_ms:60000
 half=$((blocks / 2))
 
 loss()
