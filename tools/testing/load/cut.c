@@ -365,13 +365,15 @@ static void transaction(void *buffer)
 /* A block is lost, freed, and used again; then comes its repair. */
 static void too_late(void *buffer)
 {
-	uint64_t item = rand_r(&r_state) % ITEMS;
+	uint64_t item;
 	struct late l;
 	uint32_t b;
 	int error;
 
-	if (!lose(item, &l, buffer))
-		return;
+	/* The repairer makes room. */
+	do
+		item = rand_r(&r_state) % ITEMS;
+	while (!lose(item, &l, buffer));
 	b = write_item(item, take_free(), buffer);
 	write_root(buffer);
 	discard(b);
