@@ -11,6 +11,8 @@
 #include "marks.h"
 #include "source.h"
 
+#define HEARTBEAT_US 500000U /* the device's thread tells that often that it is alive */
+
 /* How a source is doing, for whoever asks. */
 struct source_gauges {
 	atomic_bool up;
@@ -54,5 +56,10 @@ void device_drain(struct device *d);
 /* After either: true when it has ended within @ms. */
 bool device_join(struct device *d, unsigned int ms);
 void device_free(struct device *d);
+
+/* For the device's own thread. */
+uint64_t device_random(struct device *d);
+/* From three quarters to five quarters of @period. */
+uint64_t device_jitter(struct device *d, uint64_t period);
 
 #endif /* DEVICE_H */

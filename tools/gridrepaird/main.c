@@ -3,8 +3,9 @@
  * gridrepaird: repairs the missing blocks of grid devices from other replicas.
  *
  * The main thread only minds signals, the watchdog and the counters; a thread
- * for each device does the work (device.c).  There is no state worth saving:
- * kill -9 at any moment loses nothing, since the kernel knows what is missing.
+ * for each device does the work (device.c, session.c).  There is no state worth
+ * saving: kill -9 at any moment loses nothing, since the kernel knows what is
+ * missing.
  */
 #include <errno.h>
 #include <inttypes.h>

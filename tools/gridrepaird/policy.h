@@ -5,7 +5,7 @@
  *
  * It reads no clock, does no I/O and takes no lock; time (microseconds, any
  * origin) and randomness (a seed) are arguments, so that tests run it on a
- * clock of their own.  The device (device.c) tells it what happened and does
+ * clock of their own.  The device (session.c) tells it what happened and does
  * what it says.
  *
  * A *job* is a block to be fetched; a *request* is one question for it to one

@@ -1,0 +1,866 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A grid device under repair, from one attach to the loss of the device: a
+ * *session*.
+ *
+ * Three kinds of threads work for it.  The device's own thread holds the
+ * policy: it takes faults from the kernel, sends requests to sources, and
+ * judges what comes back.  The sources' threads fetch and hash.  The writer's
+ * thread puts what was accepted into vectored repairs, so that nobody else
+ * waits for the lower device.  They talk by inboxes only.
+ *
+ * All memory for blocks is taken when a session begins.  An *item* is one
+ * buffer on its way: free, with a source, kept for an agreement, or with the
+ * writer.
+ *
+ * Nothing here has to survive: the kernel's tracker is the truth.  A fault that
+ * is forgotten (a crash, a full queue) is handed out again after its age.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "session.h"
+
+#define REPAIR_BYTES (8U << 20) /* one slice of the kernel */
+#define REPAIR_BLOCKS 512U
+#define THROTTLE_US 20000U
+#define EVENTS_US 5000U /* events are read that often */
+#define EVENTS 256U
+#define URGENT_BATCH 16U
+#define DRAIN_US 10000000U
+
+struct item {
+	struct read read; /* first: its mail is what travels */
+	struct item *next; /* free, or in the writer's hand */
+	struct policy_request *request;
+	struct policy_job *job;
+	struct grid_missing_checksum checksum;
+	uint32_t flags;
+	struct grid_missing_value *values;
+	uint32_t values_count;
+	int result;
+};
+
+struct session {
+	struct device *d;
+	struct gm_dev gm;
+	struct policy policy;
+	struct inbox inbox;
+	struct source sources[POLICY_SOURCES_MAX];
+	unsigned int source_count;
+	const char *hash;
+
+	struct item *items, *items_free;
+	unsigned int item_count;
+	char *buffers;
+	size_t buffers_size;
+
+	/* The writer. */
+	struct inbox to_write;
+	pthread_t writer;
+	bool writing;
+	atomic_bool writer_stop, writer_ended;
+
+	/* Blocks that cannot be repaired, to be marked. */
+	uint64_t mark[256];
+	unsigned int mark_count;
+	uint64_t retry_at;
+	uint64_t drain_until; /* 0: not asked to */
+	uint64_t urgent, overtaken; /* the policy's, when last published */
+	unsigned int accepted; /* with the writer */
+
+	struct log_limit lost_limit, write_limit;
+	struct grid_missing_fault *faults;
+	uint64_t batch_after;
+
+	/* Events of the kernel tell when readers come. */
+	struct gm_dev watch;
+	struct grid_missing_event *events;
+	uint64_t events_after, look_at;
+	bool wanted; /* for blocks that we don't know of */
+	int end; /* errno that ended it */
+};
+
+/* ------------------------------------------------------------------- items */
+
+static struct item *item_of(struct read *read)
+{
+	return (struct item *)read;
+}
+
+static void item_free(struct session *s, struct item *item)
+{
+	free(item->values);
+	item->values = NULL;
+	item->request = NULL;
+	item->job = NULL;
+	item->next = s->items_free;
+	s->items_free = item;
+}
+
+static bool equal_data(const struct policy_request *a,
+		       const struct policy_request *b)
+{
+	const struct item *x = a->data, *y = b->data;
+
+	return !memcmp(x->read.buf, y->read.buf, x->read.len);
+}
+
+static void release_kept(struct session *s, struct policy_job *job)
+{
+	unsigned int i;
+
+	for (i = 0; i < job->kept_count; i++) {
+		item_free(s, job->kept[i]->data);
+		policy_release(&s->policy, job->kept[i]);
+	}
+	job->kept_count = 0;
+}
+
+/* --------------------------------------------------------------- the writer */
+
+static void writer_post(struct session *s, struct item *item, int result)
+{
+	item->result = result;
+	item->read.mail.kind = MAIL_REPAIRED;
+	inbox_put(&s->inbox, &item->read.mail);
+}
+
+/* Trouble of the moment, that says nothing about the block. */
+static bool passing(int err)
+{
+	return err == -EAGAIN || err == -EINTR || err == -ENOMEM;
+}
+
+/*
+ * Repair items[0 … n-1] of the array; those that could not be done for the
+ * moment stay in front, and their number is returned.
+ */
+static unsigned int write_items(struct session *s, struct item **items,
+				struct grid_missing_repair *v, unsigned int n)
+{
+	unsigned int i, left = 0;
+	size_t done = 0;
+	int err, result;
+
+	for (i = 0; i < n; i++) {
+		struct item *item = items[i];
+
+		memset(&v[i], 0, sizeof(v[i]));
+		v[i].address = item->job->address;
+		v[i].checksum = item->checksum;
+		v[i].flags = item->flags;
+		v[i].data = (uintptr_t)item->read.buf;
+		if (item->values_count) {
+			v[i].values = (uintptr_t)item->values;
+			v[i].values_count = item->values_count;
+			v[i].value_size = sizeof(*item->values);
+		}
+	}
+	err = gm_repair(&s->gm, v, n, &done);
+	for (i = 0; i < n; i++) {
+		result = i < done ? v[i].result : err;
+		if (passing(result))
+			items[left++] = items[i];
+		else
+			writer_post(s, items[i], result);
+	}
+	return left;
+}
+
+static void *writer_thread(void *arg)
+{
+	struct session *s = arg;
+	struct pollfd p = { .fd = s->to_write.event, .events = POLLIN };
+	struct grid_missing_repair v[REPAIR_BLOCKS];
+	struct item *items[REPAIR_BLOCKS];
+	struct mail *mail = NULL, **last = &mail;
+	unsigned int n = 0, left, room = REPAIR_BYTES / s->gm.block_size;
+
+	if (room > REPAIR_BLOCKS)
+		room = REPAIR_BLOCKS;
+	while (!atomic_load(&s->writer_stop)) {
+		for (last = &mail; *last; last = &(*last)->next)
+			;
+		*last = inbox_take(&s->to_write);
+		while (mail && n < room) {
+			items[n++] = (struct item *)mail;
+			mail = mail->next;
+		}
+		if (!n) {
+			poll(&p, 1, -1);
+			continue;
+		}
+		left = write_items(s, items, v, n);
+		if (left == n) /* suspended, or short of memory */
+			poll(&p, 0, 50);
+		n = left;
+	}
+	atomic_store(&s->writer_ended, true);
+	return NULL;
+}
+
+static void accept_item(struct session *s, struct item *item)
+{
+	struct policy_job *job = item->job;
+
+	item->flags = 0;
+	if (job->known)
+		item->checksum = job->checksum;
+	else if (item->read.hashed)
+		item->checksum = item->read.digest;
+	else
+		item->flags = GRID_MISSING_F_NO_CHECKSUM;
+	release_kept(s, job);
+	s->accepted++;
+	inbox_put(&s->to_write, &item->read.mail);
+}
+
+static void repaired(struct session *s, struct item *item)
+{
+	struct policy_job *job = item->job;
+	uint64_t address = job->address, now = now_us();
+	unsigned int suppressed;
+
+	s->accepted--;
+	if (!item->result || item->result == -ENOENT)
+		marks_forget(s->d->marks, address);
+	switch (item->result) {
+	case 0:
+		atomic_fetch_add(&s->d->repaired, 1);
+		log_debug("%s: block %" PRIu64 ": repaired from %s",
+			  s->d->config->device, address,
+			  item->read.source->config->uri);
+		break;
+	case -ENODEV:
+		s->end = -ENODEV;
+		break;
+	case -ENOENT: /* superseded, freed or cancelled meanwhile */
+	case -ESTALE:
+	case -ECANCELED:
+	case -EBUSY: /* another helper, or a checkpoint, is at it */
+		log_debug("%s: block %" PRIu64 ": not needed any more (%s)",
+			  s->d->config->device, address,
+			  strerrorname_np(-item->result));
+		break;
+	case -E2BIG:
+	case -EEXIST:
+	case -EINVAL:
+		/* It would come back for ever. */
+		if (job->index && s->mark_count < 256) {
+			marks_add(s->d->marks, address, false);
+			s->mark[s->mark_count++] = address;
+		}
+		/* fall through */
+	default:
+		atomic_fetch_add(&s->d->refused, 1);
+		if (log_allowed(&s->write_limit, now, &suppressed))
+			log_err("%s: block %" PRIu64
+				" from %s: repair refused: %s",
+				s->d->config->device, address,
+				item->read.source->config->uri,
+				gm_reason(item->result));
+	}
+	policy_release(&s->policy, item->request);
+	policy_finish(&s->policy, job);
+	item_free(s, item);
+}
+
+/* ----------------------------------------------------------------- answers */
+
+static const char *judge_index(struct session *s, struct item *item)
+{
+	const char *why = "memory is out";
+	uint32_t room = index_format_room(&s->d->index, s->gm.block_size);
+	int n;
+
+	/* The most there can be: a hostile index is bounded by its block. */
+	item->values = calloc(room ? room : 1, sizeof(*item->values));
+	if (!item->values)
+		return why;
+	n = index_format_decode(&s->d->index, item->read.buf, s->gm.block_size,
+				s->gm.blocks, item->job->address, item->values,
+				room, &why);
+	if (n <= 0)
+		return why;
+	item->values_count = (uint32_t)n;
+	return NULL;
+}
+
+static void answered(struct session *s, struct item *item, uint64_t now)
+{
+	struct policy_request *r = item->request;
+	struct policy_job *job = r->job;
+	struct source *source = item->read.source;
+	struct source_stats *stats = &s->d->stats[source->number];
+	enum policy_outcome outcome = POLICY_GOOD;
+	const char *why = NULL;
+	unsigned int suppressed;
+
+	item->job = job;
+	item->values_count = 0;
+	switch (item->read.status) {
+	case READ_GOOD:
+		atomic_fetch_add(&stats->served, 1);
+		atomic_fetch_add(&stats->bytes, item->read.len);
+		if (job->state == JOB_ENDED)
+			break; /* not needed: not looked at */
+		if (job->verifiable &&
+		    (!item->read.hashed ||
+		     !gm_checksum_equal(&item->read.digest, &job->checksum)))
+			why = "its checksum is wrong";
+		else if (job->index)
+			why = judge_index(s, item);
+		if (why) {
+			outcome = POLICY_WRONG;
+			atomic_fetch_add(&stats->wrong, 1);
+		}
+		break;
+	case READ_SHORT:
+		outcome = POLICY_ERROR;
+		why = "it ends before the block does";
+		atomic_fetch_add(&stats->errors, 1);
+		break;
+	case READ_ERROR:
+		outcome = POLICY_ERROR;
+		why = strerrordesc_np(item->read.error);
+		atomic_fetch_add(&stats->errors, 1);
+		break;
+	case READ_LOST:
+		outcome = POLICY_LOST;
+		atomic_fetch_add(&stats->lost, 1);
+		break;
+	}
+	if (r->late && outcome != POLICY_LOST)
+		atomic_fetch_add(&stats->late, 1);
+	if (why && log_allowed(&source->limit, now, &suppressed)) {
+		log_warning("%s: block %" PRIu64 " from %s: %s",
+			    s->d->config->device, job->address,
+			    source->config->uri, why);
+		if (suppressed)
+			log_warning(
+				"%s: source %s: %u such messages were left out",
+				s->d->config->device, source->config->uri,
+				suppressed);
+	}
+	switch (policy_answer(&s->policy, r, outcome, now)) {
+	case POLICY_ACCEPT:
+		accept_item(s, item);
+		break;
+	case POLICY_KEEP:
+		break;
+	case POLICY_DROP:
+		item_free(s, item);
+		break;
+	}
+}
+
+/* ------------------------------------------------------ what no source has */
+
+/*
+ * Undo our own marks: all of them, or those of blocks that sources lacked.
+ * What an operator has marked stays.
+ */
+static void retry_marked(struct session *s, bool lacking)
+{
+	struct grid_missing_block v[256];
+	uint64_t addresses[256];
+	unsigned int n, i, cursor = 0;
+
+	while ((n = marks_take(s->d->marks, lacking, &cursor, addresses,
+			       256))) {
+		memset(v, 0, sizeof(v));
+		for (i = 0; i < n; i++)
+			v[i].address = addresses[i];
+		if (gm_retry(&s->gm, v, n, NULL) == -ENODEV)
+			s->end = -ENODEV;
+	}
+}
+
+static void bury_dead(struct session *s, uint64_t now)
+{
+	struct grid_missing_block v[256];
+	enum policy_death death;
+	struct policy_job *job;
+	unsigned int suppressed, i;
+
+	while (s->mark_count < 256 &&
+	       (job = policy_dead(&s->policy, &death, now))) {
+		release_kept(s, job);
+		if (death != POLICY_LATER && !atomic_load(&s->d->drain)) {
+			s->mark[s->mark_count++] = job->address;
+			if (marks_add(s->d->marks, job->address,
+				      death == POLICY_GIVE_UP) &&
+			    log_allowed(&s->lost_limit, now, &suppressed))
+				log_err("%s: block %" PRIu64
+					" cannot be repaired: %s%s",
+					s->d->config->device, job->address,
+					death == POLICY_UNTRUSTED ?
+						"nobody knows its checksum (manifest, agree or trust would allow it)" :
+					job->verifiable ?
+						"no source has it" :
+						"the sources don't agree on it",
+					suppressed ? " (and others)" : "");
+		}
+		policy_finish(&s->policy, job);
+	}
+	if (!s->mark_count)
+		return;
+	memset(v, 0, sizeof(v));
+	for (i = 0; i < s->mark_count; i++)
+		v[i].address = s->mark[i];
+	if (gm_unavailable(&s->gm, v, s->mark_count, NULL) == -ENODEV)
+		s->end = -ENODEV;
+	atomic_fetch_add(&s->d->unavailable, s->mark_count);
+	s->mark_count = 0;
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+static void read_mail(struct session *s)
+{
+	struct mail *mail, *next;
+	uint64_t now = now_us();
+
+	for (mail = inbox_take(&s->inbox); mail; mail = next) {
+		struct read *read = (struct read *)mail;
+
+		next = mail->next;
+		switch (mail->kind) {
+		case MAIL_READ:
+			answered(s, item_of(read), now);
+			break;
+		case MAIL_REPAIRED:
+			repaired(s, item_of(read));
+			break;
+		case MAIL_UP:
+			policy_source_up(&s->policy, read->source->number, now);
+			atomic_store(&s->d->gauges[read->source->number].up,
+				     true);
+			retry_marked(s, true);
+			free(read);
+			break;
+		case MAIL_DOWN:
+			policy_source_down(&s->policy, read->source->number,
+					   now);
+			atomic_store(&s->d->gauges[read->source->number].up,
+				     false);
+			free(read);
+			break;
+		}
+	}
+}
+
+static void send_requests(struct session *s, uint64_t now)
+{
+	struct policy_request *r;
+	struct item *item;
+
+	while ((r = policy_next(&s->policy, now))) {
+		struct source *source = &s->sources[r->source];
+
+		/* There are as many items as the policy has requests. */
+		item = s->items_free;
+		s->items_free = item->next;
+		item->request = r;
+		item->job = r->job;
+		r->data = item;
+		item->read.offset = source->config->offset +
+				    r->job->address * s->gm.block_size;
+		item->read.len = s->gm.block_size;
+		atomic_fetch_add(&s->d->stats[r->source].asked, 1);
+		source_submit(source, &item->read);
+	}
+}
+
+/* Have readers come?  Their blocks are queued here, or to be asked for. */
+static void read_events(struct session *s, uint64_t now)
+{
+	ssize_t n = read(s->watch.fd, s->events, EVENTS * sizeof(*s->events));
+	ssize_t i;
+
+	for (i = 0; i < n / (ssize_t)sizeof(*s->events); i++) {
+		const struct grid_missing_event *e = &s->events[i];
+
+		if (e->lost || (e->reason == GRID_MISSING_WHY_WANTED &&
+				!policy_urge(&s->policy, e->address)))
+			s->wanted = true;
+	}
+	/* There may be more: then at once. */
+	if (n < (ssize_t)(EVENTS * sizeof(*s->events)))
+		s->events_after = now + EVENTS_US;
+}
+
+/*
+ * Take what the kernel wants repaired.  When readers came, but there is no room
+ * for the background, only a few are taken: half of them are the readers'.
+ */
+static void take_batch(struct session *s, unsigned int room, uint64_t now)
+{
+	struct device *d = s->d;
+	unsigned int added = 0, urgent = 0;
+	int n, i;
+
+	if (!room)
+		room = URGENT_BATCH;
+	s->wanted = false;
+	s->look_at = now + device_jitter(d, d->config->min_age_ms * 500);
+	if (room > d->config->batch)
+		room = d->config->batch;
+	n = gm_batch(&s->gm, s->faults, room,
+		     (uint32_t)device_jitter(d, d->config->min_age_ms));
+	if (n < 0) {
+		if (n == -ENODEV)
+			s->end = n;
+		else if (!passing(n))
+			log_err("%s: batch: %s", d->config->device,
+				gm_reason(n));
+		s->batch_after = now + device_jitter(d, 5 * THROTTLE_US);
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		const struct grid_missing_fault *f = &s->faults[i];
+		const struct grid_missing_checksum *stated = NULL;
+
+		if (f->address >= s->gm.blocks)
+			continue;
+		if (f->flags & GRID_MISSING_F_NO_CHECKSUM)
+			stated = known_find(&d->known, f->address);
+		if (policy_add(&s->policy, f, stated, s->hash, now) ==
+		    POLICY_ADDED)
+			added++;
+		/* As many as may be at once: there may be more. */
+		if (f->flags & GRID_MISSING_F_READERS &&
+		    ++urgent >= (room + 1) / 2)
+			s->wanted = true;
+	}
+	/* Nothing new: it is all under way, or put off.  Don't spin. */
+	if (!added)
+		s->batch_after = now + device_jitter(d, THROTTLE_US);
+}
+
+/* Figures for whoever asks. */
+static void publish(struct session *s)
+{
+	unsigned int i;
+
+	atomic_store(&s->d->jobs, s->policy.job_count);
+	atomic_fetch_add(&s->d->urgent, s->policy.urgent_sent - s->urgent);
+	atomic_fetch_add(&s->d->overtaken, s->policy.overtaken - s->overtaken);
+	s->urgent = s->policy.urgent_sent;
+	s->overtaken = s->policy.overtaken;
+	for (i = 0; i < s->source_count; i++) {
+		struct source_gauges *g = &s->d->gauges[i];
+		const struct policy_source *p = &s->policy.sources[i];
+
+		atomic_store(&g->budget, p->budget);
+		atomic_store(&g->in_flight, p->inflight + p->late);
+		atomic_store(&g->median_us, p->median);
+	}
+}
+
+/* What is under way is finished, nothing else is begun; true at the end. */
+static bool drained(struct session *s, uint64_t now)
+{
+	if (!s->drain_until)
+		s->drain_until = now + DRAIN_US;
+	return (!policy_drain(&s->policy) && !s->accepted) ||
+	       now >= s->drain_until;
+}
+
+static void session_loop(struct session *s)
+{
+	struct device *d = s->d;
+	struct pollfd p[4] = {
+		{ .fd = s->inbox.event, .events = POLLIN },
+		{ .fd = d->stop_event, .events = POLLIN },
+		{ .fd = s->gm.fd },
+		{ .fd = s->watch.fd },
+	};
+	struct timespec ts;
+	uint64_t now, when;
+	unsigned int room;
+	bool want, drain;
+
+	s->retry_at = now_us() + device_jitter(d, d->config->retry_ms * 1000);
+	while (!s->end && !atomic_load(&d->stop)) {
+		now = now_us();
+		atomic_store(&d->heartbeat, now);
+		policy_tick(&s->policy, now);
+		send_requests(s, now);
+		bury_dead(s, now);
+		publish(s);
+		drain = atomic_load(&d->drain);
+		if (drain && drained(s, now))
+			break;
+		if (d->config->retry_ms && now >= s->retry_at) {
+			retry_marked(s, true);
+			s->retry_at =
+				now +
+				device_jitter(d, d->config->retry_ms * 1000);
+		}
+		room = drain ? 0 : policy_room(&s->policy, false, now);
+		/* Seldom also unasked: what was handed out lately comes late. */
+		want = now >= s->batch_after &&
+		       (room || ((s->wanted || now >= s->look_at) && !drain &&
+				 policy_room(&s->policy, true, now)));
+		when = policy_timer(&s->policy, now);
+		if (room && s->batch_after > now && s->batch_after < when)
+			when = s->batch_after;
+		if (!room && s->look_at > now && s->look_at < when)
+			when = s->look_at;
+		if (s->events_after > now && s->events_after < when)
+			when = s->events_after;
+		if (when > now + HEARTBEAT_US)
+			when = now + HEARTBEAT_US;
+		when = when > now ? when - now : 0;
+		ts.tv_sec = (time_t)(when / 1000000);
+		ts.tv_nsec = (long)(when % 1000000) * 1000;
+		p[1].events = drain ? 0 : POLLIN;
+		p[2].events = want ? POLLIN : 0;
+		p[3].events = now >= s->events_after ? POLLPRI : 0;
+		if (ppoll(p, 4, &ts, NULL) < 0 && errno != EINTR)
+			s->end = -errno;
+		if (p[3].revents & POLLPRI)
+			read_events(s, now_us());
+		if (p[0].revents)
+			read_mail(s);
+		if (p[2].revents & (POLLHUP | POLLNVAL))
+			s->end = -ENODEV;
+		else if (want && p[2].revents & (POLLIN | POLLERR))
+			take_batch(s, room, now_us());
+	}
+}
+
+/* ------------------------------------------------------------ the session */
+
+static int session_memory(struct session *s)
+{
+	const struct config_device *c = s->d->config;
+	uint64_t n = c->memory / s->gm.block_size;
+	unsigned int i;
+
+	if (n < 8)
+		n = 8;
+	if (n > 8192)
+		n = 8192;
+	s->item_count = (unsigned int)n;
+	s->buffers_size = n * s->gm.block_size;
+	s->buffers = mmap(NULL, s->buffers_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (s->buffers == MAP_FAILED) {
+		s->buffers = NULL;
+		return -ENOMEM;
+	}
+	s->items = calloc(n, sizeof(*s->items));
+	s->faults = calloc(c->batch, sizeof(*s->faults));
+	s->events = calloc(EVENTS, sizeof(*s->events));
+	if (!s->items || !s->faults || !s->events)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		s->items[i].read.buf =
+			s->buffers + (size_t)i * s->gm.block_size;
+		item_free(s, &s->items[i]);
+	}
+	return 0;
+}
+
+static int session_policy(struct session *s)
+{
+	const struct config_device *c = s->d->config;
+	struct policy_config p = {
+		.hedge_us = c->hedge_ms * 1000,
+		.expiry_us = c->expiry_ms * 1000,
+		.patience_us = c->patience_ms * 1000,
+		.budget = c->budget,
+		.budget_max = c->budget_max,
+		.queue_us = c->queue_ms * 1000,
+		.agree = c->agree,
+		.rate = c->rate,
+		.block_size = s->gm.block_size,
+		.jobs_max = s->item_count,
+		.requests_max = s->item_count,
+	};
+	unsigned int i;
+	int err;
+
+	err = policy_init(&s->policy, &p, device_random(s->d), now_us());
+	if (err)
+		return err;
+	s->policy.equal = equal_data;
+	for (i = 0; i < c->source_count; i++)
+		policy_add_source(&s->policy, c->sources[i].trust,
+				  c->sources[i].priority, now_us());
+	return 0;
+}
+
+static int session_threads(struct session *s)
+{
+	const struct config_device *c = s->d->config;
+	pthread_attr_t attr;
+	unsigned int i;
+	int err;
+
+	err = inbox_init(&s->inbox);
+	if (!err)
+		err = inbox_init(&s->to_write);
+	if (err)
+		return err;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 256 << 10);
+	err = -pthread_create(&s->writer, &attr, writer_thread, s);
+	pthread_attr_destroy(&attr);
+	s->writing = !err;
+	for (i = 0; !err && i < c->source_count; i++) {
+		struct source *source = &s->sources[i];
+
+		source->config = &c->sources[i];
+		source->number = i;
+		source->owner = &s->inbox;
+		source->hash = s->hash;
+		source->answer_timeout_ms = c->answer_timeout_ms;
+		source->block_size = s->gm.block_size;
+		source->stats = &s->d->stats[i];
+		err = source_start(source);
+		s->source_count++;
+	}
+	return err;
+}
+
+/* False when a thread is stuck: then its memory must stay. */
+static bool session_end(struct session *s)
+{
+	unsigned int i, ms = 3000;
+	struct timespec step = { 0, 1000000 };
+	bool ended = true;
+	uint64_t one = 1;
+
+	atomic_store(&s->writer_stop, true);
+	if (s->writing && write(s->to_write.event, &one, sizeof(one)) < 0)
+		ended = false;
+	for (i = 0; i < s->source_count; i++)
+		source_stop(&s->sources[i]);
+	for (i = 0; i < s->source_count; i++) {
+		if (source_join(&s->sources[i], ms))
+			continue;
+		log_warning("%s: source %s is stuck; its memory stays",
+			    s->d->config->device, s->sources[i].config->uri);
+		ended = false;
+		ms = 100;
+	}
+	for (; s->writing && !atomic_load(&s->writer_ended) && ms; ms--)
+		nanosleep(&step, NULL);
+	if (s->writing && !atomic_load(&s->writer_ended)) {
+		log_warning("%s: a repair is stuck below; its memory stays",
+			    s->d->config->device);
+		ended = false;
+	}
+	if (!ended)
+		return false;
+	if (s->writing)
+		pthread_join(s->writer, NULL);
+	return true;
+}
+
+static void session_free(struct session *s)
+{
+	struct mail *mail, *next;
+	unsigned int i;
+
+	for (i = 0; i < s->source_count; i++)
+		source_free(&s->sources[i]);
+	/* News of sources is memory of its own. */
+	for (mail = s->source_count ? inbox_take(&s->inbox) : NULL; mail;
+	     mail = next) {
+		next = mail->next;
+		if (mail->kind == MAIL_UP || mail->kind == MAIL_DOWN)
+			free(mail);
+	}
+	for (i = 0; s->items && i < s->item_count; i++)
+		free(s->items[i].values);
+	if (s->inbox.last)
+		inbox_exit(&s->inbox);
+	if (s->to_write.last)
+		inbox_exit(&s->to_write);
+	policy_exit(&s->policy);
+	if (s->buffers)
+		munmap(s->buffers, s->buffers_size);
+	free(s->items);
+	free(s->faults);
+	free(s->events);
+	gm_close(&s->gm);
+	gm_close(&s->watch);
+	free(s);
+}
+
+int session_run(struct device *d)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	unsigned int i;
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	s->d = d;
+	s->watch.fd = -1;
+	err = gm_open(&s->gm, O_RDWR | O_NONBLOCK);
+	if (err == -ENOENT || err == -ENXIO)
+		err = -ENODEV;
+	if (!err)
+		err = gm_attach(&s->gm, d->config->device,
+				(uint32_t)d->config->min_age_ms);
+	if (!err && !s->gm.block_size)
+		err = -EOPNOTSUPP;
+	if (!err)
+		err = gm_open(&s->watch, O_RDONLY | O_NONBLOCK);
+	if (!err)
+		err = gm_attach(&s->watch, d->config->device, 0);
+	if (!err && s->watch.id != s->gm.id)
+		err = -ENODEV; /* replaced between the two */
+	if (err)
+		goto out_free;
+	s->hash = *s->gm.checksum     ? s->gm.checksum :
+		  d->config->checksum ? d->config->checksum :
+					NULL;
+	log_notice("%s: attached to tracker %" PRIu64 ": %" PRIu64
+		   " blocks of %u bytes, checksum %s",
+		   d->config->device, s->gm.id, s->gm.blocks, s->gm.block_size,
+		   s->hash ? s->hash : "none");
+	if (!s->hash)
+		log_warning(
+			"%s: no hash: nothing can be verified, so only what is trusted or agreed on is repaired",
+			d->config->device);
+	err = session_memory(s);
+	if (!err)
+		err = session_policy(s);
+	if (!err)
+		err = session_threads(s);
+	if (!err) {
+		atomic_store(&d->attached, true);
+		/* A new start, or configuration, is a reason to try again. */
+		marks_attach(d->marks, s->gm.id);
+		retry_marked(s, false);
+		session_loop(s);
+		err = s->end;
+		atomic_store(&d->attached, false);
+		for (i = 0; i < d->config->source_count; i++)
+			atomic_store(&d->gauges[i].up, false);
+	}
+	if (!session_end(s)) {
+		/* The file must go, or it counts as a helper for ever. */
+		d->stuck = true;
+		gm_close(&s->gm);
+		gm_close(&s->watch);
+		return err;
+	}
+out_free:
+	session_free(s);
+	return err;
+}
