@@ -12,15 +12,15 @@
 
 # Half of the device: fio's own, nothing there is ever enqueued with bad data
 # below. The other half: lost and mended, read by a checker.
-mib=32
-[ "$GRID_KERNEL" != debug ] || mib=8
+mib=32 losses=40
+[ "$GRID_KERNEL" != debug ] || mib=8 losses=10
 grid_setup $mib 65536 checksum:sha256 no_helper_ms:60000
 half=$((blocks / 2))
 
 loss()
 {
 	local i b
-	for ((i = 0; i < 40; i++)); do
+	for ((i = 0; i < losses; i++)); do
 		b=$((half + RANDOM % half))
 		lose $b
 		mend $b || return 1
