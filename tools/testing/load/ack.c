@@ -660,9 +660,8 @@ static void finish(void)
 			usleep(10000);
 	}
 	for (b = 0; b < blocks; b++) {
-		struct span s = {
-			.page = b * pages, .count = pages, .first = b, .last = b
-		};
+		struct span s = { .page = b * pages, .count = pages,
+				  .first = b, .last = b };
 
 		if (!read_span(&s, buffer, from))
 			load_die("block %llu can't be read",
@@ -678,8 +677,9 @@ int main(int argc, char **argv)
 		void *(*run)(void *arg);
 		unsigned int count;
 	} kinds[] = {
-		{ writer, WRITERS },   { reader, READERS },	{ enqueuer, 1 },
-		{ flusher, FLUSHERS }, { repairer, REPAIRERS },
+		{ writer, WRITERS },   { reader, READERS },
+		{ enqueuer, 1 },       { flusher, FLUSHERS },
+		{ repairer, REPAIRERS },
 	};
 	pthread_t threads[16];
 	const char *calm = NULL, *log = NULL;

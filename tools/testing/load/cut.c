@@ -258,17 +258,19 @@ static void due(const struct late *l)
 	pthread_mutex_unlock(&lock);
 }
 
-static uint32_t take_free(void)
+static uint32_t take_at(unsigned int i)
 {
-	unsigned int i;
-	uint32_t b;
+	uint32_t b = free_blocks[i];
 
-	if (!free_count)
-		load_die("no block is free");
-	i = rand_r(&r_state) % free_count;
-	b = free_blocks[i];
 	free_blocks[i] = free_blocks[--free_count];
 	return b;
+}
+
+static uint32_t take_free(void)
+{
+	if (!free_count)
+		load_die("no block is free");
+	return take_at(rand_r(&r_state) % free_count);
 }
 
 static void take_this(uint32_t b)
@@ -280,7 +282,7 @@ static void take_this(uint32_t b)
 			break;
 	if (i == free_count)
 		load_die("block %u is not free", b);
-	free_blocks[i] = free_blocks[--free_count];
+	take_at(i);
 }
 
 /* Block @b for @item; the old one, to be discarded once a root says so. */
@@ -641,10 +643,19 @@ static struct log_entry *read_log(const char *path, uint64_t *count)
 	return entry;
 }
 
+/* What comes between a flush, the entry before @i, and the next may come first. */
+static void discard_early(const struct log_entry *entry, uint64_t count,
+			  uint64_t i)
+{
+	for (; i < count && !(entry[i].flags & LOG_FLUSH); i++)
+		if (entry[i].flags & LOG_DISCARD)
+			play_discard(&entry[i]);
+}
+
 static void check(const char *path)
 {
 	struct log_entry *entry;
-	uint64_t count, i, j;
+	uint64_t count, i;
 
 	image = load_memory((size_t)IMAGE_SECTORS * SECTOR);
 	excused = load_memory((size_t)IMAGE_SECTORS * SECTOR / block_bytes *
@@ -655,10 +666,7 @@ static void check(const char *path)
 
 		if (e->flags & LOG_MARK) {
 			play_mark(e);
-			power_cut(entry, count, i);
-			continue;
-		}
-		if (e->flags & LOG_DISCARD) {
+		} else if (e->flags & LOG_DISCARD) {
 			play_discard(e);
 			seen.discards++;
 		} else if (e->sectors) {
@@ -666,11 +674,7 @@ static void check(const char *path)
 		}
 		if (e->flags & LOG_FLUSH) {
 			seen.flushes++;
-			/* What comes up to the next flush may be first. */
-			for (j = i + 1;
-			     j < count && !(entry[j].flags & LOG_FLUSH); j++)
-				if (entry[j].flags & LOG_DISCARD)
-					play_discard(&entry[j]);
+			discard_early(entry, count, i + 1);
 		}
 		power_cut(entry, count, i);
 	}

@@ -96,3 +96,17 @@ read_background()
 
 parked() { [ "$(dm_get t0 parked)" = "$1" ]; }
 is() { [ "$(dm_get t0 "$1")" = "$2" ]; }
+detected() { [ "$(dm_get t0 detected)" -ge "$1" ]; }
+waited_ms() { [ "$(dm_get t0 oldest_waiting_ms)" -ge "$1" ]; }
+
+# The addresses of all faults, in a line.
+faults() { gridctl --json faults t0 | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -n | tr '\n' ' '; }
+
+# discard BLOCK [COUNT]; and a flush of the device.
+discard() { blkdiscard -f -o $(($1 * bs)) -l $((${2:-1} * bs)) "$dev"; }
+flush() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none; }
+
+now_ms() { awk '{ print int($1 * 1000) }' /proc/uptime; }
+
+# The kernel's own check of every tracker.
+assert_verified() { assert_match "$(cat /sys/kernel/debug/grid_missing/verify)" '^[^ ]+ ok$' "the tracker"; }

@@ -20,7 +20,7 @@ ack_run()
 	log "seed $2, explicit=$1"
 	"$load/ack" "$dev" "$lower" explicit="$1" seed="$2" writes="$writes" \
 		log="$disk_log" || fail "seed $2: an answer was wrong"
-	assert_match "$(cat /sys/kernel/debug/grid_missing/verify)" '^[^ ]+ ok$' "the tracker"
+	assert_verified
 }
 
 grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000 park_timeout_ms:3600000

@@ -8,8 +8,6 @@
 # What reaches the disk below is held and counted there.
 . "$GRID_TOP/tools/testing/load/run.sh"
 
-flush() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none; }
-discard() { blkdiscard -f -o $(($1 * bs)) -l "$bs" "$dev"; }
 flushes() { disk count flush 0 0; }
 
 # A process in background has submitted its bio, and sleeps until that ends: no

@@ -12,7 +12,7 @@ assert_match "$(cat /sys/block/nbd0/queue/write_cache)" "write through"
 
 log "a flush is the barrier, and frees"
 miss 3 4
-blkdiscard -f -o $((3 * bs)) -l "$bs" "$dev"
+discard 3
 read_background 3 /tmp/out
 reader=$REPLY
 wait_until 60 parked 1

@@ -8,9 +8,7 @@
 # dm-dust below: a bad sector fails its reads until it is written, like a disk's.
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 
-faults() { gridctl --json faults t0 | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -n | tr '\n' ' '; }
 bad() { dmsetup message dust 0 countbadblocks; }
-detected() { [ "$(dm_get t0 detected)" -ge "$1" ]; }
 
 load_modules
 need_module dm-dust
@@ -41,7 +39,7 @@ assert_match "$(bad)" ": 0 badblock" "a repair writes the whole block"
 log "a whole write heals one that nobody has read, and one that was found"
 dmsetup message dust 0 addbadblock $((10 * 32 + 3))
 dmsetup message dust 0 addbadblock $((12 * 32 + 3))
-bs=16384 read_background 12 /tmp/out
+read_background 12 /tmp/out
 reader=$REPLY
 wait_until 60 parked 1
 for b in 10 12; do

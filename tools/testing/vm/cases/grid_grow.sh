@@ -34,7 +34,7 @@ must_fail gridctl enqueue t0 7
 case_dmesg > /tmp/log
 defer rm -f /tmp/log
 grep -q "t0: full: blocks_max:4 is reached; blocks_max:8 would take [0-9]* KiB more" /tmp/log
-blkdiscard -f -o $((20 * bs)) -l $((2 * bs)) "$dev"
+discard 20 2
 assert_eq "$(dm_get t0 released)" 2
 read_background 5 /tmp/five
 defer rm -f /tmp/five /tmp/five.status /tmp/five.error

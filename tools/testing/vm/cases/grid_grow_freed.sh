@@ -6,7 +6,6 @@
 # boot: shared
 . "$GRID_TOP/tools/testing/load/run.sh"
 
-discard() { blkdiscard -f -o $(($1 * bs)) -l "$bs" "$dev"; }
 stopped() { ! dmsetup message t0 0 cancel all 2> /dev/null; }
 # table BLOCKS [KEY:VALUE...]
 table()

@@ -24,7 +24,7 @@ ack_run()
 	inject fail_make_request 3
 	"$load/ack" "$dev" "$lower" explicit="$1" errors=1 seed="$2" \
 		writes="$writes" calm="bash /tmp/calm" || fail "seed $2: an answer was wrong"
-	assert_match "$(cat /sys/kernel/debug/grid_missing/verify)" '^[^ ]+ ok$' "the tracker"
+	assert_verified
 	assert_eq "$(dm_get t0 parked)" 0
 	for name in failslab fail_page_alloc fail_make_request; do
 		injected $name

@@ -28,8 +28,6 @@ below()
 	dmsetup resume below
 }
 
-faults() { gridctl --json faults t0 | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -n | tr '\n' ' '; }
-detected() { [ "$(dm_get t0 detected)" -ge "$1" ]; }
 
 options="checksum:sha256 no_helper_ms:60000"
 grid_setup 8 4096

@@ -39,8 +39,8 @@ wanted <(dd if="$replica" bs="$bs" skip=4 count=1 status=none) 4
 wanted /tmp/page 4 2
 
 log "a discard"
-blkdiscard -f -o $((7 * bs)) -l $((2 * bs)) "$dev"
-dd if=/dev/null of="$dev" conv=fsync,notrunc status=none
+discard 7 2
+flush
 wait_until 60 is discarding 0
 wanted <(dd if=/dev/zero bs="$bs" count=2 status=none) 7
 cmp /tmp/wanted.disk "$disk_file"

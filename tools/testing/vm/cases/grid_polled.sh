@@ -17,27 +17,9 @@ polled()
 		--rw=read --bs="$bs" --output="/tmp/$name.out" "$@"
 }
 
-remove_null()
-{
-	echo 0 > "$config/power"
-	rmdir "$config"
-	modprobe -r null_blk
-}
-
 load_modules
-need_module null_blk
-config=/sys/kernel/config/nullb/polled
-modprobe -r null_blk
-modprobe null_blk nr_devices=0
-mkdir $config
-defer remove_null
-for a in memory_backed=1 size=4 submit_queues=1 poll_queues=1; do
-	echo "${a#*=}" > "$config/${a%%=*}"
-done
-echo 1 > $config/power
-lower=/dev/nullb$(cat $config/index)
-# 6.12 names it after its directory.
-[ -b "$lower" ] || lower=/dev/polled
+null_disk polled 4 submit_queues=1 poll_queues=1
+lower=$REPLY
 bs=65536
 grid_create 4 checksum:sha256 no_helper_ms:60000
 defer rm -f /tmp/good.out /tmp/sync.out /tmp/async.out

@@ -13,7 +13,6 @@ grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000
 random_file /tmp/page 4096
 random_file /tmp/whole "$bs"
 
-waited_ms() { [ "$(dm_get t0 oldest_waiting_ms)" -ge "$1" ]; }
 repair_began() { is writing 1 || ended repair; }
 
 # late_write NAME: $1 is in flight, and has landed, when a repair of block 9 comes.

@@ -87,9 +87,9 @@ holds 11 /tmp/whole
 
 log "one that is freed becomes no fault: what comes of it is for its discard to say"
 disk bad $((13 * bs)) 4096
-blkdiscard -f -o $((13 * bs)) -l "$bs" "$dev"
+discard 13
 hold keep trim 13
-dd if=/dev/null of="$dev" conv=fsync,notrunc status=none
+flush
 wait_until 60 held 1
 must_fail dd if="$dev" of=/dev/null bs="$bs" skip=13 count=1 iflag=direct
 assert_eq "$(dm_get t0 waiting)" 0 "a freed block became a fault"

@@ -7,7 +7,6 @@
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 
 flush() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none; blockdev --flushbufs "$dev"; }
-discard() { blkdiscard -f -o $(($1 * bs)) -l $(($2 * bs)) "$dev"; }
 
 grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
 

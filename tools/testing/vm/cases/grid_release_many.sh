@@ -8,14 +8,11 @@
 # The target does such work in slices, and cuts its discards.
 . "$GRID_TOP/tools/testing/load/run.sh"
 
-discard() { blkdiscard -f -o $(($1 * bs)) -l $(($2 * bs)) "$dev"; }
-flush() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none; }
-
 grid_on_disk 12 4096 "flush trim" no_helper_ms:3600000
 
 log "while some are freed already, and some are not to be"
-discard 0 1
-discard 2 1
+discard 0
+discard 2
 hold keep trim 0
 flush
 wait_until 60 held 1

@@ -6,8 +6,6 @@
 # boot: shared
 . "$GRID_TOP/tools/testing/load/run.sh"
 
-now_ms() { awk '{ print int($1 * 1000) }' /proc/uptime; }
-
 grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000
 random_file /tmp/page 4096
 

@@ -6,9 +6,6 @@
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/repaird.sh"
 
-waited_ms() { [ "$(dm_get t0 oldest_waiting_ms)" -ge "$1" ]; }
-now_ms() { awk '{ print int($1 * 1000) }' /proc/uptime; }
-
 grid_setup 4 65536 checksum:sha256 park_timeout_ms:3600000 no_helper_ms:3600000
 gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
 defer rm -f /tmp/manifest /tmp/out /tmp/out.status /tmp/out.error

@@ -20,8 +20,6 @@ defer rm -f /tmp/small
 
 gate_open() { dmsetup resume gate; }
 in_flight() { [ "$(tr -s ' ' < "$inflight")" = " 0 4" ]; }
-waited_ms() { [ "$(dm_get t0 oldest_waiting_ms)" -ge "$1" ]; }
-now_ms() { awk '{ print int($1 * 1000) }' /proc/uptime; }
 
 lose {1..4}
 readers=()
