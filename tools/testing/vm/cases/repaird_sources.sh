@@ -37,9 +37,11 @@ fill --source "$REPLY"
 
 log "one dead, one slow, one wrong in every tenth block, one good"
 cp "$replica" /tmp/wrong
+at=()
 for ((i = 0; i < blocks; i += 10)); do
-	printf x | dd of=/tmp/wrong bs=1 seek=$((i * bs + 4711)) conv=notrunc status=none
+	at+=($((i * bs + 4711)))
 done
+"$GRID_TOP/tools/testing/flip" /tmp/wrong "${at[@]}"
 serve 10810 --filter=delay file "$replica" rdelay=400ms
 fill --source nbd://127.0.0.1:9/ --source nbd://127.0.0.1:10810/ \
 	--source /tmp/wrong --source nbd://127.0.0.1:10809/
