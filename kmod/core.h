@@ -3,8 +3,11 @@
  * What the files of grid_missing.ko share.
  *
  *   tracker*.c       the state machine: no file, no user memory, no clock
- *   core.c           a tracker with an identity, a reference count, a bound
- *                    target, events and wake-ups; what include/linux exports
+ *   core.c           a tracker with an identity: its life, where it is found,
+ *                    another capacity; the module
+ *   bind.c           who acts on it: the target that is bound, attached files
+ *   events.c         what is told of it: counters, events, wake-ups
+ *   faults.c         what a target does with its faults
  *   generation.c     the release sets of private trackers
  *   device.c         /dev/grid_missing: files, poll, read, ioctl dispatch
  *   device_vector.c  the calls on many blocks
@@ -34,6 +37,7 @@
 #include <linux/init.h>
 #include <linux/irq_work.h>
 #include <linux/kref.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
@@ -47,7 +51,7 @@
 /* Events that are kept for those who have not read them yet; power of two. */
 #define GM_EVENTS 4096U
 
-/* What somebody may sleep for; see __gm_wake(). */
+/* What somebody may sleep for; see __gm_wake() in events.c. */
 #define GM_WAKE_WORK BIT(0) /* a batch may return something */
 #define GM_WAKE_EVENT BIT(1) /* read() returns something */
 #define GM_WAKE_IDLE BIT(2) /* a fault is aborting no more */
@@ -193,35 +197,51 @@ struct gm_file {
 extern struct list_head gm_registry;
 extern struct mutex gm_registry_lock;
 
-u64 gm_now_ms(void);
 struct grid_missing *gm_create_private(const struct gm_limits *limits,
 				       u32 revert_age_ms, const char *name);
 struct grid_missing *gm_find_id(u64 id);
 struct grid_missing *gm_find_next(u64 id);
+
+/* bind.c */
+int gm_begin(struct grid_missing *gm, bool live);
+void gm_end(struct grid_missing *gm);
+void gm_attach_file(struct grid_missing *gm, struct gm_file *f);
+void gm_detach_file(struct grid_missing *gm, struct gm_file *f);
 u32 gm_faults(struct grid_missing *gm, u64 *cursor, u32 max,
 	      struct grid_missing_fault *out);
 u32 gm_tables(struct grid_missing *gm, u64 *cursor, u32 max,
 	      struct grid_missing_table *out);
 int gm_verify_idle(struct grid_missing *gm, char *why, size_t len);
 u64 gm_due(struct grid_missing *gm, u32 min_age);
-int gm_begin(struct grid_missing *gm, bool live);
-void gm_end(struct grid_missing *gm);
+
+/* events.c */
+extern const struct gm_hooks gm_event_hooks;
+
+int gm_events_init(struct grid_missing *gm);
+void gm_events_exit(struct grid_missing *gm);
 void gm_call_begin(struct grid_missing *gm, struct gm_call *call);
 void gm_call_end(struct grid_missing *gm, struct gm_call *call);
 void gm_arm(struct grid_missing *gm, unsigned int what);
 void gm_wake(struct grid_missing *gm, unsigned int what);
 void gm_wake_all(struct grid_missing *gm);
-void gm_attach_file(struct grid_missing *gm, struct gm_file *f);
-void gm_detach_file(struct grid_missing *gm, struct gm_file *f);
-int gm_cancel_everything(struct grid_missing *gm);
-void gm_say_full(struct grid_missing *gm, bool table);
-int __gm_enqueue_ok(struct grid_missing *gm, u64 address);
-int gm_values_ok(struct grid_missing *gm,
-		 const struct grid_missing_value *values, u32 n);
 int gm_wait_idle(struct grid_missing *gm, const u64 *address);
+void __gm_event(struct grid_missing *gm, u64 address, u8 from, u8 to, u8 why);
 u32 gm_events_read(struct grid_missing *gm, u64 *cursor,
 		   struct grid_missing_event *out, u32 max);
 u64 gm_events_unread(struct grid_missing *gm, u64 cursor);
+
+/* faults.c */
+int __gm_enqueue_ok(struct grid_missing *gm, u64 address);
+int gm_values_ok(struct grid_missing *gm,
+		 const struct grid_missing_value *values, u32 n);
+void gm_say_full(struct grid_missing *gm, bool table);
+int gm_cancel_everything(struct grid_missing *gm);
+
+/* The tracker's idea of time: ms, never going back. */
+static inline u64 gm_now_ms(void)
+{
+	return ktime_to_ms(ktime_get());
+}
 
 static inline bool gm_removed(const struct grid_missing *gm)
 {

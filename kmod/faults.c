@@ -1,0 +1,606 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a target does with the faults of its tracker: most of what
+ * include/linux/grid_missing.h exports, and what the ioctls share of it.
+ *
+ * Calls that begin with __ want the tracker's lock, as in a bio's end_io.  The
+ * others are for messages (which never wait: they try gm->bind and else answer
+ * EAGAIN), for repairs, which ops->repair makes while its caller holds
+ * gm->bind, and for checkpoints.
+ *
+ * Locks, outermost first: gm->bind, gm->tracker.lock; see core.h.
+ */
+#include <linux/limits.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/printk.h>
+#include <linux/rwsem.h>
+#include <linux/string.h>
+
+#include "core.h"
+#include "trace.h"
+
+/* Values whose addresses are looked at in one go, with the lock held. */
+#define GM_VALUES_SLICE 256U
+
+/* ---- for the target: under the lock ---- */
+
+/**
+ * grid_missing_lock - take the tracker's lock
+ * @gm: the tracker
+ * @flags: the interrupt state
+ *
+ * Context: any but NMI; interrupts are off until grid_missing_unlock().
+ */
+void grid_missing_lock(struct grid_missing *gm, unsigned long *flags)
+	__acquires(&gm->tracker.lock)
+{
+	GM_LOCK(&gm->tracker, *flags);
+}
+EXPORT_SYMBOL_GPL(grid_missing_lock);
+
+/**
+ * grid_missing_unlock - release the tracker's lock
+ * @gm: the tracker
+ * @flags: from grid_missing_lock()
+ *
+ * Context: the lock is held.
+ */
+void grid_missing_unlock(struct grid_missing *gm, unsigned long flags)
+	__releases(&gm->tracker.lock)
+{
+	GM_UNLOCK(&gm->tracker, flags);
+}
+EXPORT_SYMBOL_GPL(grid_missing_unlock);
+
+/**
+ * __grid_missing_find - the state of a block
+ * @gm: the tracker
+ * @address: the block
+ * @flags: out: its GRID_MISSING_F_*, 0 when there is no fault; may be NULL
+ *
+ * Context: lock held.
+ * Return: enum grid_missing_state, GRID_MISSING_STATE_GONE when the block is
+ * not a fault.
+ */
+u8 __grid_missing_find(struct grid_missing *gm, u64 address, u32 *flags)
+{
+	struct grid_missing_fault info;
+	u8 state;
+
+	lockdep_assert_held(&gm->tracker.lock);
+	if (!flags)
+		return __gm_find(&gm->tracker, address, NULL);
+	state = __gm_find(&gm->tracker, address, &info);
+	*flags = state == GRID_MISSING_STATE_GONE ? 0 : info.flags;
+	return state;
+}
+EXPORT_SYMBOL_GPL(__grid_missing_find);
+
+/**
+ * __grid_missing_detected - a read error found a block missing
+ * @gm: the tracker
+ * @address: the block; its checksum is not known
+ *
+ * Context: lock held.
+ * Return: 0 when it became a fault, GRID_MISSING_DUPLICATE when it was one,
+ * -ENOSPC, -EBUSY when it is aborting.
+ */
+int __grid_missing_detected(struct grid_missing *gm, u64 address)
+{
+	lockdep_assert_held(&gm->tracker.lock);
+	return __gm_enqueue_block(&gm->tracker, address, NULL,
+				  GRID_MISSING_WHY_DETECTED);
+}
+EXPORT_SYMBOL_GPL(__grid_missing_detected);
+
+/**
+ * __grid_missing_supersede - a full write made a block good
+ * @gm: the tracker
+ * @address: the block
+ *
+ * Context: lock held.
+ * Return: 0, -ENOENT when it is no fault, -EBUSY while writing or aborting.
+ */
+int __grid_missing_supersede(struct grid_missing *gm, u64 address)
+{
+	lockdep_assert_held(&gm->tracker.lock);
+	return __gm_supersede(&gm->tracker, address);
+}
+EXPORT_SYMBOL_GPL(__grid_missing_supersede);
+
+/**
+ * __grid_missing_readers - readers are parked on a block, or no longer
+ * @gm: the tracker
+ * @address: the block
+ * @readers: which
+ *
+ * Faults with readers are handed out first.
+ *
+ * Context: lock held.
+ * Return: 0, -ENOENT when it is no fault.
+ */
+int __grid_missing_readers(struct grid_missing *gm, u64 address, bool readers)
+{
+	u32 flags;
+	u8 state;
+	int ret;
+
+	state = __grid_missing_find(gm, address, &flags);
+	ret = __gm_set_readers(&gm->tracker, address, readers);
+	if (!ret && readers && !(flags & GRID_MISSING_F_READERS))
+		__gm_event(gm, address, state, state, GRID_MISSING_WHY_WANTED);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(__grid_missing_readers);
+
+/**
+ * __grid_missing_wanted - read-ahead met a missing block
+ * @gm: the tracker
+ * @address: the block
+ *
+ * It is handed out right after those with parked readers.
+ *
+ * Context: lock held.
+ * Return: 0, -ENOENT when it is no fault.
+ */
+int __grid_missing_wanted(struct grid_missing *gm, u64 address)
+{
+	u32 flags;
+	u8 state;
+	int ret;
+
+	state = __grid_missing_find(gm, address, &flags);
+	ret = __gm_set_wanted(&gm->tracker, address);
+	if (!ret && !(flags & (GRID_MISSING_F_WANTED | GRID_MISSING_F_READERS)))
+		__gm_event(gm, address, state, state, GRID_MISSING_WHY_WANTED);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(__grid_missing_wanted);
+
+/**
+ * __grid_missing_timed_out - a reader waited in vain
+ * @gm: the tracker
+ * @address: the block
+ *
+ * The fault fails its readers at once from now on, until somebody retries,
+ * enqueues or repairs it; it is still handed out.
+ *
+ * Context: lock held.
+ * Return: 0, -ENOENT when it is no fault.
+ */
+int __grid_missing_timed_out(struct grid_missing *gm, u64 address)
+{
+	lockdep_assert_held(&gm->tracker.lock);
+	return __gm_set_unavailable(&gm->tracker, address,
+				    GRID_MISSING_WHY_TIMED_OUT, false);
+}
+EXPORT_SYMBOL_GPL(__grid_missing_timed_out);
+
+/*
+ * May @address be enqueued on this tracker: 0, -ERANGE, -EBUSY, -EAGAIN while
+ * no target is there to say.  Lock held.
+ */
+int __gm_enqueue_ok(struct grid_missing *gm, u64 address)
+{
+	lockdep_assert_held(&gm->tracker.lock);
+	if (gm->private)
+		return 0;
+	if (address >= gm->geometry.blocks)
+		return -ERANGE;
+	if (!gm->ops)
+		return -EAGAIN;
+	return gm->ops->enqueue_ok ? gm->ops->enqueue_ok(gm->priv, address) : 0;
+}
+
+/* The same of a table's values; lock not held. */
+int gm_values_ok(struct grid_missing *gm,
+		 const struct grid_missing_value *values, u32 n)
+{
+	unsigned long flags;
+	int ret = 0;
+	u32 i = 0;
+
+	if (gm->private)
+		return 0;
+	while (i < n && !ret) {
+		u32 end = min(n - i, GM_VALUES_SLICE) + i;
+
+		GM_LOCK(&gm->tracker, flags);
+		for (; i < end && !ret; i++)
+			ret = __gm_enqueue_ok(gm, values[i].address);
+		GM_UNLOCK(&gm->tracker, flags);
+	}
+	return ret;
+}
+
+/*
+ * An enqueue met a full tracker: say which maximum it was, and what twice as
+ * much would take (D9).  Context: any; lock not held.
+ */
+void gm_say_full(struct grid_missing *gm, bool table)
+{
+	struct grid_missing_limits more = gm->limits;
+	u64 bytes = grid_missing_bytes(&more);
+	u32 *max = table ? &more.tables_max : &more.blocks_max;
+	u32 was = *max;
+
+	*max = min_t(u64, 2 * (u64)was, U32_MAX);
+	pr_warn_ratelimited(
+		"grid_missing: %s: full: %s:%u is reached; %s:%u would take %llu KiB more: load a table with it, or reclaim and repair\n",
+		gm->name, table ? "tables_max" : "blocks_max", was,
+		table ? "tables_max" : "blocks_max", *max,
+		(grid_missing_bytes(&more) - bytes) >> 10);
+}
+
+/* ---- for the target: lock not held ---- */
+
+/* gm_begin(gm, true) for those who must not sleep; false: not now. */
+static bool gm_try_begin(struct grid_missing *gm)
+{
+	if (gm_suspended(gm) || !down_read_trylock(&gm->bind))
+		return false;
+	if (!gm_suspended(gm))
+		return true;
+	up_read(&gm->bind);
+	return false;
+}
+
+/**
+ * grid_missing_enqueue - a block is missing, says a message
+ * @gm: the tracker
+ * @address: the block
+ * @sum: its checksum, or NULL when it is not known
+ *
+ * Context: process; lock not held; does not sleep.
+ * Return: 0 or GRID_MISSING_DUPLICATE; -ERANGE, -EBUSY (aborting, or its
+ * discard is not through), -ESTALE, -ENOSPC, -EAGAIN when nothing is bound or
+ * the device is suspended.
+ */
+int grid_missing_enqueue(struct grid_missing *gm, u64 address,
+			 const struct grid_missing_checksum *sum)
+{
+	unsigned long flags;
+	int ret;
+
+	if (!gm_try_begin(gm))
+		return -EAGAIN;
+	GM_LOCK(&gm->tracker, flags);
+	ret = __gm_enqueue_ok(gm, address);
+	if (!ret)
+		ret = __gm_enqueue_block(&gm->tracker, address, sum,
+					 GRID_MISSING_WHY_ENQUEUED);
+	GM_UNLOCK(&gm->tracker, flags);
+	gm_end(gm);
+	if (ret == -ENOSPC)
+		gm_say_full(gm, false);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(grid_missing_enqueue);
+
+/**
+ * grid_missing_cancel - forget one fault, says a message
+ * @gm: the tracker
+ * @address: the block; an index cancels its table
+ *
+ * What is being written becomes aborting; nobody waits for it here.
+ *
+ * Context: process; lock not held; does not sleep.
+ * Return: 0, -ENOENT, -EBUSY when it is aborting already, -EAGAIN while the
+ * device is suspended.
+ */
+int grid_missing_cancel(struct grid_missing *gm, u64 address)
+{
+	int ret;
+
+	if (!gm_try_begin(gm))
+		return -EAGAIN;
+	ret = gm_cancel(&gm->tracker, address, true);
+	gm_end(gm);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(grid_missing_cancel);
+
+/**
+ * grid_missing_commence - a block's data is about to be written
+ * @gm: the tracker
+ * @item: address and stated checksum
+ * @unverified: out: the fault has no checksum of its own
+ *
+ * Context: from within ops->repair; lock not held; does not sleep.
+ * Return: 0; -ENOENT, -ESTALE, -EBUSY when it is not waiting, -EAGAIN.
+ */
+int grid_missing_commence(struct grid_missing *gm,
+			  const struct grid_missing_item *item,
+			  bool *unverified)
+{
+	unsigned long flags;
+	u32 f;
+
+	/*
+	 * Asked before, since commence may adopt what is stated.  An enqueue
+	 * in between may tell the checksum; then commence compares, and to call
+	 * the repair unverified is merely too modest.
+	 */
+	GM_LOCK(&gm->tracker, flags);
+	__grid_missing_find(gm, item->address, &f);
+	GM_UNLOCK(&gm->tracker, flags);
+	*unverified = f & GRID_MISSING_F_NO_CHECKSUM;
+
+	return gm_repair_commence(&gm->tracker, item->address,
+				  item->has_sum ? &item->sum : NULL,
+				  GM_OWNER_KERNEL, gm_now_ms());
+}
+EXPORT_SYMBOL_GPL(grid_missing_commence);
+
+/**
+ * grid_missing_complete - a block's data is written and flushed
+ * @gm: the tracker
+ * @item: what was commenced, with an index's values
+ * @unverified: what commence said; for the statistics
+ *
+ * Context: from within ops->repair; lock not held; does not sleep.
+ * Return: 0: the fault is gone.  -ECANCELED: it was freed or cancelled
+ * meanwhile, and is gone.  Anything else: the list of values is bad (-E2BIG,
+ * -EEXIST, -ESTALE, -EBUSY, -EINVAL, -ERANGE) and the fault is still writing:
+ * call grid_missing_failed().
+ */
+int grid_missing_complete(struct grid_missing *gm,
+			  const struct grid_missing_item *item, bool unverified)
+{
+	static const struct grid_missing_value none;
+	const struct grid_missing_value *values = NULL;
+	unsigned long flags;
+	u8 state;
+	int ret;
+
+	if (item->is_index) {
+		values = item->values_count ? item->values : &none;
+		ret = gm_values_ok(gm, values, item->values_count);
+		if (ret) {
+			/* An aborting fault ends whatever its list says. */
+			GM_LOCK(&gm->tracker, flags);
+			state = __gm_find(&gm->tracker, item->address, NULL);
+			GM_UNLOCK(&gm->tracker, flags);
+			if (state == GRID_MISSING_STATE_WRITING)
+				return ret;
+		}
+	}
+	ret = gm_repair_complete(&gm->tracker, item->address,
+				 item->has_sum ? &item->sum : NULL,
+				 GM_OWNER_KERNEL, values, item->values_count);
+	if (!ret && unverified) {
+		GM_LOCK(&gm->tracker, flags);
+		gm->counters.unverified++;
+		GM_UNLOCK(&gm->tracker, flags);
+	}
+	return ret;
+}
+EXPORT_SYMBOL_GPL(grid_missing_complete);
+
+/**
+ * grid_missing_failed - a block's data was not written
+ * @gm: the tracker
+ * @item: what was commenced
+ * @retry_now: it was no fault of the lower device: no back-off
+ *
+ * Context: from within ops->repair; lock not held; does not sleep.
+ * Return: 0: it waits again; -ECANCELED: it was freed or cancelled meanwhile,
+ * and is gone.
+ */
+int grid_missing_failed(struct grid_missing *gm,
+			const struct grid_missing_item *item, bool retry_now)
+{
+	if (retry_now)
+		return gm_repair_revert(&gm->tracker, item->address,
+					GM_OWNER_KERNEL);
+	return gm_repair_failed(&gm->tracker, item->address,
+				item->has_sum ? &item->sum : NULL,
+				GM_OWNER_KERNEL, gm_now_ms());
+}
+EXPORT_SYMBOL_GPL(grid_missing_failed);
+
+/**
+ * grid_missing_verify_failed - data did not match its checksum
+ * @gm: the tracker
+ * @address: the block; nothing was written
+ *
+ * Context: any; lock not held; does not sleep.
+ */
+void grid_missing_verify_failed(struct grid_missing *gm, u64 address)
+{
+	unsigned long flags;
+	u8 state;
+
+	GM_LOCK(&gm->tracker, flags);
+	gm->counters.verify_failed++;
+	state = __gm_find(&gm->tracker, address, NULL);
+	__gm_event(gm, address, state, state, GRID_MISSING_WHY_VERIFY_FAILED);
+	GM_UNLOCK(&gm->tracker, flags);
+}
+EXPORT_SYMBOL_GPL(grid_missing_verify_failed);
+
+/* The target's set as the tracker wants to see it. */
+struct gm_outer_set {
+	struct gm_set set;
+	const struct grid_missing_set *outer;
+};
+
+static bool gm_outer_test(const struct gm_set *set, u64 address)
+{
+	const struct grid_missing_set *outer =
+		container_of(set, struct gm_outer_set, set)->outer;
+
+	return outer->test(outer, address);
+}
+
+static u64 gm_outer_next(const struct gm_set *set, u64 from, bool *found)
+{
+	const struct grid_missing_set *outer =
+		container_of(set, struct gm_outer_set, set)->outer;
+
+	return outer->next(outer, from, found);
+}
+
+/**
+ * grid_missing_checkpoint_commence - a checkpoint is becoming durable
+ * @gm: the tracker
+ * @set: the blocks that it frees; not to change until this returns
+ *
+ * Waiting faults of the set are dropped, writing ones become aborting, tables
+ * whose index is in it are cancelled.  @set's functions are called with the
+ * lock held.
+ *
+ * Context: may sleep; lock not held.
+ * Return: 0, -EBUSY when one is open already or another sweep runs.
+ */
+int grid_missing_checkpoint_commence(struct grid_missing *gm,
+				     const struct grid_missing_set *set)
+{
+	const struct gm_outer_set s = {
+		.set = {
+			.count = set->count,
+			.test = gm_outer_test,
+			.next = gm_outer_next,
+		},
+		.outer = set,
+	};
+	int ret;
+
+	ret = gm_checkpoint_commence(&gm->tracker, &s.set);
+	if (!ret)
+		trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMMENCED,
+					   set->count);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(grid_missing_checkpoint_commence);
+
+/**
+ * grid_missing_checkpoint_complete - are all writes of freed blocks over?
+ * @gm: the tracker
+ *
+ * Context: any; lock not held; does not sleep.
+ * Return: true once nothing is aborting: the checkpoint is closed.  false
+ * before that, and when none is open.
+ */
+bool grid_missing_checkpoint_complete(struct grid_missing *gm)
+{
+	unsigned long flags;
+
+	if (!gm_checkpoint_complete(&gm->tracker))
+		return false;
+	GM_LOCK(&gm->tracker, flags);
+	gm->counters.checkpoints++;
+	GM_UNLOCK(&gm->tracker, flags);
+	trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMPLETED, 0);
+	return true;
+}
+EXPORT_SYMBOL_GPL(grid_missing_checkpoint_complete);
+
+/*
+ * Forget every fault and table; on a dm device what is being written becomes
+ * aborting.  bind is held for read.  May sleep.  0, -EBUSY.
+ */
+int gm_cancel_everything(struct grid_missing *gm)
+{
+	int ret = gm_cancel_all(&gm->tracker, !gm->private);
+
+	if (!ret)
+		trace_grid_missing_tracker(gm->id, GM_TRACE_CANCELLED_ALL, 0);
+	return ret;
+}
+
+/**
+ * grid_missing_cancel_all - forget every fault and table
+ * @gm: the tracker
+ *
+ * What is being written becomes aborting; nobody waits for it here.  Ends an
+ * open checkpoint once the aborting are gone, and a sync jump.
+ *
+ * Context: may sleep; lock not held.
+ * Return: 0, -EBUSY while what an earlier one made aborting is still there,
+ * -EAGAIN while the device is suspended.
+ */
+int grid_missing_cancel_all(struct grid_missing *gm)
+{
+	int ret;
+
+	down_read(&gm->bind);
+	ret = gm_suspended(gm) ? -EAGAIN : gm_cancel_everything(gm);
+	up_read(&gm->bind);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(grid_missing_cancel_all);
+
+/**
+ * grid_missing_count - faults now
+ * @gm: the tracker
+ *
+ * Context: any; lock not held; does not sleep.
+ * Return: how many faults there are, in whatever state.
+ */
+u64 grid_missing_count(struct grid_missing *gm)
+{
+	struct gm_counts c;
+
+	gm_get_counts(&gm->tracker, &c);
+	return c.waiting + c.writing + c.aborting;
+}
+EXPORT_SYMBOL_GPL(grid_missing_count);
+
+/**
+ * grid_missing_get_status - counters and capacity
+ * @gm: the tracker
+ * @st: out: all of it, zero where only the target knows
+ *
+ * Context: any; lock not held; does not sleep.
+ */
+void grid_missing_get_status(struct grid_missing *gm,
+			     struct grid_missing_status *st)
+{
+	struct gm_counters n;
+	struct gm_counts c;
+	unsigned long flags;
+
+	gm_get_counts(&gm->tracker, &c);
+	GM_LOCK(&gm->tracker, flags);
+	n = gm->counters;
+	GM_UNLOCK(&gm->tracker, flags);
+
+	memset(st, 0, sizeof(*st));
+	st->size = sizeof(*st);
+	if (c.checkpoint)
+		st->flags |= GRID_MISSING_STATUS_CHECKPOINT;
+	if (c.sync_jump)
+		st->flags |= GRID_MISSING_STATUS_SYNC_JUMP;
+	if (gm_suspended(gm))
+		st->flags |= GRID_MISSING_STATUS_SUSPENDED;
+	if (gm->private)
+		st->flags |= GRID_MISSING_STATUS_PRIVATE;
+	st->id = gm->id;
+	st->waiting = c.waiting;
+	st->writing = c.writing;
+	st->aborting = c.aborting;
+	st->blocks_single = c.blocks_single;
+	st->blocks_table = c.blocks_table;
+	st->tables = c.tables;
+	st->tables_free = c.tables_free;
+	st->blocks_max = gm->limits.blocks_max;
+	st->tables_max = gm->limits.tables_max;
+	st->table_values_max = gm->limits.table_values_max;
+	st->helpers = grid_missing_helpers(gm);
+	st->unavailable = c.unavailable;
+	st->repaired = n.repaired;
+	st->unverified = n.unverified;
+	st->superseded = n.superseded;
+	st->verify_failed = n.verify_failed;
+	st->write_failed = n.write_failed;
+	st->freed = n.freed;
+	st->cancelled = n.cancelled;
+	st->checkpoints = n.checkpoints;
+	st->released = READ_ONCE(gm->released);
+	st->checkpoint_taken = READ_ONCE(gm->checkpoint_taken);
+	st->block_size = gm->geometry.block_size;
+	st->blocks = gm->geometry.blocks;
+}
+EXPORT_SYMBOL_GPL(grid_missing_get_status);
