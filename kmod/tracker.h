@@ -87,7 +87,7 @@ struct gm_counts {
 };
 
 /*
- * Private to tracker.c from here to the end of struct gm_tracker.
+ * Private to tracker*.c from here to the end of struct gm_tracker.
  *
  * A fault is known by its slot, an index into parallel arrays: what a lookup
  * needs (gm_fault, never across a cache line), its neighbours in a queue
@@ -140,7 +140,7 @@ struct gm_bucket {
  * @head: handed out next
  * @tail: joined last
  * @count: how many
- * @mark: a fault that began a batch (see gm_take())
+ * @mark: a fault that began a batch (see gm_begin_batch())
  * @aligned: how often in a row it did so again
  * @since: faults handed out since @mark was chosen
  */

@@ -170,7 +170,7 @@ void gm_tracker_exit(struct gm_tracker *t)
  * Another capacity (D9).
  */
 
-static u32 gm_faults(const struct gm_tracker *t)
+static u32 gm_count(const struct gm_tracker *t)
 {
 	return t->waiting + t->writing + t->aborting;
 }
@@ -221,7 +221,7 @@ int gm_tracker_fits(struct gm_tracker *t, const struct gm_limits *limits)
 	GM_LOCK(t, flags);
 	if (t->sweep.kind != GM_SWEEP_NONE || t->single > limits->blocks_max ||
 	    longest > limits->table_values_max ||
-	    (gm_faults(t) && t->used > z.slots) ||
+	    (gm_count(t) && t->used > z.slots) ||
 	    (t->tables_count && t->tables_used > limits->tables_max) ||
 	    t->members_writing + t->orphans > z.reserve)
 		r = -EBUSY;
@@ -313,7 +313,7 @@ int gm_tracker_move(struct gm_tracker *t, struct gm_tracker *room)
 		return r;
 	room->free = t->free;
 	room->used = t->used;
-	if (!gm_faults(t)) {
+	if (!gm_count(t)) {
 		room->free = GM_NIL;
 		room->used = 0;
 	}

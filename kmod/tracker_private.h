@@ -2,16 +2,24 @@
 /*
  * What the tracker's files share, and nobody else sees.
  *
- *   tracker.c         the state machine: faults, tables, batches, sweeps
+ *   tracker.c         single blocks are enqueued; faults are found and listed
+ *   tracker_fault.c   a fault: found by its address, comes, changes, goes
+ *   tracker_table.c   tables: enqueued, their values, done, reclaimed
+ *   tracker_batch.c   what is handed out, and when: queues, readers, retries
+ *   tracker_repair.c  what is being written: commence, complete, failed, ...
+ *   tracker_sweep.c   checkpoint and cancel, in slices
+ *   tracker_jump.c    the sync jump: what is set aside, and how it comes back
  *   tracker_memory.c  its memory: taken, freed, moved to another size
  *   tracker_verify.c  counts everything again (T14)
  *
  * All of it wants the lock held, but where nobody else can see the tracker.
+ * What is small and on the way of every call is inline.
  */
 #ifndef _GM_TRACKER_PRIVATE_H
 #define _GM_TRACKER_PRIVATE_H
 
 #include <linux/compiler.h>
+#include <linux/lockdep.h>
 #include <linux/minmax.h>
 #include <linux/sched.h>
 #include <linux/string.h>
@@ -225,8 +233,72 @@ static inline bool gm_sum_fits(const struct gm_fault *f,
 	return sum && gm_same_sum(f->sum, sum);
 }
 
+/* Why the fault is aborting, and what its end is to be told as. */
+static inline u8 gm_abort_why(const struct gm_fault *f)
+{
+	return f->word >> GM_W_WHEN_SHIFT;
+}
+
+/* The checksum of a vector's element. */
+static inline const struct grid_missing_checksum *
+gm_block_sum(const struct grid_missing_block *v)
+{
+	return v->flags & GRID_MISSING_F_NO_CHECKSUM ? NULL : &v->checksum;
+}
+
+/* What others are to know of the fault at @slot. */
+static inline void gm_fill(const struct gm_tracker *t, u32 slot,
+			   struct grid_missing_fault *out)
+{
+	const struct gm_fault *f = &t->faults[slot];
+	const u32 word = f->word;
+
+	out->address = f->address;
+	out->flags = (word & GM_W_READERS ? GRID_MISSING_F_READERS : 0) |
+		     (word & GM_W_WANTED ? GRID_MISSING_F_WANTED : 0) |
+		     (word & GM_W_UNAVAILABLE ? GRID_MISSING_F_UNAVAILABLE : 0);
+	if (likely(word & GM_W_SUM)) {
+		memcpy(out->checksum.bytes, f->sum, sizeof(f->sum));
+	} else {
+		memset(out->checksum.bytes, 0, sizeof(f->sum));
+		out->flags |= GRID_MISSING_F_NO_CHECKSUM;
+	}
+	out->state = gm_state(f);
+	out->cause = GRID_MISSING_CAUSE_BLOCK;
+	out->failures = (word & GM_W_FAILURES) / GM_W_FAILURE;
+	out->reserved0 = 0;
+	out->table = 0;
+	out->value_index = 0;
+	out->reserved1 = 0;
+	out->reserved2 = 0;
+	if (likely(gm_is_single(f)))
+		return;
+
+	out->cause = GRID_MISSING_CAUSE_TABLE_VALUE;
+	if (gm_is_index(f) || f->member == GM_ORPHAN_INDEX)
+		out->cause = GRID_MISSING_CAUSE_TABLE_INDEX;
+	if (!gm_is_member(f))
+		return;
+	if (unlikely(t->jump))
+		out->flags |= GRID_MISSING_F_ASIDE;
+	out->table = gm_table_of(t, f)->address;
+	if (out->cause == GRID_MISSING_CAUSE_TABLE_VALUE)
+		out->value_index = f->member % t->limits.table_values_max;
+}
+
+/* tracker_fault.c */
+void gm_tell(struct gm_tracker *t, u64 address, u8 from, u8 to, u8 why);
+
+/* A fault made a transition: tell the owner of the tracker. */
+static inline void gm_note(struct gm_tracker *t, u64 address, u8 from, u8 to,
+			   u8 why)
+{
+	if (unlikely(t->change))
+		gm_tell(t, address, from, to, why);
+}
+
 /*
- * Keys of the hash table.
+ * The hash table and its keys.
  */
 
 /*
@@ -291,9 +363,78 @@ static inline u32 gm_bucket_find(const struct gm_tracker *t,
 	return GM_NIL;
 }
 
+/* tracker_fault.c */
+u32 gm_lookup_away(const struct gm_tracker *t, const struct gm_key *k);
 void gm_lookup_both(const struct gm_tracker *t, const struct gm_key *k,
 		    u32 *other, u32 *member);
 void gm_hash_insert(struct gm_tracker *t, const struct gm_key *k, u32 slot);
+void gm_fetch(struct gm_tracker *t, const struct gm_key *k, u32 n,
+	      bool neighbours);
+void gm_fetch_vector(struct gm_tracker *t, const struct grid_missing_block *v,
+		     u32 n, struct gm_key *k, bool neighbours);
+u32 gm_insert(struct gm_tracker *t, const struct gm_key *k, u32 member,
+	      const struct grid_missing_checksum *sum);
+void gm_erase(struct gm_tracker *t, u32 slot, const struct gm_key *k);
+void gm_remove_key(struct gm_tracker *t, u32 slot, u8 why,
+		   const struct gm_key *k);
+void gm_abort(struct gm_tracker *t, u32 slot, u8 why);
+
+/* The fault at @k, when there can be only one: neither jump nor sweep. */
+static inline u32 gm_lookup(const struct gm_tracker *t, const struct gm_key *k)
+{
+	const struct gm_bucket *b = &t->buckets[k->bucket];
+	u32 i = 0, slot = gm_bucket_find(t, b, k, &i);
+
+	if (slot == GM_NIL && unlikely(b->info & GM_B_AWAY))
+		return gm_lookup_away(t, k);
+	return slot;
+}
+
+/* tracker_sweep.c */
+bool gm_table_pending(const struct gm_tracker *t, const struct gm_table *tab);
+bool gm_born(struct gm_tracker *t, u64 address);
+void gm_take_pending(struct gm_tracker *t, u32 slot);
+u32 gm_get_special(struct gm_tracker *t, const struct gm_key *k, u32 *aside);
+bool gm_settle(struct gm_tracker *t, u32 slot);
+void gm_sweep_phase(struct gm_tracker *t, enum gm_sweep_phase phase);
+void gm_sweep_slice(struct gm_tracker *t);
+void gm_sweep_begin(struct gm_tracker *t, enum gm_sweep_kind kind,
+		    enum gm_sweep_phase phase, int *result);
+void gm_sweep_run(struct gm_tracker *t, unsigned long *flags)
+	__releases(&t->lock);
+
+/* The fault that calls see at @k, or GM_NIL. */
+static inline u32 gm_get(struct gm_tracker *t, const struct gm_key *k)
+{
+	lockdep_assert_held(&t->lock);
+	if (likely(!t->special))
+		return gm_lookup(t, k);
+	return gm_get_special(t, k, NULL);
+}
+
+/* Likewise, or else the one that a jump has set aside. */
+static inline u32 gm_get_any(struct gm_tracker *t, const struct gm_key *k)
+{
+	u32 slot, aside = GM_NIL;
+
+	lockdep_assert_held(&t->lock);
+	if (likely(!t->special))
+		return gm_lookup(t, k);
+	slot = gm_get_special(t, k, &aside);
+	return slot == GM_NIL ? aside : slot;
+}
+
+/* Skip groups without a fault; each costs some of *@budget. */
+static inline u32 gm_slot_skip(const struct gm_tracker *t, u32 slot, u32 end,
+			       int *budget)
+{
+	while (slot < end && !(slot & (GM_GROUP - 1)) &&
+	       !t->groups[slot >> GM_GROUP_BITS] && *budget > 0) {
+		slot += GM_GROUP;
+		(*budget)--;
+	}
+	return min(slot, end);
+}
 
 /*
  * Queues and tables.
@@ -314,7 +455,15 @@ static inline bool gm_sweeping(const struct gm_tracker *t)
 	       t->sweep.phase < GM_PHASE_CLEAR;
 }
 
+/* tracker_jump.c */
 struct gm_side *gm_side_jump(struct gm_tracker *t, const struct gm_fault *f);
+void gm_join_sides(struct gm_tracker *t);
+bool gm_untwin(struct gm_tracker *t, const struct gm_key *k);
+int gm_pair_conflict(const struct gm_tracker *t, u32 other, u32 member);
+void gm_check_pair(struct gm_tracker *t, const struct gm_key *k);
+void gm_merge(struct gm_tracker *t, u32 single, u32 aside,
+	      const struct gm_key *k);
+void gm_insert_twin(struct gm_tracker *t, const struct gm_key *k, u32 slot);
 
 static inline struct gm_side *gm_side(struct gm_tracker *t,
 				      const struct gm_fault *f)
@@ -347,12 +496,76 @@ static inline struct gm_queue *gm_queue(struct gm_tracker *t,
 	}
 }
 
+/* Append the run from @first to @last, linked already, @count of them. */
+static inline void gm_append(struct gm_tracker *t, struct gm_queue *q,
+			     u32 first, u32 last, u32 count)
+{
+	t->links[first].prev = q->tail;
+	t->links[last].next = GM_NIL;
+	if (q->tail == GM_NIL)
+		q->head = first;
+	else
+		t->links[q->tail].next = first;
+	q->tail = last;
+	q->count += count;
+}
+
+/* Append @slot. */
+static inline void gm_push(struct gm_tracker *t, struct gm_queue *q, u32 slot)
+{
+	gm_append(t, q, slot, slot, 1);
+}
+
+/* Take @slot out of @q, where it is. */
+static inline void gm_unlink(struct gm_tracker *t, struct gm_queue *q, u32 slot)
+{
+	const struct gm_link l = t->links[slot];
+
+	if (l.prev == GM_NIL)
+		q->head = l.next;
+	else
+		t->links[l.prev].next = l.next;
+	if (l.next == GM_NIL)
+		q->tail = l.prev;
+	else
+		t->links[l.next].prev = l.prev;
+	q->count--;
+}
+
+/* Out of its queue, if it is in one. */
+static inline void gm_dequeue(struct gm_tracker *t, u32 slot)
+{
+	struct gm_queue *q = gm_queue(t, &t->faults[slot]);
+
+	if (q)
+		gm_unlink(t, q, slot);
+}
+
+/* tracker_batch.c */
+void gm_join(struct gm_tracker *t, u32 slot);
+void gm_want(struct gm_tracker *t, u32 slot, u32 flag);
+bool gm_retry_slot(struct gm_tracker *t, u32 slot);
+
+/* tracker.c */
+int gm_again(struct gm_tracker *t, u32 slot, const struct gm_key *k,
+	     const struct grid_missing_checksum *sum);
+
 static inline bool gm_table_active(const struct gm_table *tab)
 {
 	return tab->state == GRID_MISSING_TABLE_INDEXING ||
 	       tab->state == GRID_MISSING_TABLE_FILLING;
 }
 
+/* tracker_table.c */
 u32 *gm_table_chain(const struct gm_tracker *t, u64 address);
+void gm_table_retire(struct gm_tracker *t, struct gm_table *tab, u8 state);
+void gm_table_follow(struct gm_tracker *t, struct gm_table *tab);
+struct gm_table *gm_leave(struct gm_tracker *t, const struct gm_fault *f);
+void gm_enter(struct gm_tracker *t, u32 slot, u32 member);
+struct gm_table *gm_table_find(struct gm_tracker *t, u64 address);
+int gm_enqueue_table_key(struct gm_tracker *t, const struct gm_key *k,
+			 const struct grid_missing_checksum *sum);
+int gm_enqueue_values(struct gm_tracker *t, u32 base,
+		      const struct grid_missing_value *v, u32 n);
 
 #endif /* _GM_TRACKER_PRIVATE_H */

@@ -18,9 +18,7 @@ static void pause_hook(void);
 #define GM_AHEAD 3
 #define GM_VECTOR 4
 #define gm_pause() pause_hook()
-#include "../kmod/tracker.c"
-#include "../kmod/tracker_memory.c"
-#include "../kmod/tracker_verify.c"
+#include "tracker_sources.h"
 #include "model.c"
 
 struct env {

@@ -10,9 +10,7 @@
 #include <linux/vmalloc.h>
 
 #define GM_SLICE 16
-#include "../kmod/tracker.c"
-#include "../kmod/tracker_memory.c"
-#include "../kmod/tracker_verify.c"
+#include "tracker_sources.h"
 
 #define THREADS 4
 #define STEPS 20000

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kernel functions that tracker.c calls, for userspace. */
+/* The kernel functions that the tracker calls, for userspace. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -2,7 +2,7 @@
 #ifndef _SHIM_LINUX_TYPES_H
 #define _SHIM_LINUX_TYPES_H
 
-/* What tracker.c uses of the kernel's headers, for userspace. */
+/* What the tracker uses of the kernel's headers, for userspace. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
