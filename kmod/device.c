@@ -709,10 +709,10 @@ static void __init gm_check_abi(void)
 	GM_ABI(grid_missing_repair, 64);
 	GM_ABI_U64(grid_missing_repair, data);
 	GM_ABI_U64(grid_missing_repair, values);
-	GM_ABI_U64(grid_missing_repair, reserved);
+	GM_ABI_U64(grid_missing_repair, serial);
 	GM_ABI(grid_missing_fault, 56);
 	GM_ABI_U64(grid_missing_fault, table);
-	GM_ABI_U64(grid_missing_fault, reserved2);
+	GM_ABI_U64(grid_missing_fault, serial);
 	GM_ABI(grid_missing_table, 48);
 	GM_ABI_U64(grid_missing_table, reserved);
 	GM_ABI(grid_missing_released, 24);

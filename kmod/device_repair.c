@@ -93,7 +93,7 @@ static int gm_put_result(const struct grid_missing_vector *v, u32 i, int result)
 
 static int gm_check_repair(const struct grid_missing_repair *e, u32 flags)
 {
-	if ((e->flags & ~flags) || e->reserved)
+	if (e->flags & ~flags)
 		return -EINVAL;
 	if ((e->flags & GRID_MISSING_F_NO_CHECKSUM) &&
 	    !gm_sum_is_zero(&e->checksum))
@@ -116,7 +116,7 @@ static int gm_enqueue_values_one(struct gm_ioctl_call *c,
 	ret = gm_check_repair(e, GRID_MISSING_F_NO_CHECKSUM);
 	if (ret)
 		return ret;
-	if (e->data || !e->values_count)
+	if (e->data || e->serial || !e->values_count)
 		return -EINVAL;
 	ret = gm_get_values(gm, e, &values);
 	if (ret)
@@ -146,7 +146,7 @@ int gm_ioctl_enqueue_values(struct gm_ioctl_call *c)
 	int result, err;
 
 	err = gm_check_vector(v, offsetofend(struct grid_missing_repair,
-					     reserved));
+					     serial));
 	while (v->done < v->count && !err) {
 		err = gm_get_repair(v, v->done, &e);
 		if (err)
@@ -189,7 +189,8 @@ static int gm_check_complete(const struct grid_missing_repair *e)
 
 	if (ret)
 		return ret;
-	if (e->data || ((e->flags & GRID_MISSING_F_FAILED) && gm_has_values(e)))
+	if (e->data || e->serial ||
+	    ((e->flags & GRID_MISSING_F_FAILED) && gm_has_values(e)))
 		return -EINVAL;
 	return 0;
 }
@@ -319,7 +320,7 @@ int gm_ioctl_complete(struct gm_ioctl_call *c)
 	if (!c->gm->private)
 		return -EOPNOTSUPP;
 	err = gm_check_vector(v, offsetofend(struct grid_missing_repair,
-					     reserved));
+					     serial));
 	if (err || !v->count)
 		return err;
 	chunk = gm_alloc_noio(sizeof(*chunk));
@@ -467,6 +468,7 @@ static int gm_slice_add(struct gm_slice *s, struct gm_ioctl_call *c, u32 i)
 	memset(item, 0, sizeof(*item));
 	item->address = e.address;
 	item->sum = e.checksum;
+	item->serial = e.serial;
 	item->has_sum = !(e.flags & GRID_MISSING_F_NO_CHECKSUM);
 
 	ret = gm_check_repair(&e, GRID_MISSING_F_NO_CHECKSUM);
@@ -555,7 +557,7 @@ int gm_ioctl_repair(struct gm_ioctl_call *c)
 	if (gm->private)
 		return -EOPNOTSUPP;
 	err = gm_check_vector(v, offsetofend(struct grid_missing_repair,
-					     reserved));
+					     serial));
 	if (err || !v->count)
 		return err;
 

@@ -470,7 +470,7 @@ int gm_ioctl_batch(struct gm_ioctl_call *c)
 	int err;
 
 	err = gm_check_vector(v, offsetofend(struct grid_missing_fault,
-					     reserved2));
+					     serial));
 	if (err)
 		return err;
 	if (v->flags & GRID_MISSING_BATCH_MIN_AGE) {

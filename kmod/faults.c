@@ -304,7 +304,7 @@ EXPORT_SYMBOL_GPL(grid_missing_cancel);
 /**
  * grid_missing_commence - a block's data is about to be written
  * @gm: the tracker
- * @item: address and stated checksum
+ * @item: address, stated checksum, and which fault it is for
  * @unverified: out: the fault has no checksum of its own
  *
  * Context: from within ops->repair; lock not held; does not sleep.
@@ -329,7 +329,7 @@ int grid_missing_commence(struct grid_missing *gm,
 
 	return gm_repair_commence(&gm->tracker, item->address,
 				  item->has_sum ? &item->sum : NULL,
-				  GM_OWNER_KERNEL, gm_now_ms());
+				  item->serial, GM_OWNER_KERNEL, gm_now_ms());
 }
 EXPORT_SYMBOL_GPL(grid_missing_commence);
 

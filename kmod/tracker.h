@@ -99,7 +99,7 @@ struct gm_counts {
 /**
  * struct gm_fault - what is known of one missing block
  * @address: its block
- * @sum: its checksum, when GM_W_SUM is set
+ * @sum: its checksum, when GM_W_SUM is set; else its serial number in sum[0]
  * @member: GM_SINGLE, or which member of which table it is
  * @word: position, flags, failures and the lower half of a time (GM_W_*)
  */
@@ -301,6 +301,7 @@ struct gm_tracker {
 	u32 ended_head, ended_tail; /* in the order they ended */
 	u32 dying_head, dying_tail; /* cancelled, but not swept yet */
 
+	u64 serial; /* the newest of faults without a checksum */
 	u64 now; /* latest time seen, so that time never runs back */
 	u64 random;
 	struct gm_side side[2];
@@ -371,11 +372,12 @@ u64 gm_next_due(struct gm_tracker *t, u32 min_age, u64 now);
 
 /*
  * Repair (T6).  @sum NULL only for a fault without one; a fault without one
- * accepts any @sum.  -ENOENT, -ESTALE, -EBUSY (not waiting), -EAGAIN.
+ * accepts any @sum, if @serial is its own or 0.  -ENOENT, -ESTALE, -EBUSY (not
+ * waiting), -EAGAIN.
  */
 int gm_repair_commence(struct gm_tracker *t, u64 address,
-		       const struct grid_missing_checksum *sum, u32 owner,
-		       u64 now);
+		       const struct grid_missing_checksum *sum, u64 serial,
+		       u32 owner, u64 now);
 /*
  * The write is through.  0, or -ECANCELED when the fault was aborting: it is
  * gone now, and @values (which may be NULL) were not looked at.  A bad list

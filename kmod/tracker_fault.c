@@ -245,6 +245,8 @@ u32 gm_insert(struct gm_tracker *t, const struct gm_key *k, u32 member,
 	if (likely(sum)) {
 		gm_copy_sum(f->sum, sum);
 		f->word |= GM_W_SUM;
+	} else {
+		gm_number(t, f);
 	}
 	f->member = GM_SINGLE;
 	gm_hash_insert(t, k, slot);

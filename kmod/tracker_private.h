@@ -224,6 +224,18 @@ static inline bool gm_same_sums(const u64 *a, const u64 *b)
 	return a[0] == b[0] && a[1] == b[1];
 }
 
+/* A fault without a checksum: its serial number is kept in place of that. */
+static inline void gm_number(struct gm_tracker *t, struct gm_fault *f)
+{
+	f->sum[0] = ++t->serial;
+}
+
+/* Is data for the fault @serial, or for any (0), meant for this one? */
+static inline bool gm_serial_fits(const struct gm_fault *f, u64 serial)
+{
+	return !serial || (f->word & GM_W_SUM) || serial == f->sum[0];
+}
+
 /* Does a repairer's @sum fit?  A fault without one accepts any. */
 static inline bool gm_sum_fits(const struct gm_fault *f,
 			       const struct grid_missing_checksum *sum)
@@ -259,8 +271,10 @@ static inline void gm_fill(const struct gm_tracker *t, u32 slot,
 		     (word & GM_W_UNAVAILABLE ? GRID_MISSING_F_UNAVAILABLE : 0);
 	if (likely(word & GM_W_SUM)) {
 		memcpy(out->checksum.bytes, f->sum, sizeof(f->sum));
+		out->serial = GRID_MISSING_SERIAL_CHECKSUM;
 	} else {
 		memset(out->checksum.bytes, 0, sizeof(f->sum));
+		out->serial = f->sum[0];
 		out->flags |= GRID_MISSING_F_NO_CHECKSUM;
 	}
 	out->state = gm_state(f);
@@ -270,7 +284,6 @@ static inline void gm_fill(const struct gm_tracker *t, u32 slot,
 	out->table = 0;
 	out->value_index = 0;
 	out->reserved1 = 0;
-	out->reserved2 = 0;
 	if (likely(gm_is_single(f)))
 		return;
 

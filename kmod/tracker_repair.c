@@ -17,7 +17,8 @@
 /* Both that call it are hot. */
 static __always_inline int
 gm_commence_key(struct gm_tracker *t, const struct gm_key *k,
-		const struct grid_missing_checksum *sum, u32 owner, u64 now)
+		const struct grid_missing_checksum *sum, u64 serial, u32 owner,
+		u64 now)
 {
 	u32 slot = gm_get(t, k);
 	struct gm_fault *f;
@@ -25,7 +26,7 @@ gm_commence_key(struct gm_tracker *t, const struct gm_key *k,
 	if (unlikely(slot == GM_NIL))
 		return -ENOENT;
 	f = &t->faults[slot];
-	if (unlikely(!gm_sum_fits(f, sum)))
+	if (unlikely(!gm_sum_fits(f, sum) || !gm_serial_fits(f, serial)))
 		return -ESTALE;
 	if (unlikely(!gm_is_waiting(f)))
 		return -EBUSY;
@@ -54,6 +55,8 @@ gm_commence_key(struct gm_tracker *t, const struct gm_key *k,
  * @t: tracker
  * @address: the block
  * @sum: checksum of the data; NULL only for a fault without one
+ * @serial: of the fault that the data is for, or 0; only compared where nothing
+ *	but this number tells an older fault from the one that is there
  * @owner: who writes
  * @now: time in ms, for gm_revert_older()
  *
@@ -62,8 +65,8 @@ gm_commence_key(struct gm_tracker *t, const struct gm_key *k,
  * many tables' blocks are being written, or aborting, at once.
  */
 int gm_repair_commence(struct gm_tracker *t, u64 address,
-		       const struct grid_missing_checksum *sum, u32 owner,
-		       u64 now)
+		       const struct grid_missing_checksum *sum, u64 serial,
+		       u32 owner, u64 now)
 {
 	unsigned long flags;
 	struct gm_key k;
@@ -71,7 +74,7 @@ int gm_repair_commence(struct gm_tracker *t, u64 address,
 
 	gm_key_init(t, address, &k);
 	GM_LOCK(t, flags);
-	r = gm_commence_key(t, &k, sum, owner, now);
+	r = gm_commence_key(t, &k, sum, serial, owner, now);
 	GM_UNLOCK(t, flags);
 	return r;
 }
@@ -323,7 +326,7 @@ void gm_repair_commence_vector(struct gm_tracker *t,
 					v->result = -EINVAL;
 				else
 					v->result = gm_commence_key(
-						t, &k[i], gm_block_sum(v),
+						t, &k[i], gm_block_sum(v), 0,
 						owner, now);
 			}
 			n -= some;

@@ -316,8 +316,10 @@ static void gm_dequeue_values(struct gm_tracker *t, u32 base, u32 n)
 			tab->writing--;
 			t->members_writing--;
 		}
-		if (cell & GM_MARK_ADOPTED)
+		if (cell & GM_MARK_ADOPTED) {
 			f->word &= ~GM_W_SUM;
+			gm_number(t, f);
+		}
 		f->member = GM_SINGLE;
 		t->single++;
 		t->members_count--;

@@ -180,6 +180,8 @@ static int gm_verify_fault(struct gm_tracker *t, u32 slot, struct gm_recount *r,
 		return gm_bad(buf, len, "slot %u: flags while aborting", slot);
 	if (pos == GM_POS_HELD && !(f->word & GM_W_UNAVAILABLE))
 		return gm_bad(buf, len, "slot %u: held, but available", slot);
+	if (!(f->word & GM_W_SUM) && (!f->sum[0] || f->sum[0] > t->serial))
+		return gm_bad(buf, len, "slot %u: serial number", slot);
 	if (gm_is_single(f)) {
 		r->single++;
 		return 0;

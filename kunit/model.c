@@ -376,15 +376,16 @@ static bool model_fits(const struct model_fault *f,
 	return !f->has_sum || (sum && model_same(sum, &f->sum));
 }
 
+/* @older: the data is for an older fault, as its serial number says. */
 static int model_commence(struct model *m, u64 address,
-			  const struct grid_missing_checksum *sum, u32 owner,
-			  u64 now)
+			  const struct grid_missing_checksum *sum, bool older,
+			  u32 owner, u64 now)
 {
 	struct model_fault *f = model_find(m, address, false);
 
 	if (!f)
 		return -ENOENT;
-	if (!model_fits(f, sum))
+	if (!model_fits(f, sum) || (older && !f->has_sum))
 		return -ESTALE;
 	if (f->state != MODEL_WAITING)
 		return -EBUSY;
@@ -1280,8 +1281,8 @@ static void model_op_vector(struct model_run *r)
 		else if (what == 0)
 			want = model_enqueue_block(&r->m, v[i].address, sum);
 		else if (what == 1)
-			want = model_commence(&r->m, v[i].address, sum, owner,
-					      r->time);
+			want = model_commence(&r->m, v[i].address, sum, false,
+					      owner, r->time);
 		else if (v[i].flags & GRID_MISSING_F_FAILED)
 			want = model_failed(r, v[i].address, sum, owner,
 					    r->time);
@@ -1332,22 +1333,39 @@ static u32 model_pick_owner(struct model_run *r, u64 address)
 	return model_below(r, 3);
 }
 
+/* Whichever fault is there, the one that is there, or an older one. */
+static u64 model_pick_serial(struct model_run *r, u64 address, bool *older)
+{
+	struct grid_missing_fault o = {};
+	unsigned long flags;
+
+	GM_LOCK(&r->t, flags);
+	__gm_find(&r->t, address, &o);
+	GM_UNLOCK(&r->t, flags);
+	*older = !model_below(r, 4);
+	return *older ? o.serial + 1 : model_below(r, 2) ? o.serial : 0;
+}
+
 static void model_op_commence(struct model_run *r)
 {
 	u32 i = model_pick(r, MODEL_WAITING), owner = model_below(r, 3);
 	const struct grid_missing_checksum *sum;
 	struct grid_missing_checksum buf;
-	u64 address = model_address(i);
+	u64 address = model_address(i), serial;
 	struct model_fault *f;
+	bool older;
 
 	r->op = "commence";
 	sum = model_pick_sum(r, i, &buf);
 	f = model_find(&r->m, address, false);
 	if (f && f->has_sum && model_below(r, 4))
 		sum = &f->sum;
+	serial = model_pick_serial(r, address, &older);
 	model_expect(r, "result",
-		     gm_repair_commence(&r->t, address, sum, owner, r->time),
-		     model_commence(&r->m, address, sum, owner, r->time));
+		     gm_repair_commence(&r->t, address, sum, serial, owner,
+					r->time),
+		     model_commence(&r->m, address, sum, older, owner,
+				    r->time));
 }
 
 static void model_op_complete(struct model_run *r)
@@ -1827,8 +1845,8 @@ static bool model_settle_one(struct model_run *r,
 	u32 n = 0, i;
 	int got, want;
 
-	got = gm_repair_commence(&r->t, o->address, sum, 1, r->time);
-	want = model_commence(&r->m, o->address, sum, 1, r->time);
+	got = gm_repair_commence(&r->t, o->address, sum, o->serial, 1, r->time);
+	want = model_commence(&r->m, o->address, sum, false, 1, r->time);
 	if (!model_expect(r, "commence", got, want))
 		return false;
 	if (got)

@@ -107,7 +107,7 @@ static int begin_table(u64 a)
 
 static int begin_write(u64 a)
 {
-	return gm_repair_commence(T, a, SUM(a), 1, T->now);
+	return gm_repair_commence(T, a, SUM(a), 0, 1, T->now);
 }
 
 static int end_write(u64 a)
@@ -323,7 +323,7 @@ static void t02_checksum_is_adopted(struct kunit *test)
 	/* While it is being written: the kernel's write can still fail. */
 	EQ(gm_enqueue_block(T, 3, NULL, GRID_MISSING_WHY_DETECTED),
 	   GM_INSERTED);
-	EQ(gm_repair_commence(T, 3, SUM(9), GM_OWNER_KERNEL, 0), 0);
+	EQ(gm_repair_commence(T, 3, SUM(9), 0, GM_OWNER_KERNEL, 0), 0);
 	EQ(fault(3), GM_DUPLICATE);
 	EQ(gm_repair_complete(T, 3, SUM(9), GM_OWNER_KERNEL, NULL, 0), -ESTALE);
 	EQ(gm_repair_failed(T, 3, SUM(9), GM_OWNER_KERNEL, 0), 0);
@@ -332,6 +332,56 @@ static void t02_checksum_is_adopted(struct kunit *test)
 	EQ(gm_enqueue_table(T, 2, NULL), GM_INSERTED);
 	EQ(begin_table(2), GM_DUPLICATE);
 	EQ(gm_enqueue_table(T, 2, SUM(3)), -ESTALE);
+	VERIFIED();
+}
+
+/* D2: data for an older fault of an address is not for the one there now. */
+static void d02_serial(struct kunit *test)
+{
+	struct grid_missing_value v[2] = { { 4, sum_of(4) }, { 5, sum_of(5) } };
+	u64 first;
+
+	make(test, 4, 2, 2);
+	EQ(gm_enqueue_block(T, 1, NULL, GRID_MISSING_WHY_DETECTED),
+	   GM_INSERTED);
+	find(1);
+	first = env->out[0].serial;
+	YES(first && first != GRID_MISSING_SERIAL_CHECKSUM);
+	EQ(gm_supersede(T, 1), 0);
+	EQ(gm_repair_commence(T, 1, SUM(1), first, 1, 0), -ENOENT);
+	EQ(gm_enqueue_block(T, 1, NULL, GRID_MISSING_WHY_DETECTED),
+	   GM_INSERTED);
+	find(1);
+	YES(env->out[0].serial != first);
+	EQ(gm_repair_commence(T, 1, SUM(1), first, 1, 0), -ESTALE);
+	EQ(gm_repair_commence(T, 1, SUM(1), GRID_MISSING_SERIAL_CHECKSUM, 1, 0),
+	   -ESTALE);
+	EQ(gm_repair_commence(T, 1, SUM(1), env->out[0].serial, 1, 0), 0);
+	EQ(gm_repair_revert(T, 1, 1), 0);
+	EQ(gm_repair_commence(T, 1, SUM(1), 0, 1, 0), 0);
+	EQ(gm_repair_revert(T, 1, 1), 0);
+	/* A checksum says more than the number. */
+	EQ(fault(1), GM_DUPLICATE);
+	find(1);
+	EQ(env->out[0].serial, GRID_MISSING_SERIAL_CHECKSUM);
+	EQ(gm_repair_commence(T, 1, SUM(1), first, 1, 0), 0);
+	EQ(end_write(1), 0);
+
+	/* A checksum that is taken back leaves another number behind. */
+	EQ(gm_enqueue_block(T, 4, NULL, GRID_MISSING_WHY_DETECTED),
+	   GM_INSERTED);
+	find(4);
+	first = env->out[0].serial;
+	EQ(gm_enqueue_block(T, 5, SUM(6), GRID_MISSING_WHY_ENQUEUED),
+	   GM_INSERTED);
+	EQ(begin_table(2), GM_INSERTED);
+	EQ(begin_write(2), 0);
+	EQ(gm_repair_complete(T, 2, SUM(2), 1, v, 2), -ESTALE);
+	VERIFIED();
+	find(4);
+	EQ(env->out[0].flags, GRID_MISSING_F_NO_CHECKSUM);
+	EQ(gm_repair_commence(T, 4, SUM(4), first, 1, 0), -ESTALE);
+	EQ(gm_repair_commence(T, 4, SUM(4), env->out[0].serial, 1, 0), 0);
 	VERIFIED();
 }
 
@@ -1154,7 +1204,7 @@ static void t11_revert(struct kunit *test)
 	make(test, 20, 2, 4);
 	for (i = 1; i <= 9; i++) {
 		fault(i);
-		EQ(gm_repair_commence(T, i, SUM(i), i % 3, 100 * i), 0);
+		EQ(gm_repair_commence(T, i, SUM(i), 0, i % 3, 100 * i), 0);
 	}
 	filling(test, 10, 11, 2);
 	EQ(begin_write(11), 0);
@@ -1318,8 +1368,8 @@ static void t13_wrong_calls(struct kunit *test)
 	EQ(end_write(1), -EINVAL);
 	EQ(gm_repair_failed(T, 1, SUM(1), 1, 0), -EINVAL);
 	EQ(gm_repair_revert(T, 1, 1), -EINVAL);
-	EQ(gm_repair_commence(T, 1, SUM(2), 1, 0), -ESTALE);
-	EQ(gm_repair_commence(T, 1, NULL, 1, 0), -ESTALE);
+	EQ(gm_repair_commence(T, 1, SUM(2), 0, 1, 0), -ESTALE);
+	EQ(gm_repair_commence(T, 1, NULL, 0, 1, 0), -ESTALE);
 	EQ(begin_write(1), 0);
 	EQ(begin_write(1), -EBUSY);
 	EQ(gm_repair_complete(T, 1, SUM(2), 1, NULL, 0), -ESTALE);
@@ -1336,7 +1386,7 @@ static void t13_wrong_calls(struct kunit *test)
 	EQ(end_write(1), 0);
 	/* Without a checksum of its own any will do, or none. */
 	EQ(gm_enqueue_block(T, 2, NULL, GRID_MISSING_WHY_DETECTED), 0);
-	EQ(gm_repair_commence(T, 2, SUM(7), 1, 0), 0);
+	EQ(gm_repair_commence(T, 2, SUM(7), 0, 1, 0), 0);
 	EQ(gm_repair_complete(T, 2, NULL, 1, NULL, 0), 0);
 	VERIFIED();
 }
@@ -1823,6 +1873,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(t01_limits),
 	KUNIT_CASE(t02_enqueue_block),
 	KUNIT_CASE(t02_checksum_is_adopted),
+	KUNIT_CASE(d02_serial),
 	KUNIT_CASE(t03_enqueue_table),
 	KUNIT_CASE(t04_promotion),
 	KUNIT_CASE(t05_order),

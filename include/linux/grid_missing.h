@@ -48,6 +48,7 @@ struct grid_missing_geometry {
  * struct grid_missing_item - one block of a repair, in kernel memory
  * @address: the block
  * @sum: stated checksum
+ * @serial: of the fault that @data is for, or 0 for whichever is there
  * @has_sum: false: no checksum was stated
  * @is_index: @values is a list, possibly empty
  * @data: one block, from kvmalloc(), vmalloc() or pages
@@ -61,6 +62,7 @@ struct grid_missing_geometry {
 struct grid_missing_item {
 	u64 address;
 	struct grid_missing_checksum sum;
+	u64 serial;
 	bool has_sum;
 	bool is_index;
 	void *data;

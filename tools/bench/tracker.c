@@ -317,7 +317,7 @@ static void one_round(u32 n)
 	t0 = ns();
 	for (i = 0; i < n; i++) {
 		sum = sum_of(shuffled[i]);
-		gm_repair_commence(&t, shuffled[i], &sum, 1, now);
+		gm_repair_commence(&t, shuffled[i], &sum, 0, 1, now);
 	}
 	sample("commence", 45, (double)(ns() - t0) / n);
 	expect(t.writing == n, "commence");
@@ -365,7 +365,7 @@ static void one_round(u32 n)
 	restart(n);
 	for (i = 0; i < n - n / 100; i++) {
 		sum = sum_of(shuffled[i]);
-		gm_repair_commence(&t, shuffled[i], &sum, 1, now);
+		gm_repair_commence(&t, shuffled[i], &sum, 0, 1, now);
 	}
 	batches("batch of 64, 99 % writing", 500, 2000);
 
@@ -375,7 +375,7 @@ static void one_round(u32 n)
 		u64 a = shuffled[random64() % n];
 
 		sum = sum_of(a);
-		gm_repair_commence(&t, a, &sum, 1, now);
+		gm_repair_commence(&t, a, &sum, 0, 1, now);
 		gm_repair_complete(&t, a, &sum, 1, NULL, 0);
 		gm_enqueue_block(&t, a, &sum, 1);
 	}
@@ -427,7 +427,7 @@ static void tables_round(void)
 				v[j].checksum = sum_of(v[j].address);
 			}
 			sum = sum_of(index);
-			gm_repair_commence(&t, index, &sum, 1, 1);
+			gm_repair_commence(&t, index, &sum, 0, 1, 1);
 			t1 = ns();
 			expect(!gm_repair_complete(&t, index, &sum, 1, v, 1000),
 			       "index");

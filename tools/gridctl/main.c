@@ -115,6 +115,8 @@ static const struct ctl_verb verbs[] = {
 	  { { "data", "FILE", "the block's data" },
 	    { "from", "SOURCE", "a replica: a file or block device" },
 	    { "source-offset", "SIZE", "where the grid begins in SOURCE (0)" },
+	    { "serial", "N",
+	      "only the fault that had this number when the data was fetched" },
 	    { "trust", NULL,
 	      "with --from: also blocks whose checksum nobody knows" } },
 	  verb_repair },

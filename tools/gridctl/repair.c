@@ -116,9 +116,11 @@ static char *work_buffer(const struct work *w)
 }
 
 /* The block in work_buffer() joins the vector.  False: told, and left out. */
-static bool work_add(struct work *w, uint64_t address,
-		     const struct grid_missing_checksum *sum, bool index)
+static bool work_add(struct work *w, const struct grid_missing_fault *f,
+		     const struct grid_missing_checksum *sum)
 {
+	bool index = f->cause == GRID_MISSING_CAUSE_TABLE_INDEX;
+	uint64_t address = f->address;
 	struct grid_missing_repair *r = &w->v[w->count];
 	char *data = work_buffer(w);
 	const char *why;
@@ -126,6 +128,7 @@ static bool work_add(struct work *w, uint64_t address,
 
 	memset(r, 0, sizeof(*r));
 	r->address = address;
+	r->serial = f->serial;
 	r->data = (uintptr_t)data;
 	if (sum) {
 		r->checksum = *sum;
@@ -282,10 +285,9 @@ static int repair_from(struct work *w, const char *source)
 					   "it ends before");
 			continue;
 		}
-		work_add(w, f->address,
+		work_add(w, f,
 			 f->flags & GRID_MISSING_F_NO_CHECKSUM ? NULL :
-								 &f->checksum,
-			 f->cause == GRID_MISSING_CAUSE_TABLE_INDEX);
+								 &f->checksum);
 		if (w->count == w->room)
 			code = work_flush(w);
 	}
@@ -314,7 +316,7 @@ static int repair_one(struct work *w)
 	struct grid_missing_fault *faults;
 	const char *name = path ? path : "standard input";
 	bool has_stated = w->ctl->argc == 3;
-	uint64_t address;
+	uint64_t address, serial = 0;
 	ssize_t got;
 	int code, fd = STDIN_FILENO;
 	size_t n;
@@ -327,9 +329,13 @@ static int repair_one(struct work *w)
 	if (has_stated && gm_parse_checksum(w->ctl->argv[2], &stated))
 		return ctl_fail(w->ctl, CTL_USAGE, "\"%s\" is not a checksum",
 				w->ctl->argv[2]);
+	if (!ctl_u64(w->ctl, "serial", &serial))
+		return CTL_USAGE;
 	code = pick_faults(w, &address, 1, &faults, &n);
 	if (code || !n)
 		return code;
+	if (serial)
+		faults->serial = serial;
 	if (path) {
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0) {
@@ -353,12 +359,11 @@ static int repair_one(struct work *w)
 			name,
 			got < (ssize_t)w->dev.block_size ? "less" : "more",
 			w->dev.block_size);
-	else if (work_add(w, address,
+	else if (work_add(w, faults,
 			  has_stated ? &stated :
 			  faults->flags & GRID_MISSING_F_NO_CHECKSUM ?
 				       NULL :
-				       &faults->checksum,
-			  faults->cause == GRID_MISSING_CAUSE_TABLE_INDEX))
+				       &faults->checksum))
 		code = work_flush(w);
 	free(faults);
 	return code;
@@ -371,7 +376,8 @@ int verb_repair(struct ctl *ctl)
 	struct work w;
 	int code;
 
-	if (from ? !!ctl_option(ctl, "data") : (ctl->argc < 2 || ctl->argc > 3))
+	if (from ? ctl_option(ctl, "data") || ctl_option(ctl, "serial") :
+		   (ctl->argc < 2 || ctl->argc > 3))
 		return ctl_fail(
 			ctl, CTL_USAGE,
 			"one ADDRESS with its data on standard input or by --data, or --from=SOURCE");

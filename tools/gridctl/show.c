@@ -235,6 +235,8 @@ void ctl_print_fault(const struct ctl *ctl, const struct grid_missing_fault *f)
 		ctl_put_string(o, "state", gm_state_name(f->state));
 		ctl_put_string(o, "cause", gm_cause_name(f->cause));
 		ctl_put_checksum(o, "checksum", &f->checksum, f->flags);
+		if (f->flags & GRID_MISSING_F_NO_CHECKSUM)
+			ctl_put_u64(o, "serial", f->serial);
 		if (f->cause != GRID_MISSING_CAUSE_BLOCK)
 			ctl_put_u64(o, "table", f->table);
 		if (f->cause == GRID_MISSING_CAUSE_TABLE_VALUE)

@@ -600,6 +600,7 @@ enum policy_added policy_add(struct policy *p,
 	p->jobs_free = job->chain;
 	memset(job, 0, sizeof(*job));
 	job->address = fault->address;
+	job->serial = fault->serial;
 	job->urgency = urgency;
 	job->since = p->background_sent;
 	job->index = fault->cause == GRID_MISSING_CAUSE_TABLE_INDEX;

@@ -84,6 +84,7 @@ struct policy_job {
 	struct policy_job *chain; /* hash chain, or the free list */
 	uint64_t address;
 	struct grid_missing_checksum checksum;
+	uint64_t serial; /* which fault of this address it is for */
 	bool known; /* checksum: the fault's, or the manifest's */
 	bool verifiable; /* known, and there is a hash to check it by */
 	bool index; /* a table's index block */

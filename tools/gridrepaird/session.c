@@ -157,6 +157,7 @@ static unsigned int write_items(struct session *s, struct item **items,
 		v[i].address = item->job->address;
 		v[i].checksum = item->checksum;
 		v[i].flags = item->flags;
+		v[i].serial = item->job->serial;
 		v[i].data = (uintptr_t)item->read.buf;
 		if (item->values_count) {
 			v[i].values = (uintptr_t)item->values;

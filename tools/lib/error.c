@@ -38,7 +38,7 @@ const char *gm_reason(int err)
 	case ENOENT:
 		return "no fault at this address, or no such table or checkpoint";
 	case ESTALE:
-		return "there is a fault at this address with another checksum";
+		return "there is a fault at this address with another checksum, or a newer one than the data is for";
 	case EEXIST:
 		return "a value belongs to another active table, or is in the list twice";
 	case ENOSPC:

@@ -85,7 +85,8 @@
  *          open; ENQUEUE_VALUES: the table's index block is missing
  * EAGAIN   the device is suspended, or too much is under way: try again
  * ENOENT   no fault at this address, no such table or checkpoint id
- * ESTALE   there is a fault at this address, with another checksum
+ * ESTALE   there is a fault at this address, with another checksum, or
+ *          (REPAIR) another one than its serial number says
  * EEXIST   a value belongs to another active table, or is its index, or is twice
  *          in the list; the index of a table to be enqueued is such a value
  * ENOSPC   the tracker is full: blocks_max or tables_max, or (private trackers)
@@ -325,7 +326,13 @@ struct grid_missing_value {
  *	not 0 even when there are none; 0 for every other block
  * @values_count: how many; 0 for every other block
  * @value_size: sizeof(struct grid_missing_value) when @values_count is not 0
- * @reserved: 0
+ * @serial: REPAIR: of the fault that the data was fetched for, or 0 for
+ *	whichever is there; else 0
+ *
+ * A block may be repaired or overwritten, and go missing again, while data for
+ * it is on its way.  Where a checksum is known it tells whether that data is
+ * still right.  Where none is, only @serial does; who fetches data should
+ * always state it.
  *
  * ENQUEUE_VALUES: @address and @checksum are those of the index block of a
  * table, which is good; @values are those of its values that are missing, at
@@ -342,7 +349,7 @@ struct grid_missing_repair {
 	__u64 values;
 	__u32 values_count;
 	__u32 value_size;
-	__u64 reserved;
+	__u64 serial;
 };
 
 /**
@@ -357,7 +364,8 @@ struct grid_missing_repair {
  * @table: address of the table's index block, for a table's members
  * @value_index: position in the table, for GRID_MISSING_CAUSE_TABLE_VALUE
  * @reserved1: 0
- * @reserved2: 0
+ * @serial: of a fault without a checksum: its number, which no other fault of
+ *	this tracker ever has; else GRID_MISSING_SERIAL_CHECKSUM
  */
 struct grid_missing_fault {
 	__u64 address;
@@ -370,8 +378,11 @@ struct grid_missing_fault {
 	__u64 table;
 	__u32 value_index;
 	__u32 reserved1;
-	__u64 reserved2;
+	__u64 serial;
 };
+
+/* Any fault with a known checksum: that says which data it wants. */
+#define GRID_MISSING_SERIAL_CHECKSUM (~0ULL)
 
 /** enum grid_missing_table_state - where a table stands */
 enum grid_missing_table_state {

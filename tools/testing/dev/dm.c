@@ -110,6 +110,22 @@ static bool holds(const char *name, __u64 address, const void *want)
 	return same;
 }
 
+/* The whole block, in one write. */
+static void write_block(const char *name, __u64 address, const void *from)
+{
+	char path[128];
+	void *buf;
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/mapper/%s", name);
+	fd = open(path, O_WRONLY | O_DIRECT);
+	buf = aligned_alloc(BLOCK, BLOCK);
+	memcpy(buf, from, BLOCK);
+	EQ(pwrite(fd, buf, BLOCK, address * BLOCK), BLOCK);
+	free(buf);
+	close(fd);
+}
+
 static int enqueue_sum(int fd, __u64 address, struct grid_missing_checksum sum)
 {
 	struct grid_missing_block b = { .address = address, .checksum = sum };
@@ -235,6 +251,71 @@ static void repair_one(void)
 	EQ(do_all(fd, GRID_MISSING_REPAIR, &r, sizeof(r), 1), 0);
 	EQ(r.result, 0);
 	EQ(status(fd).unverified, before.unverified + 1);
+	VERIFY();
+}
+
+/* The serial number of the only fault there is; it is handed out. */
+static __u64 serial_of(int fd, __u64 address)
+{
+	struct grid_missing_fault f[2] = {};
+
+	EQ(batch(fd, f, 2), 1);
+	EQ(f[0].address, address);
+	return f[0].serial;
+}
+
+static int repair_serial(int fd, __u64 address, const void *block, __u64 serial)
+{
+	struct grid_missing_repair r = repair_of(address, block);
+
+	r.serial = serial;
+	EQ(do_all(fd, GRID_MISSING_REPAIR, &r, sizeof(r), 1), 0);
+	return r.result;
+}
+
+/*
+ * D2: data was fetched for a block whose checksum nobody knows; the block is
+ * overwritten, and goes missing again, before that data comes.
+ */
+static void repair_too_late(void)
+{
+	int fd = attached(hashed);
+	__u64 before = status(fd).superseded, first, second;
+
+	fill(data[0], 5, 1);
+	fill(data[1], 5, 2);
+	EQ(one_block(fd, GRID_MISSING_ENQUEUE, 5, GRID_MISSING_F_NO_CHECKSUM),
+	   0);
+	first = serial_of(fd, 5);
+	CHECK(first != 0);
+	write_block(hashed, 5, data[1]);
+	EQ(status(fd).superseded, before + 1);
+	EQ(repair_serial(fd, 5, data[0], first), -ENOENT);
+	EQ(one_block(fd, GRID_MISSING_ENQUEUE, 5, GRID_MISSING_F_NO_CHECKSUM),
+	   0);
+	second = serial_of(fd, 5);
+	CHECK(second > first);
+	EQ(repair_serial(fd, 5, data[0], first), -ESTALE);
+	/* Fetched for a fault whose checksum was known. */
+	EQ(repair_serial(fd, 5, data[0], GRID_MISSING_SERIAL_CHECKSUM),
+	   -ESTALE);
+	EQ(status(fd).waiting, 1);
+	EQ(repair_serial(fd, 5, data[1], second), 0);
+	CHECK(holds(hashed, 5, data[1]));
+
+	/* Whoever doesn't say is believed. */
+	EQ(one_block(fd, GRID_MISSING_ENQUEUE, 5, GRID_MISSING_F_NO_CHECKSUM),
+	   0);
+	EQ(repair_serial(fd, 5, data[0], 0), 0);
+	/* A checksum, also one that came later, says more than the number. */
+	EQ(one_block(fd, GRID_MISSING_ENQUEUE, 5, GRID_MISSING_F_NO_CHECKSUM),
+	   0);
+	first = serial_of(fd, 5);
+	EQ(enqueue_sum(fd, 5, hash_of(data[1])), GRID_MISSING_DUPLICATE);
+	EQ(serial_of(fd, 5), GRID_MISSING_SERIAL_CHECKSUM);
+	EQ(repair_serial(fd, 5, data[0], first), -ESTALE);
+	EQ(repair_serial(fd, 5, data[1], second), 0);
+	CHECK(holds(hashed, 5, data[1]));
 	VERIFY();
 }
 
@@ -529,6 +610,7 @@ int main(int argc, char **argv)
 	RUN(attach_by_number);
 	RUN(not_on_a_device);
 	RUN(repair_one);
+	RUN(repair_too_late);
 	RUN(repair_many);
 	RUN(repair_into_a_hole);
 	RUN(repair_table);

@@ -114,7 +114,7 @@ static void fill_repair(struct grid_missing_repair *r, bool data)
 	if (one_in(200))
 		r->value_size = rnd();
 	if (one_in(200))
-		r->reserved = rnd();
+		r->serial = rnd();
 }
 
 static bool allowed(int error)

@@ -560,9 +560,9 @@ static void bad_values(void)
 	r.data = 1;
 	TRY(-EINVAL);
 	r.data = 0;
-	r.reserved = 1;
+	r.serial = 1;
 	TRY(-EINVAL);
-	r.reserved = 0;
+	r.serial = 0;
 	r.flags = GRID_MISSING_F_FAILED;
 	TRY(-EINVAL);
 	r.flags = 1U << 30;
@@ -738,7 +738,8 @@ static void no_leak(void)
 	for (i = 0; i < 8; i++) {
 		EQ(((struct grid_missing_fault *)out[i])->reserved0, 0);
 		EQ(((struct grid_missing_fault *)out[i])->reserved1, 0);
-		EQ(((struct grid_missing_fault *)out[i])->reserved2, 0);
+		EQ(((struct grid_missing_fault *)out[i])->serial,
+		   GRID_MISSING_SERIAL_CHECKSUM);
 		for (j = sizeof(struct grid_missing_fault); j < 96; j++)
 			EQ(out[i][j], 0);
 	}

@@ -40,7 +40,7 @@ struct fault {
 	uint8_t state, cause;
 	uint32_t flags, value_index;
 	struct grid_missing_checksum checksum;
-	uint64_t handed, table;
+	uint64_t handed, table, serial;
 };
 
 struct state {
@@ -52,6 +52,7 @@ struct state {
 	struct grid_missing_table tables[TABLES];
 	struct grid_missing_status counters;
 	uint64_t cursor; /* a batch begins there */
+	uint64_t serial; /* the newest fault's */
 	uint32_t blocks_max;
 	int suspended, held;
 };
@@ -198,6 +199,9 @@ static void fill(const struct state *s, uint64_t i,
 	f->cause = s->faults[i].cause;
 	f->table = s->faults[i].table;
 	f->value_index = s->faults[i].value_index;
+	f->serial = f->flags & GRID_MISSING_F_NO_CHECKSUM ?
+			    s->faults[i].serial :
+			    GRID_MISSING_SERIAL_CHECKSUM;
 }
 
 static bool ended(const struct grid_missing_table *t)
@@ -262,6 +266,7 @@ static int enqueue(struct state *s, uint64_t address,
 	f->table = table;
 	f->value_index = value_index;
 	f->handed = 0;
+	f->serial = ++s->serial;
 	return 0;
 }
 
@@ -298,6 +303,9 @@ static int repair(struct state *s, const struct grid_missing_repair *r)
 		return -ENOENT;
 	if (!(f->flags & GRID_MISSING_F_NO_CHECKSUM) &&
 	    !gm_checksum_equal(&f->checksum, &r->checksum))
+		return -ESTALE;
+	/* Unlike the kernel: the tools always know which fault they mean. */
+	if (f->flags & GRID_MISSING_F_NO_CHECKSUM && r->serial != f->serial)
 		return -ESTALE;
 	if (*s->checksum) {
 		if (r->flags & GRID_MISSING_F_NO_CHECKSUM)

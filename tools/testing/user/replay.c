@@ -532,7 +532,7 @@ static void replay_line(const char *op, char *args)
 	} else if (OP("batch")) {
 		op_batch(need(&args), expect);
 	} else if (OP("commence")) {
-		add_result(gm_repair_commence(&tracker, address, sum, OWNER,
+		add_result(gm_repair_commence(&tracker, address, sum, 0, OWNER,
 					      now),
 			   NULL);
 	} else if (OP("complete")) {
