@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -243,6 +244,7 @@ static int repair_from(struct work *w, const char *source)
 	bool trust = ctl_option(w->ctl, "trust");
 	struct grid_missing_fault *faults, *f;
 	uint64_t *addresses, offset = 0;
+	struct stat st;
 	size_t count, n, i;
 	uint64_t untrusted = 0;
 	ssize_t got;
@@ -259,6 +261,9 @@ static int repair_from(struct work *w, const char *source)
 				strerrordesc_np(errno));
 		goto out_free;
 	}
+	/* The page cache has old data where a disk is written another way. */
+	if (!(offset % 4096) && !fstat(fd, &st) && S_ISBLK(st.st_mode))
+		fcntl(fd, F_SETFL, O_DIRECT);
 	code = pick_faults(w, addresses, count, &faults, &n);
 	if (code)
 		goto out_close;

@@ -93,7 +93,11 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-/* Open it; an errno, or 0. */
+/*
+ * Open it; an errno, or 0.  A disk is read past the page cache: that has old
+ * data where somebody writes to the disk by another way, as a dm device on top
+ * of it does.
+ */
 static int open_file(struct source *s)
 {
 	struct stat st;
@@ -103,8 +107,11 @@ static int open_file(struct source *s)
 	if (s->file_fd < 0)
 		return errno;
 	if (!fstat(s->file_fd, &st) &&
-	    (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+	    (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
+		if (S_ISBLK(st.st_mode) && !(s->config->offset % 4096))
+			fcntl(s->file_fd, F_SETFL, O_DIRECT);
 		return 0;
+	}
 	err = S_ISDIR(st.st_mode) ? EISDIR : ENOTBLK;
 	close(s->file_fd);
 	s->file_fd = -1;

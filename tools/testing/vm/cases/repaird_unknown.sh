@@ -56,3 +56,22 @@ gridctl wait t0 --timeout=40s
 stop_repaird
 cmp "$replica" "$dev"
 assert_eq "$(dm_get t0 unverified)" 9
+
+log "trust: a disk as it is, not as it was when somebody read it"
+loop_disk /tmp/stale
+disk=$REPLY
+exec 7< "$disk"
+defer eval "exec 7<&-"
+dd if="$disk" of=/dev/null bs="$bs" status=none
+dm_create above "0 $(sectors "$disk") linear $disk 0"
+for i in 20 21 22; do
+	dd if="$replica" of="$REPLY" bs="$bs" skip=$i seek=$i count=1 oflag=direct status=none
+done
+forget
+repaird --source "$disk" --trust
+gridctl wait t0 --timeout=40s
+stop_repaird
+cmp "$replica" "$dev"
+forget
+gridctl repair t0 --from="$disk" --trust
+cmp "$replica" "$dev"
