@@ -232,8 +232,7 @@ u64 gm_events_unread(struct grid_missing *gm, u64 cursor);
 
 /* faults.c */
 int __gm_enqueue_ok(struct grid_missing *gm, u64 address);
-int gm_values_ok(struct grid_missing *gm,
-		 const struct grid_missing_value *values, u32 n);
+int gm_admit_value(struct gm_tracker *t, u64 address);
 void gm_say_full(struct grid_missing *gm, bool table);
 int gm_cancel_everything(struct grid_missing *gm);
 

@@ -110,7 +110,6 @@ static int gm_enqueue_values_one(struct gm_ioctl_call *c,
 		gm_sum(e->flags, &e->checksum);
 	struct grid_missing_value *values = NULL;
 	struct grid_missing *gm = c->gm;
-	unsigned long flags;
 	int ret;
 
 	ret = gm_check_repair(e, GRID_MISSING_F_NO_CHECKSUM);
@@ -125,14 +124,8 @@ static int gm_enqueue_values_one(struct gm_ioctl_call *c,
 	*stop = gm_begin(gm, true);
 	if (*stop)
 		goto out_free;
-	GM_LOCK(&gm->tracker, flags);
-	ret = __gm_enqueue_ok(gm, e->address);
-	GM_UNLOCK(&gm->tracker, flags);
-	if (!ret)
-		ret = gm_values_ok(gm, values, e->values_count);
-	if (!ret)
-		ret = gm_enqueue_values_of(&gm->tracker, e->address, sum,
-					   values, e->values_count);
+	ret = gm_enqueue_values_of(&gm->tracker, e->address, sum, values,
+				   e->values_count);
 	gm_end(gm);
 out_free:
 	kvfree(values);

@@ -225,6 +225,7 @@ static void gm_change(struct gm_tracker *t, const struct gm_change *c)
 
 const struct gm_hooks gm_event_hooks = {
 	.change = gm_change,
+	.admit = gm_admit_value,
 };
 
 /* 0, -ENOMEM.  Nobody else sees @gm yet. */

@@ -20,9 +20,6 @@
 #include "core.h"
 #include "trace.h"
 
-/* Values whose addresses are looked at in one go, with the lock held. */
-#define GM_VALUES_SLICE 256U
-
 /* ---- for the target: under the lock ---- */
 
 /**
@@ -193,25 +190,11 @@ int __gm_enqueue_ok(struct grid_missing *gm, u64 address)
 	return gm->ops->enqueue_ok ? gm->ops->enqueue_ok(gm->priv, address) : 0;
 }
 
-/* The same of a table's values; lock not held. */
-int gm_values_ok(struct grid_missing *gm,
-		 const struct grid_missing_value *values, u32 n)
+/* The tracker's hook: the same of a table's values.  Lock held. */
+int gm_admit_value(struct gm_tracker *t, u64 address)
 {
-	unsigned long flags;
-	int ret = 0;
-	u32 i = 0;
-
-	if (gm->private)
-		return 0;
-	while (i < n && !ret) {
-		u32 end = min(n - i, GM_VALUES_SLICE) + i;
-
-		GM_LOCK(&gm->tracker, flags);
-		for (; i < end && !ret; i++)
-			ret = __gm_enqueue_ok(gm, values[i].address);
-		GM_UNLOCK(&gm->tracker, flags);
-	}
-	return ret;
+	return __gm_enqueue_ok(container_of(t, struct grid_missing, tracker),
+			       address);
 }
 
 /*
@@ -351,21 +334,10 @@ int grid_missing_complete(struct grid_missing *gm,
 	static const struct grid_missing_value none;
 	const struct grid_missing_value *values = NULL;
 	unsigned long flags;
-	u8 state;
 	int ret;
 
-	if (item->is_index) {
+	if (item->is_index)
 		values = item->values_count ? item->values : &none;
-		ret = gm_values_ok(gm, values, item->values_count);
-		if (ret) {
-			/* An aborting fault ends whatever its list says. */
-			GM_LOCK(&gm->tracker, flags);
-			state = __gm_find(&gm->tracker, item->address, NULL);
-			GM_UNLOCK(&gm->tracker, flags);
-			if (state == GRID_MISSING_STATE_WRITING)
-				return ret;
-		}
-	}
 	ret = gm_repair_complete(&gm->tracker, item->address,
 				 item->has_sum ? &item->sum : NULL,
 				 GM_OWNER_KERNEL, values, item->values_count);

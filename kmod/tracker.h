@@ -58,9 +58,13 @@ struct gm_change {
  *	checkpoint, cancel or jump in slices has not reached yet is reported
  *	when it is met, but is treated as gone from the first slice on (T8).
  *	An address that a sync jump sets aside is not reported as gone.
+ * @admit: may this value of a table (or the table with this index) be enqueued:
+ *	0 or a negative errno, which the call returns.  Called under the lock,
+ *	in the same hold as the enqueue.  May be NULL.
  */
 struct gm_hooks {
 	void (*change)(struct gm_tracker *t, const struct gm_change *c);
+	int (*admit)(struct gm_tracker *t, u64 address);
 };
 
 /**
@@ -275,6 +279,7 @@ struct gm_tracker {
 	u32 reserve; /* slots for aborting members, see gm_init_sizes() */
 	struct gm_limits limits;
 	void (*change)(struct gm_tracker *t, const struct gm_change *c);
+	int (*admit)(struct gm_tracker *t, u64 address);
 
 	spinlock_t lock ____cacheline_aligned;
 	u32 free; /* list of free slots, last freed first */

@@ -326,13 +326,22 @@ static void gm_dequeue_values(struct gm_tracker *t, u32 base, u32 n)
 	}
 }
 
+static inline int gm_admit(struct gm_tracker *t, u64 address)
+{
+	return unlikely(t->admit) ? t->admit(t, address) : 0;
+}
+
 static int gm_enqueue_value(struct gm_tracker *t, u32 member,
 			    const struct gm_key *k,
 			    const struct grid_missing_checksum *sum)
 {
 	u32 slot = gm_get(t, k), mark = 0;
 	struct gm_fault *f;
+	int r;
 
+	r = gm_admit(t, k->address);
+	if (unlikely(r))
+		return r;
 	if (likely(slot == GM_NIL)) {
 		slot = gm_insert(t, k, member, sum);
 		if (unlikely(slot == GM_NIL))
@@ -441,6 +450,9 @@ int gm_enqueue_values_of(struct gm_tracker *t, u64 address,
 
 	gm_key_init(t, address, &k);
 	GM_LOCK(t, flags);
+	r = gm_admit(t, address);
+	if (r)
+		goto out_unlock;
 	r = -EBUSY;
 	if (t->jump || gm_get(t, &k) != GM_NIL)
 		goto out_unlock;

@@ -1473,6 +1473,37 @@ static void d11_pause(void)
 	VERIFIED();
 }
 
+/* The owner's own idea of what may be enqueued: 5 and 9 may not. */
+static int admit_hook(struct gm_tracker *t, u64 address)
+{
+	return address == 5 || address == 9 ? -ERANGE : 0;
+}
+
+/* D5: a freed block is no value, and the index of no table. */
+static void d5_values_admitted(struct kunit *test)
+{
+	struct grid_missing_value v[3] = { { 3, sum_of(3) },
+					   { 4, sum_of(4) },
+					   { 5, sum_of(5) } };
+
+	make(test, 16, 2, 4);
+	T->admit = admit_hook;
+	EQ(fault(4), GM_INSERTED);
+	EQ(values_of(1, 3, 3), -ERANGE);
+	EQ(values_of(9, 2, 2), -ERANGE);
+	EQ(gm_enqueue_table(T, 1, SUM(1)), GM_INSERTED);
+	EQ(begin_write(1), 0);
+	EQ(gm_repair_complete(T, 1, SUM(1), 1, v, 3), -ERANGE);
+	EQ(find(1), GRID_MISSING_STATE_WRITING);
+	EQ(find(3), GRID_MISSING_STATE_GONE);
+	EQ(counts().blocks_single, 1);
+	VERIFIED();
+	EQ(gm_repair_complete(T, 1, SUM(1), 1, v, 2), 0);
+	EQ(counts().blocks_single, 0);
+	EQ(counts().blocks_table, 2);
+	VERIFIED();
+}
+
 static void d11_table_by_values(struct kunit *test)
 {
 	make(test, 16, 2, 4);
@@ -1911,6 +1942,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(t16_time_does_not_run_back),
 	KUNIT_CASE(d03_unavailable),
 	KUNIT_CASE(d09_move),
+	KUNIT_CASE(d5_values_admitted),
 	KUNIT_CASE(d11_table_by_values),
 	KUNIT_CASE(d09_reserve),
 	KUNIT_CASE(listing),
