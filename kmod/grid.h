@@ -235,6 +235,7 @@ struct grid {
 
 	bool stopped; /* postsuspend to resume: no background work */
 	struct work_struct event_work; /* clean or missing: a dm event */
+	struct work_struct ready_work; /* system_wq: held no more: a uevent */
 	struct work_struct cancel_work; /* `cancel all` of a message */
 };
 

@@ -16,6 +16,7 @@
 #include <linux/blkdev.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/vmalloc.h>
 
 #include "grid.h"
@@ -249,6 +250,7 @@ static int grid_ready(void *priv)
 	if (g->held) {
 		WRITE_ONCE(g->held, false);
 		__grid_wake(g, GRID_NO_BLOCK, false);
+		schedule_work(&g->ready_work);
 	} else {
 		r = -EINVAL;
 	}
@@ -310,6 +312,26 @@ static void grid_event_worker(struct work_struct *work)
 		dm_table_event(t->ti->table);
 }
 
+/*
+ * What udev left alone because it was held can be looked at now.  Whoever holds
+ * the mutex of uevents may be waiting for I/O of this device, so nobody waits
+ * for this who holds anything that a suspend wants.
+ */
+static void grid_ready_worker(struct work_struct *work)
+{
+	struct grid *g = container_of(work, struct grid, ready_work);
+	struct grid_table *t = READ_ONCE(g->live);
+	struct mapped_device *md;
+	unsigned int noio;
+
+	if (!t)
+		return;
+	md = dm_table_get_md(t->ti->table);
+	noio = memalloc_noio_save();
+	kobject_uevent(&disk_to_dev(dm_disk(md))->kobj, KOBJ_CHANGE);
+	memalloc_noio_restore(noio);
+}
+
 static void grid_cancel_worker(struct work_struct *work)
 {
 	struct grid *g = container_of(work, struct grid, cancel_work);
@@ -356,6 +378,7 @@ static struct grid *grid_new(const struct grid_table *t, unsigned int major,
 	grid_release_init(g);
 	grid_detect_init(g);
 	INIT_WORK(&g->event_work, grid_event_worker);
+	INIT_WORK(&g->ready_work, grid_ready_worker);
 	INIT_WORK(&g->cancel_work, grid_cancel_worker);
 	r = bioset_init(&g->bios, GRID_POOL_SIZE,
 			offsetof(struct grid_bio, bio), BIOSET_NEED_BVECS);
@@ -428,10 +451,12 @@ static void grid_put(struct grid *g, struct grid_table *t)
 	mutex_unlock(&grid_list_lock);
 	/* No event of ours may look at the table when it is gone. */
 	flush_work(&g->event_work);
+	flush_work(&g->ready_work);
 	if (last) {
 		grid_missing_unbind(g->gm, g);
 		grid_missing_remove(g->gm);
 		cancel_work_sync(&g->event_work);
+		cancel_work_sync(&g->ready_work);
 		cancel_work_sync(&g->cancel_work);
 		grid_free(g);
 	}

@@ -473,27 +473,9 @@ int gm_reclaim(struct gm_dev *dev, uint64_t *slots)
 	return err;
 }
 
-/* Have udev look at the device again; where there is none nobody misses it. */
-static void tell_udev(const struct gm_dev *dev)
-{
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", dev->major,
-		 dev->minor);
-	f = fopen(path, "we");
-	if (!f)
-		return;
-	fputs("change", f);
-	fclose(f);
-}
-
 int gm_ready(struct gm_dev *dev)
 {
 	struct grid_missing_simple s = { .size = sizeof(s) };
-	int err = call(dev, GRID_MISSING_READY, &s);
 
-	if (!err && dev->major)
-		tell_udev(dev);
-	return err;
+	return call(dev, GRID_MISSING_READY, &s);
 }
