@@ -194,7 +194,6 @@ struct grid {
 	u64 parked;
 	u64 timeouts;
 	bool suspending; /* presuspend to resume */
-	bool noflush; /* ... and dm says noflush: requeue */
 	unsigned long suspend_at;
 	u32 helpers;
 	unsigned long helpers_gone_at;

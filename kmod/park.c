@@ -46,6 +46,16 @@ static u64 grid_next(const struct grid *g, const struct grid_io *io, u64 b,
 }
 
 /*
+ * How it is to wait: parked, or in dm's hands while dm says noflush.  That dm
+ * is asked each time: when such a suspend is interrupted dm takes nothing back
+ * any more, before it tells us so.
+ */
+static enum grid_verdict __grid_wait(struct grid *g)
+{
+	return dm_noflush_suspending(g->live->ti) ? GRID_REQUEUE : GRID_PARK;
+}
+
+/*
  * What block @b has to say about @io.  Takes the block of a write out of the
  * release sets, which is right also when another block stops the write: the
  * application means to have it.
@@ -99,9 +109,7 @@ stopped:
 		*status = BLK_STS_AGAIN;
 		return GRID_FAIL;
 	}
-	if (g->suspending && g->noflush)
-		return GRID_REQUEUE;
-	return GRID_PARK;
+	return __grid_wait(g);
 }
 
 /* A read wants everything that is missing in its way, not only the first. */
@@ -137,7 +145,7 @@ enum grid_verdict __grid_check(struct grid *g, struct grid_io *io, u64 *stop,
 								 BLK_STS_IOERR;
 			return GRID_FAIL;
 		}
-		return g->suspending && g->noflush ? GRID_REQUEUE : GRID_PARK;
+		return __grid_wait(g);
 	}
 	for (b = grid_first(g, io); b <= last; b++) {
 		b = grid_next(g, io, b, last);

@@ -556,8 +556,7 @@ static void grid_presuspend(struct dm_target *ti)
 	grid_missing_lock(g->gm, &flags);
 	g->suspending = true;
 	g->suspend_at = jiffies;
-	g->noflush = dm_noflush_suspending(ti);
-	if (g->noflush)
+	if (dm_noflush_suspending(ti))
 		__grid_requeue_all(g);
 	else
 		__grid_rearm(g);
@@ -572,7 +571,6 @@ static void grid_presuspend_undo(struct dm_target *ti)
 
 	grid_missing_lock(g->gm, &flags);
 	g->suspending = false;
-	g->noflush = false;
 	__grid_rearm(g);
 	grid_missing_unlock(g->gm, flags);
 }
@@ -620,7 +618,6 @@ static void grid_resume(struct dm_target *ti)
 
 	grid_missing_lock(g->gm, &flags);
 	g->suspending = false;
-	g->noflush = false;
 	g->stopped = false;
 	queue_work(g->wq, &g->discard_work);
 	grid_missing_unlock(g->gm, flags);
