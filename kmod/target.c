@@ -446,15 +446,17 @@ static void grid_put(struct grid *g, struct grid_table *t)
 
 	mutex_lock(&grid_list_lock);
 	last = !--g->refs;
-	if (last)
+	if (last) {
 		list_del(&g->list);
+		/* Before another constructor adds one for the same device. */
+		grid_missing_unbind(g->gm, g);
+		grid_missing_remove(g->gm);
+	}
 	mutex_unlock(&grid_list_lock);
 	/* No event of ours may look at the table when it is gone. */
 	flush_work(&g->event_work);
 	flush_work(&g->ready_work);
 	if (last) {
-		grid_missing_unbind(g->gm, g);
-		grid_missing_remove(g->gm);
 		cancel_work_sync(&g->event_work);
 		cancel_work_sync(&g->ready_work);
 		cancel_work_sync(&g->cancel_work);
