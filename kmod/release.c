@@ -460,7 +460,7 @@ int grid_durable_start(struct grid *g, u64 id)
 		r = -EAGAIN;
 	else if (!g->live->opt.explicit_checkpoint)
 		r = -EOPNOTSUPP;
-	else if (!id || id > g->checkpoint_id || id < g->durable_id)
+	else if (!id || (id != g->checkpoint_id && id != g->durable_id))
 		r = -ENOENT;
 	else if (id != g->durable_id && !g->barrier_running)
 		__grid_barrier_start(g);

@@ -94,6 +94,8 @@ dmsetup resume g0
 gridctl ready g0
 
 log "what was taken is freed, and nothing else"
+must_fail gridctl checkpoint g0 durable $((id - 1))
+assert_eq "$(count checkpoint_taken)" "$id" "an id that this device never gave"
 gridctl checkpoint g0 durable "$id"
 wait_until 20 is discarding 0
 assert_eq "$(count released)" 8
