@@ -711,13 +711,15 @@ static int grid_message(struct dm_target *ti, unsigned int argc, char **argv,
 		return grid_ready(g);
 
 	if (argc == 2 && !strcasecmp(argv[0], "set")) {
-		struct grid_options opt = t->opt;
+		struct grid_options scratch;
+		const char *key = argv[1];
 
-		r = grid_parse_option(&opt, argv[1], &error, grid_tunable);
+		r = grid_parse_option(&scratch, argv[1], &error, grid_tunable);
 		if (r)
 			return r;
+		/* One option only: another message may set another one. */
 		grid_missing_lock(g->gm, &flags);
-		t->opt = opt;
+		grid_tunable(&t->opt, key, key + strlen(key) + 1);
 		__grid_rearm(g);
 		grid_missing_unlock(g->gm, flags);
 		return 0;
