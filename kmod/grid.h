@@ -312,6 +312,25 @@ static inline bool grid_any(const unsigned long *map, u64 first, u64 last)
 	return find_next_bit(map, last + 1, first) <= last;
 }
 
+/*
+ * The lock, for those whom preresume may meet (status, messages): it may put
+ * another tracker in the place of the one whose lock they wait for.  Returns
+ * the one that is locked now.
+ */
+static inline struct grid_missing *grid_lock(struct grid *g,
+					     unsigned long *flags)
+{
+	struct grid_missing *gm;
+
+	for (;;) {
+		gm = READ_ONCE(g->gm);
+		grid_missing_lock(gm, flags);
+		if (gm == READ_ONCE(g->gm))
+			return gm;
+		grid_missing_unlock(gm, *flags);
+	}
+}
+
 /* target.c */
 void grid_end(struct grid_io *io, blk_status_t status);
 void grid_requeue(struct grid_io *io);

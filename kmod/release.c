@@ -419,10 +419,11 @@ int grid_release(void *priv, const u64 *addresses, u32 n)
 int grid_take(void *priv, u64 *id)
 {
 	struct grid *g = priv;
+	struct grid_missing *gm;
 	unsigned long flags;
 	int r = 0;
 
-	grid_missing_lock(g->gm, &flags);
+	gm = grid_lock(g, &flags);
 	if (!g->live)
 		r = -EAGAIN;
 	else if (!g->live->opt.explicit_checkpoint)
@@ -437,7 +438,7 @@ int grid_take(void *priv, u64 *id)
 		g->checkpoint_id = *id ?: g->checkpoint_id + 1;
 		*id = g->checkpoint_id;
 	}
-	grid_missing_unlock(g->gm, flags);
+	grid_missing_unlock(gm, flags);
 	return r;
 }
 
@@ -452,10 +453,11 @@ int grid_take(void *priv, u64 *id)
  */
 int grid_durable_start(struct grid *g, u64 id)
 {
+	struct grid_missing *gm;
 	unsigned long flags;
 	int r = 0;
 
-	grid_missing_lock(g->gm, &flags);
+	gm = grid_lock(g, &flags);
 	if (!g->live || g->stopped)
 		r = -EAGAIN;
 	else if (!g->live->opt.explicit_checkpoint)
@@ -464,7 +466,7 @@ int grid_durable_start(struct grid *g, u64 id)
 		r = -ENOENT;
 	else if (id != g->durable_id && !g->barrier_running)
 		__grid_barrier_start(g);
-	grid_missing_unlock(g->gm, flags);
+	grid_missing_unlock(gm, flags);
 	return r;
 }
 

@@ -186,6 +186,8 @@ static struct grid_room *grid_room_new(const struct grid *g,
 static void grid_room_swap(struct grid *g, struct grid_room *room,
 			   const struct grid_missing_geometry *geo)
 {
+	struct grid_missing *gm;
+
 	if (room->what & GRID_ROOM_MAPS) {
 		swap(g->missing, room->missing);
 		swap(g->marked, room->marked);
@@ -197,7 +199,9 @@ static void grid_room_swap(struct grid *g, struct grid_room *room,
 	if (room->what & GRID_ROOM_SHAPE) {
 		swap(g->detect_buf, room->detect_buf);
 		swap(g->hash, room->hash);
-		swap(g->gm, room->gm);
+		gm = g->gm;
+		WRITE_ONCE(g->gm, room->gm);
+		room->gm = gm;
 		g->block_sectors = geo->block_size >> SECTOR_SHIFT;
 		g->block_shift = ilog2(g->block_sectors);
 	}

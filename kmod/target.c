@@ -243,10 +243,11 @@ static void grid_helpers(void *priv, u32 n)
 static int grid_ready(void *priv)
 {
 	struct grid *g = priv;
+	struct grid_missing *gm;
 	unsigned long flags;
 	int r = 0;
 
-	grid_missing_lock(g->gm, &flags);
+	gm = grid_lock(g, &flags);
 	if (g->held) {
 		WRITE_ONCE(g->held, false);
 		__grid_wake(g, GRID_NO_BLOCK, false);
@@ -254,7 +255,7 @@ static int grid_ready(void *priv)
 	} else {
 		r = -EINVAL;
 	}
-	grid_missing_unlock(g->gm, flags);
+	grid_missing_unlock(gm, flags);
 	return r;
 }
 
@@ -271,9 +272,10 @@ static int grid_enqueue_ok(void *priv, u64 b)
 static void grid_get_status(void *priv, struct grid_missing_status *st)
 {
 	struct grid *g = priv;
+	struct grid_missing *gm;
 	unsigned long flags;
 
-	grid_missing_lock(g->gm, &flags);
+	gm = grid_lock(g, &flags);
 	st->parked = g->parked;
 	st->oldest_waiting_ms = __grid_oldest_ms(g);
 	st->timeouts = g->timeouts;
@@ -287,7 +289,7 @@ static void grid_get_status(void *priv, struct grid_missing_status *st)
 		st->flags |= GRID_MISSING_STATUS_SUSPENDED;
 	if (g->held)
 		st->flags |= GRID_MISSING_STATUS_HELD;
-	grid_missing_unlock(g->gm, flags);
+	grid_missing_unlock(gm, flags);
 }
 
 static const struct grid_missing_ops grid_ops = {
@@ -701,6 +703,7 @@ static int grid_message(struct dm_target *ti, unsigned int argc, char **argv,
 	struct grid_table *t = ti->private;
 	struct grid *g = t->grid;
 	struct grid_missing_checksum sum;
+	struct grid_missing *gm;
 	unsigned long flags;
 	unsigned int sz = 0;
 	char *error = "";
@@ -718,10 +721,10 @@ static int grid_message(struct dm_target *ti, unsigned int argc, char **argv,
 		if (r)
 			return r;
 		/* One option only: another message may set another one. */
-		grid_missing_lock(g->gm, &flags);
+		gm = grid_lock(g, &flags);
 		grid_tunable(&t->opt, key, key + strlen(key) + 1);
 		__grid_rearm(g);
-		grid_missing_unlock(g->gm, flags);
+		grid_missing_unlock(gm, flags);
 		return 0;
 	}
 
