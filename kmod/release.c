@@ -202,6 +202,15 @@ static u64 grid_set_next(const struct grid_missing_set *set, u64 from,
 	return b;
 }
 
+/* A sync jump lasts as long as userspace likes. */
+static bool grid_jumping(struct grid *g)
+{
+	struct grid_missing_status st;
+
+	grid_missing_get_status(g->gm, &st);
+	return st.flags & GRID_MISSING_STATUS_SYNC_JUMP;
+}
+
 /*
  * The tracker drops what is taken.  EBUSY passes while another sweep runs (a
  * cancel); it stays while a sync jump is open, and for that no flush waits.
@@ -230,6 +239,8 @@ static int grid_commence(struct grid *g)
 			g->barrier_freeing = false;
 			grid_missing_unlock(g->gm, flags);
 		}
+		if (r && grid_jumping(g))
+			break;
 	}
 	return r;
 }
