@@ -115,3 +115,19 @@ gridctl cancel t0 --all > /dev/null
 assert_eq "$(dm_get t0 waiting)" 0
 dd if=/tmp/new of="$replica" bs="$bs" seek=7 count=1 conv=notrunc status=none
 cmp "$replica" "$dev"
+
+log "no room for another fault: the read fails, and it is counted"
+# shellcheck disable=SC2086
+dmsetup load t0 --table "$(grid_table $options on_missing:error blocks_max:2)"
+dmsetup suspend --noflush --nolockfs t0
+dmsetup resume t0
+assert_eq "$(dm_get t0 lost_full)" 0
+before=$(dm_get t0 detected)
+below 20 21 22
+for b in "20 No data available" "21 No data available" "22 Input/output error"; do
+	must_fail dd if="$dev" of=/dev/null bs="$bs" skip="${b%% *}" count=1 iflag=direct
+	assert_match "$REPLY" "${b#* }"
+done
+assert_eq "$(faults)" "20 21 "
+assert_eq "$(dm_get t0 lost_full)" 1
+assert_eq "$(dm_get t0 detected)" $((before + 2))
