@@ -2,7 +2,7 @@
 #
 # rule: D8 D9 wrong table lines and messages are refused, and say why
 # kernels: all
-# timeout: 60
+# timeout: 120
 # boot: shared
 load_modules
 ram_disk 16
@@ -40,6 +40,25 @@ refused "key" "0 $len grid $lower 0 128 1 checksum:hmac(sha256)"
 refused "number of options" "0 $len grid $lower 0 128 2 detect:on"
 refused "more options" "0 $len grid $lower 0 128 1 detect:on start:held"
 refused "memory" "0 $len grid $lower 0 128 2 blocks_max:4294967295 tables_max:1"
+
+if [ "$GRID_KERNEL" != debug ]; then
+	log "every option's bounds"
+	long=$(printf '%064d' 0)
+	for o in on_missing:wait on_missing: park_timeout_ms:-1 park_timeout_ms: \
+		no_helper_ms:3600001 no_helper_ms:1x checkpoint:never start:dirty \
+		"checksum:" "checksum:$long" blocks_max:4294967296 tables_max:-1 \
+		tables_max:4294967296 table_values_max:0 table_values_max:4294967296; do
+		must_fail dmsetup create t0 --noudevsync --table "0 $len grid $lower 0 128 1 $o"
+		dmesg | tail -n 4 | grep -F "bad value \"${o#*:}\"" > /dev/null ||
+			fail "$o: no bad value: $(dmesg | tail -n 4)"
+	done
+	for o in park_timeout_ms:0 park_timeout_ms:3600000 no_helper_ms:0 no_helper_ms:3600000 \
+		blocks_max:1 tables_max:0 table_values_max:1; do
+		dmsetup create t0 --noudevsync --table "0 $len grid $lower 0 128 1 $o"
+		assert_match "$(dmsetup table t0)" " $o( |\$)"
+		dm_remove t0
+	done
+fi
 
 log "messages"
 dm_create t0 "0 $len grid $lower 0 128"
