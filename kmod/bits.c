@@ -120,12 +120,9 @@ u64 grid_bits_next(const struct grid_bits *b, u64 from)
 		return U64_MAX;
 	for (;;) {
 		u64 w = n >> WORD_SHIFT;
-		u64 words = ((b->size - 1) >> (WORD_SHIFT * (l + 1))) + 1;
-		unsigned long word = 0;
+		unsigned long word = READ_ONCE(b->level[l][w]) &
+				     (~0UL << (n & (BITS_PER_LONG - 1)));
 
-		if (w < words)
-			word = READ_ONCE(b->level[l][w]) &
-			       (~0UL << (n & (BITS_PER_LONG - 1)));
 		if (word) {
 			n = (w << WORD_SHIFT) + __ffs(word);
 			if (!l)

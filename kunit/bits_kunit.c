@@ -98,6 +98,7 @@ static void bits_outside(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, grid_bits_set(&b, 100));
 	KUNIT_EXPECT_FALSE(test, grid_bits_set(&b, U64_MAX));
 	KUNIT_EXPECT_FALSE(test, grid_bits_test(&b, 100));
+	KUNIT_EXPECT_FALSE(test, grid_bits_test(&b, 1 << 20));
 	KUNIT_EXPECT_FALSE(test, grid_bits_clear(&b, 100));
 	KUNIT_EXPECT_EQ(test, grid_bits_next(&b, 100), U64_MAX);
 	KUNIT_EXPECT_EQ(test, b.count, 0);
@@ -105,9 +106,30 @@ static void bits_outside(struct kunit *test)
 	grid_bits_exit(&b);
 }
 
+/* A swap takes members, levels and counts along. */
+static void bits_swapped(struct kunit *test)
+{
+	struct grid_bits a, b;
+
+	KUNIT_ASSERT_EQ(test, grid_bits_init(&a, 5000), 0);
+	KUNIT_ASSERT_EQ(test, grid_bits_init(&b, 5000), 0);
+	KUNIT_EXPECT_TRUE(test, grid_bits_set(&a, 4999));
+	KUNIT_EXPECT_TRUE(test, grid_bits_set(&a, 17));
+	grid_bits_swap(&a, &b);
+	KUNIT_EXPECT_EQ(test, a.count, 0);
+	KUNIT_EXPECT_EQ(test, grid_bits_next(&a, 0), U64_MAX);
+	KUNIT_EXPECT_EQ(test, b.count, 2);
+	KUNIT_EXPECT_EQ(test, grid_bits_next(&b, 18), 4999);
+	KUNIT_EXPECT_TRUE(test, grid_bits_clear(&b, 17));
+	KUNIT_EXPECT_FALSE(test, grid_bits_test(&a, 17));
+	grid_bits_exit(&a);
+	grid_bits_exit(&b);
+}
+
 static struct kunit_case bits_cases[] = {
 	KUNIT_CASE_PARAM(bits_random, bits_size_gen_params),
 	KUNIT_CASE(bits_outside),
+	KUNIT_CASE(bits_swapped),
 	{}
 };
 
