@@ -148,6 +148,7 @@ int verb_list(struct ctl *ctl);
 int verb_status(struct ctl *ctl);
 int verb_faults(struct ctl *ctl);
 int verb_tables(struct ctl *ctl);
+int verb_released(struct ctl *ctl);
 int verb_wait(struct ctl *ctl);
 int verb_monitor(struct ctl *ctl);
 int verb_check(struct ctl *ctl);

@@ -366,6 +366,63 @@ int verb_tables(struct ctl *ctl)
 	return n < 0 ? ctl_error(ctl, n, "%s", ctl->argv[0]) : CTL_GOOD;
 }
 
+/* ---------------------------------------------------------------- released */
+
+static void print_run(const struct ctl *ctl,
+		      const struct grid_missing_released *run)
+{
+	struct json_object *o;
+
+	if (!run->count)
+		return;
+	if (!ctl->json) {
+		printf("%12" PRIu64 "  %12" PRIu64 "  %s\n",
+		       (uint64_t)run->address, (uint64_t)run->count,
+		       gm_released_name(run->flags));
+		return;
+	}
+	o = ctl_object();
+	ctl_put_u64(o, "address", run->address);
+	ctl_put_u64(o, "count", run->count);
+	ctl_put_string(o, "state", gm_released_name(run->flags));
+	ctl_print(o);
+}
+
+int verb_released(struct ctl *ctl)
+{
+	struct grid_missing_released v[256], run = { 0 };
+	uint64_t cursor = 0;
+	struct gm_dev dev;
+	int code, n = 0, i;
+
+	code = ctl_attach(ctl, &dev, O_RDONLY);
+	if (code)
+		return code;
+	if (!ctl->json)
+		printf("%12s  %12s  %s\n", "ADDRESS", "COUNT", "STATE");
+	while (cursor != GM_CURSOR_END) {
+		n = gm_list_released(&dev, &cursor, v, 256);
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			break;
+		for (i = 0; i < n; i++) {
+			/* One that goes on where the last ended is the same. */
+			if (run.count &&
+			    v[i].address == run.address + run.count &&
+			    v[i].flags == run.flags) {
+				run.count += v[i].count;
+				continue;
+			}
+			print_run(ctl, &run);
+			run = v[i];
+		}
+	}
+	print_run(ctl, &run);
+	gm_close(&dev);
+	return n < 0 ? ctl_error(ctl, n, "%s", ctl->argv[0]) : CTL_GOOD;
+}
+
 /* -------------------------------------------------------------------- wait */
 
 int verb_wait(struct ctl *ctl)

@@ -133,3 +133,11 @@ const char *gm_table_state_name(unsigned int state)
 
 	return NAME_OF(names, state);
 }
+
+const char *gm_released_name(uint32_t flags)
+{
+	return flags & GRID_MISSING_RELEASED_FREED ? "freed" :
+	       flags & GRID_MISSING_RELEASED_TAKEN ? "taken" :
+	       flags & GRID_MISSING_RELEASED_OPEN  ? "released" :
+						     "?";
+}

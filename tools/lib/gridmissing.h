@@ -48,8 +48,17 @@ const char *gm_state_name(unsigned int state);
 const char *gm_cause_name(unsigned int cause);
 const char *gm_why_name(unsigned int reason);
 const char *gm_table_state_name(unsigned int state);
+/* Of GRID_MISSING_RELEASED_* flags. */
+const char *gm_released_name(uint32_t flags);
 
-/* ----------------------------------------------------------------- numbers */
+/* -------------------------------------------------------------------- text */
+
+/*
+ * The next line of @f, without its end: 1, or 0 at the end of the file.
+ * -EBADMSG: it is not text; -E2BIG: longer than fits in @size; or what reading
+ * says.
+ */
+int gm_read_line(FILE *f, char *line, size_t size);
 
 /* Decimal or 0x…; the whole string.  -EINVAL, -ERANGE. */
 int gm_parse_u64(const char *s, uint64_t *value);
@@ -246,8 +255,8 @@ int gm_index_decode(const void *block, uint32_t block_size, uint64_t blocks,
  * Text, one block a line: ADDRESS CHECKSUM [table].  A checksum is hexadecimal,
  * or "-" when nobody knows it; "table" says that the block is a table's index.
  * Empty lines and what follows a '#' don't count.  A line "#! block_size N" or
- * "#! checksum NAME" tells how it was made; gm_manifest_next() checks these
- * against what the caller expects.
+ * "#! checksum NAME" tells how it was made; gm_manifest_fits() looks whether a
+ * device is so.
  */
 struct gm_manifest {
 	FILE *file;
@@ -267,6 +276,20 @@ int gm_manifest_open(struct gm_manifest *m, const char *path);
  */
 int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block);
 void gm_manifest_close(struct gm_manifest *m);
+/*
+ * Open it, read all of it and close it: *@blocks in the order of the file,
+ * allocated.  One that lists a block with two checksums is refused as well.
+ * Except for ->file @m can be used afterwards.  0 or a negative errno, with
+ * @m->error.
+ */
+int gm_manifest_read(struct gm_manifest *m, const char *path,
+		     struct grid_missing_block **blocks, size_t *count);
+/*
+ * Is what has been read of it meant for @device with these?  @block_size 0,
+ * @hash NULL or "": any.  0, or -EINVAL with @m->error.
+ */
+int gm_manifest_fits(struct gm_manifest *m, const char *device,
+		     uint32_t block_size, const char *hash);
 
 /* ----------------------------------------------------------- device-mapper */
 
