@@ -333,60 +333,21 @@ int ctl_manifest(const struct ctl *ctl, const struct gm_dev *dev,
 		 const char *path, struct grid_missing_block **blocks,
 		 size_t *count, char *algorithm)
 {
-	struct grid_missing_block *v = NULL, *more;
-	size_t n = 0, room = 0;
 	struct gm_manifest m;
-	int got, code;
 
-	if (gm_manifest_open(&m, path))
-		return ctl_fail(ctl, CTL_FAILED, "%s", m.error);
-	for (;;) {
-		if (n == room) {
-			room = room ? 2 * room : 4096;
-			more = realloc(v, room * sizeof(*v));
-			if (!more) {
-				code = ctl_error(ctl, -ENOMEM, "%zu blocks",
-						 room);
-				goto err_free;
-			}
-			v = more;
-		}
-		got = gm_manifest_next(&m, &v[n]);
-		if (got < 0) {
-			code = ctl_fail(ctl, CTL_FAILED,
-					"%s; nothing was changed", m.error);
-			goto err_free;
-		}
-		if (!got)
-			break;
-		n++;
-	}
-	if (dev->block_size && m.block_size &&
-	    m.block_size != dev->block_size) {
-		code = ctl_fail(ctl, CTL_FAILED,
-				"%s is of blocks of %u bytes, %s has %u",
-				m.name, m.block_size, ctl->argv[0],
-				dev->block_size);
-		goto err_free;
-	}
-	if (*dev->checksum && *m.checksum &&
-	    strcmp(m.checksum, dev->checksum)) {
-		code = ctl_fail(ctl, CTL_FAILED,
-				"%s has checksums by %s, %s by %s", m.name,
-				m.checksum, ctl->argv[0], dev->checksum);
-		goto err_free;
+	if (gm_manifest_read(&m, path, blocks, count))
+		return ctl_fail(ctl, CTL_FAILED, "%s; nothing was changed",
+				m.error);
+	if (gm_manifest_fits(&m, ctl->argv[0], dev->block_size,
+			     dev->checksum)) {
+		free(*blocks);
+		*blocks = NULL;
+		return ctl_fail(ctl, CTL_FAILED, "%s; nothing was changed",
+				m.error);
 	}
 	if (algorithm)
 		strcpy(algorithm, m.checksum);
-	gm_manifest_close(&m);
-	*blocks = v;
-	*count = n;
 	return CTL_GOOD;
-
-err_free:
-	gm_manifest_close(&m);
-	free(v);
-	return code;
 }
 
 int ctl_all_faults(const struct ctl *ctl, struct gm_dev *dev,

@@ -3,8 +3,8 @@
  * Manifests: what a device should contain, as text.  The format is documented
  * in <gridmissing.h>.
  *
- * It is read line by line, so that a manifest of millions of blocks takes no
- * memory here.
+ * It is read line by line, or all of it into memory (gm_manifest_read()): then
+ * it is also known not to contradict itself.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -76,25 +76,19 @@ static int directive(struct gm_manifest *m, char *text)
 /* The next line into m->line: 1, 0 at the end, or a negative errno. */
 static int read_line(struct gm_manifest *m)
 {
-	size_t len = 0;
-	int c, err;
+	int got;
 
 	m->number++;
-	errno = 0;
-	while ((c = getc_unlocked(m->file)) != EOF && c != '\n') {
-		if (!c)
-			return wrong(m, "not text");
-		if (len == sizeof(m->line) - 1)
-			return wrong(m, "the line is too long");
-		m->line[len++] = (char)c;
-	}
-	m->line[len] = 0;
-	if (c != EOF || !ferror(m->file))
-		return c != EOF || len;
-	err = errno ? -errno : -EIO;
+	got = gm_read_line(m->file, m->line, sizeof(m->line));
+	if (got >= 0)
+		return got;
+	if (got == -EBADMSG)
+		return wrong(m, "not text");
+	if (got == -E2BIG)
+		return wrong(m, "the line is too long");
 	snprintf(m->error, sizeof(m->error), "%s: %s", m->name,
-		 strerrordesc_np(-err));
-	return err;
+		 strerrordesc_np(-got));
+	return got;
 }
 
 int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block)
@@ -142,4 +136,136 @@ int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block)
 		block->flags |= GRID_MISSING_F_TABLE;
 	}
 	return 1;
+}
+
+/* ------------------------------------------------------------- all of it */
+
+/* Where a block is listed: its place among the blocks. */
+struct place {
+	uint64_t address;
+	size_t at;
+};
+
+static int by_address(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	if (x->address != y->address)
+		return x->address < y->address ? -1 : 1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Which of two checksums is right, nobody knows. */
+static int contradiction(struct gm_manifest *m, struct place *p,
+			 const struct grid_missing_block *v,
+			 const unsigned long *lines, size_t count)
+{
+	size_t i, known = 0;
+
+	qsort(p, count, sizeof(*p), by_address);
+	for (i = 1; i < count; i++) {
+		/* The last of this block that has a checksum. */
+		if (p[i].address != p[known].address ||
+		    v[p[known].at].flags & GRID_MISSING_F_NO_CHECKSUM) {
+			known = i;
+			continue;
+		}
+		if (v[p[i].at].flags & GRID_MISSING_F_NO_CHECKSUM ||
+		    gm_checksum_equal(&v[p[known].at].checksum,
+				      &v[p[i].at].checksum))
+			continue;
+		m->number = lines[p[i].at];
+		return wrong(m,
+			     "block %llu has another checksum than in line %lu",
+			     (unsigned long long)p[i].address,
+			     lines[p[known].at]);
+	}
+	return 0;
+}
+
+static int consistent(struct gm_manifest *m, const struct grid_missing_block *v,
+		      const unsigned long *lines, size_t count)
+{
+	struct place *p;
+	size_t i;
+	int err;
+
+	/* Most are in order: nothing can be there twice. */
+	for (i = 1; i < count && v[i - 1].address < v[i].address; i++)
+		;
+	if (i >= count)
+		return 0;
+	p = calloc(count, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	for (i = 0; i < count; i++) {
+		p[i].address = v[i].address;
+		p[i].at = i;
+	}
+	err = contradiction(m, p, v, lines, count);
+	free(p);
+	return err;
+}
+
+int gm_manifest_read(struct gm_manifest *m, const char *path,
+		     struct grid_missing_block **blocks, size_t *count)
+{
+	struct grid_missing_block *v = NULL, *more;
+	unsigned long *lines = NULL, *longer;
+	size_t n = 0, room = 0;
+	int got;
+
+	got = gm_manifest_open(m, path);
+	if (got)
+		return got;
+	for (;;) {
+		if (n == room) {
+			room = room ? 2 * room : 4096;
+			got = -ENOMEM;
+			more = reallocarray(v, room, sizeof(*v));
+			if (!more)
+				break;
+			v = more;
+			longer = reallocarray(lines, room, sizeof(*lines));
+			if (!longer)
+				break;
+			lines = longer;
+		}
+		got = gm_manifest_next(m, &v[n]);
+		if (got <= 0)
+			break;
+		lines[n++] = m->number;
+	}
+	if (!got)
+		got = consistent(m, v, lines, n);
+	if (got == -ENOMEM)
+		snprintf(m->error, sizeof(m->error), "%s: out of memory",
+			 m->name);
+	gm_manifest_close(m);
+	free(lines);
+	if (got) {
+		free(v);
+		return got;
+	}
+	*blocks = v;
+	*count = n;
+	return 0;
+}
+
+int gm_manifest_fits(struct gm_manifest *m, const char *device,
+		     uint32_t block_size, const char *hash)
+{
+	if (block_size && m->block_size && m->block_size != block_size) {
+		snprintf(m->error, sizeof(m->error),
+			 "%s is of blocks of %u bytes, %s has %u", m->name,
+			 m->block_size, device, block_size);
+		return -EINVAL;
+	}
+	if (hash && *hash && *m->checksum && strcmp(m->checksum, hash)) {
+		snprintf(m->error, sizeof(m->error),
+			 "%s has checksums by %s, %s by %s", m->name,
+			 m->checksum, device, hash);
+		return -EINVAL;
+	}
+	return 0;
 }

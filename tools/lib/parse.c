@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Numbers, sizes, times and checksums, from text and to text.
+ * Lines, numbers, sizes, times and checksums, from text and to text.
  *
  * A parser takes the whole string or nothing: no sign, no leading or trailing
  * blank, no octal (010 is ten), and what doesn't fit is -ERANGE rather than
@@ -11,6 +11,25 @@
 #include <string.h>
 
 #include "gridmissing.h"
+
+int gm_read_line(FILE *f, char *line, size_t size)
+{
+	size_t len = 0;
+	int c;
+
+	errno = 0;
+	while ((c = getc_unlocked(f)) != EOF && c != '\n') {
+		if (!c)
+			return -EBADMSG;
+		if (len == size - 1)
+			return -E2BIG;
+		line[len++] = (char)c;
+	}
+	line[len] = 0;
+	if (c == EOF && ferror(f))
+		return errno ? -errno : -EIO;
+	return c != EOF || len;
+}
 
 /* A number at the start of @s; *@end is what follows it. */
 static int parse_prefix(const char *s, uint64_t *value, const char **end)
