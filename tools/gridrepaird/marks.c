@@ -2,15 +2,15 @@
 /*
  * The blocks of a device that this daemon has marked unavailable; see marks.h.
  *
- * A hash set with linear probing, of fixed size: nothing is removed from it but
- * by marks_attach(), only flags change.  What doesn't fit is marked in the
- * kernel all the same, and is then the operator's to retry.
+ * Bits, in pages that are made when the first block of a page is marked: when
+ * all sources are away for long, that may be all blocks that are missing, and
+ * none of the marks may be forgotten.
  *
- * The file has a line "TRACKER ADDRESS" for each block that was ever marked.
+ * The file has a header and a bit for each block that was ever marked; what was
+ * never written is a hole.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,16 +21,19 @@
 #include "log.h"
 #include "marks.h"
 
-#define SLOTS 131072U
+#define PAGE_BLOCKS 32768U
+#define WORDS (PAGE_BLOCKS / 64)
+#define MAGIC 0x32736b72616d6467ULL /* of this format */
 
-#define MARK_USED 1U
-#define MARK_SET 2U /* marked in the kernel, by us */
-#define MARK_LACKING 4U
-#define MARK_TOLD 8U
+struct page {
+	uint64_t set[WORDS]; /* marked in the kernel, by us */
+	uint64_t lacking[WORDS]; /* because no source had it */
+	uint64_t told[WORDS]; /* the log has it */
+	uint64_t ever[WORDS]; /* as in the file */
+};
 
-struct mark {
-	uint64_t address;
-	unsigned int flags;
+struct header {
+	uint64_t magic, tracker;
 };
 
 struct marks {
@@ -38,9 +41,11 @@ struct marks {
 	atomic_uint users;
 	uint64_t tracker;
 	bool attached;
-	struct mark *slots;
-	unsigned int used;
+	struct page **pages;
+	uint64_t page_count;
 	int fd; /* of the file, or -1 */
+	bool headed; /* the file is this tracker's */
+	int said; /* errno of a write that failed */
 };
 
 struct marks *marks_new(const char *dir, const char *device)
@@ -51,11 +56,6 @@ struct marks *marks_new(const char *dir, const char *device)
 
 	if (!m)
 		return NULL;
-	m->slots = calloc(SLOTS, sizeof(*m->slots));
-	if (!m->slots) {
-		free(m);
-		return NULL;
-	}
 	pthread_mutex_init(&m->lock, NULL);
 	atomic_store(&m->users, 1);
 	m->fd = -1;
@@ -67,7 +67,7 @@ struct marks *marks_new(const char *dir, const char *device)
 	for (p = path + strlen(dir) + 1; *p; p++)
 		if (*p == '/')
 			*p = '!';
-	m->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	m->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (m->fd < 0)
 		log_warning("%s: %s; marks are lost when this ends", path,
 			    strerrordesc_np(errno));
@@ -80,6 +80,17 @@ struct marks *marks_get(struct marks *m)
 	return m;
 }
 
+static void free_pages(struct marks *m)
+{
+	uint64_t i;
+
+	for (i = 0; i < m->page_count; i++)
+		free(m->pages[i]);
+	free(m->pages);
+	m->pages = NULL;
+	m->page_count = 0;
+}
+
 void marks_put(struct marks *m)
 {
 	if (!m || atomic_fetch_sub(&m->users, 1) != 1)
@@ -87,95 +98,141 @@ void marks_put(struct marks *m)
 	if (m->fd >= 0)
 		close(m->fd);
 	pthread_mutex_destroy(&m->lock);
-	free(m->slots);
+	free_pages(m);
 	free(m);
 }
 
-/* The slot of @address, a new one if need be; NULL when it is full. */
-static struct mark *slot_of(struct marks *m, uint64_t address, bool make)
+/* The page of @address, made if need be; NULL when there is none. */
+static struct page *page_of(struct marks *m, uint64_t address, bool make)
 {
-	uint64_t i = address * 0x9e3779b97f4a7c15ULL >> 40;
+	uint64_t i = address / PAGE_BLOCKS;
 
-	for (;; i++) {
-		struct mark *mark = &m->slots[i % SLOTS];
+	if (i >= m->page_count)
+		return NULL;
+	if (!m->pages[i] && make)
+		m->pages[i] = calloc(1, sizeof(**m->pages));
+	return m->pages[i];
+}
 
-		if (mark->flags && mark->address == address)
-			return mark;
-		if (mark->flags)
-			continue;
-		if (!make || m->used >= SLOTS / 2)
-			return NULL;
-		m->used++;
-		mark->address = address;
-		mark->flags = MARK_USED;
-		return mark;
+/* -------------------------------------------------------------------- file */
+
+/* What the file says of this tracker; without that it begins anew. */
+static void load(struct marks *m)
+{
+	uint64_t words[WORDS], i, w;
+	struct header h;
+	struct page *page;
+	ssize_t n;
+
+	m->headed = false;
+	if (m->fd < 0)
+		return;
+	if (pread(m->fd, &h, sizeof(h), 0) != sizeof(h) || h.magic != MAGIC ||
+	    h.tracker != m->tracker) {
+		if (ftruncate(m->fd, 0))
+			log_warning("file of marks: %s",
+				    strerrordesc_np(errno));
+		return;
+	}
+	m->headed = true;
+	for (i = 0; i < m->page_count; i++) {
+		memset(words, 0, sizeof(words));
+		n = pread(m->fd, words, sizeof(words),
+			  (off_t)(sizeof(h) + i * sizeof(words)));
+		if (n <= 0)
+			break;
+		for (w = 0; w < WORDS && !words[w]; w++)
+			;
+		page = w < WORDS ? page_of(m, i * PAGE_BLOCKS, true) : NULL;
+		if (page) {
+			memcpy(page->set, words, sizeof(words));
+			memcpy(page->ever, words, sizeof(words));
+		}
 	}
 }
 
-/* What the file says of this tracker; without such lines it begins anew. */
-static void load(struct marks *m)
+static int write_at(int fd, const void *data, size_t size, uint64_t offset)
 {
-	uint64_t tracker, address;
-	struct mark *mark;
-	FILE *f;
-	int fd;
+	ssize_t n = pwrite(fd, data, size, (off_t)offset);
+
+	if (n < 0)
+		return errno;
+	return (size_t)n == size ? 0 : ENOSPC;
+}
+
+/* Write the word of @address. */
+static void save(struct marks *m, const struct page *page, uint64_t address)
+{
+	struct header h = { MAGIC, m->tracker };
+	uint64_t w = address / 64;
+	int err = 0;
 
 	if (m->fd < 0)
 		return;
-	fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
-	f = fd < 0 ? NULL : fdopen(fd, "re");
-	if (f) {
-		rewind(f);
-		while (fscanf(f, "%" SCNu64 " %" SCNu64, &tracker, &address) ==
-		       2) {
-			mark = tracker == m->tracker ?
-				       slot_of(m, address, true) :
-				       NULL;
-			if (mark)
-				mark->flags |= MARK_SET;
-		}
-		fclose(f);
-	} else if (fd >= 0) {
-		close(fd);
-	}
-	if (!m->used && ftruncate(m->fd, 0))
-		log_warning("file of marks: %s", strerrordesc_np(errno));
+	if (!m->headed)
+		err = write_at(m->fd, &h, sizeof(h), 0);
+	m->headed = !err;
+	if (!err)
+		err = write_at(m->fd, &page->ever[w % WORDS], sizeof(w),
+			       sizeof(h) + w * sizeof(w));
+	if (err && err != m->said)
+		log_warning("file of marks: %s", strerrordesc_np(err));
+	m->said = err;
 }
 
-void marks_attach(struct marks *m, uint64_t tracker)
+/* ------------------------------------------------------------------- marks */
+
+int marks_attach(struct marks *m, uint64_t tracker, uint64_t blocks)
 {
+	uint64_t pages = blocks / PAGE_BLOCKS + 1, i;
+	struct page **more;
+	int err = 0;
+
 	pthread_mutex_lock(&m->lock);
-	if (!m->attached || m->tracker != tracker) {
-		memset(m->slots, 0, SLOTS * sizeof(*m->slots));
-		m->used = 0;
-		m->tracker = tracker;
-		m->attached = true;
-		load(m);
+	if (m->attached && m->tracker != tracker) {
+		free_pages(m);
+		m->attached = false;
 	}
+	if (pages > m->page_count) {
+		more = reallocarray(m->pages, pages, sizeof(*more));
+		if (!more) {
+			err = -ENOMEM;
+			goto out;
+		}
+		for (i = m->page_count; i < pages; i++)
+			more[i] = NULL;
+		m->pages = more;
+		m->page_count = pages;
+	}
+	m->tracker = tracker;
+	if (!m->attached)
+		load(m);
+	m->attached = true;
+out:
 	pthread_mutex_unlock(&m->lock);
+	return err;
 }
 
 bool marks_add(struct marks *m, uint64_t address, bool lacking)
 {
-	struct mark *mark;
-	char line[64];
+	uint64_t w = address / 64 % WORDS, bit = 1ULL << address % 64;
+	struct page *page;
 	bool first = false;
-	int n;
 
 	pthread_mutex_lock(&m->lock);
-	mark = slot_of(m, address, false);
-	if (!mark) {
-		mark = slot_of(m, address, true);
-		n = snprintf(line, sizeof(line), "%" PRIu64 " %" PRIu64 "\n",
-			     m->tracker, address);
-		if (mark && m->fd >= 0 && write(m->fd, line, (size_t)n) != n)
-			log_warning("file of marks: %s",
-				    strerrordesc_np(errno));
-	}
-	if (mark) {
-		first = !(mark->flags & MARK_TOLD);
-		mark->flags = MARK_USED | MARK_SET | MARK_TOLD |
-			      (lacking ? MARK_LACKING : 0);
+	page = page_of(m, address, true);
+	if (page) {
+		first = !(page->told[w] & bit);
+		page->told[w] |= bit;
+		page->set[w] |= bit;
+		if (lacking)
+			page->lacking[w] |= bit;
+		else
+			page->lacking[w] &= ~bit;
+		if (!(page->ever[w] & bit)) {
+			page->ever[w] |= bit;
+			save(m, page, address);
+		}
 	}
 	pthread_mutex_unlock(&m->lock);
 	return first;
@@ -183,28 +240,56 @@ bool marks_add(struct marks *m, uint64_t address, bool lacking)
 
 void marks_forget(struct marks *m, uint64_t address)
 {
-	struct mark *mark;
+	struct page *page;
 
 	pthread_mutex_lock(&m->lock);
-	mark = slot_of(m, address, false);
-	if (mark)
-		mark->flags &= ~MARK_SET;
+	page = page_of(m, address, false);
+	if (page)
+		page->set[address / 64 % WORDS] &= ~(1ULL << address % 64);
 	pthread_mutex_unlock(&m->lock);
 }
 
-unsigned int marks_take(struct marks *m, bool lacking, unsigned int *cursor,
-			uint64_t *addresses, unsigned int max)
+void marks_restore(struct marks *m, const uint64_t *addresses, unsigned int n)
 {
-	unsigned int want = MARK_SET | (lacking ? MARK_LACKING : 0), n = 0;
+	struct page *page;
+	unsigned int i;
 
 	pthread_mutex_lock(&m->lock);
-	for (; m->used && *cursor < SLOTS && n < max; ++*cursor) {
-		struct mark *mark = &m->slots[*cursor];
+	for (i = 0; i < n; i++) {
+		page = page_of(m, addresses[i], false);
+		if (page)
+			page->set[addresses[i] / 64 % WORDS] |=
+				1ULL << addresses[i] % 64;
+	}
+	pthread_mutex_unlock(&m->lock);
+}
 
-		if ((mark->flags & want) != want)
+unsigned int marks_take(struct marks *m, bool lacking, uint64_t *cursor,
+			uint64_t *addresses, unsigned int max)
+{
+	uint64_t w, bits, bit;
+	struct page *page;
+	unsigned int n = 0;
+
+	pthread_mutex_lock(&m->lock);
+	while (*cursor / PAGE_BLOCKS < m->page_count && n < max) {
+		page = m->pages[*cursor / PAGE_BLOCKS];
+		if (!page) {
+			*cursor += PAGE_BLOCKS;
 			continue;
-		mark->flags &= ~MARK_SET;
-		addresses[n++] = mark->address;
+		}
+		w = *cursor / 64 % WORDS;
+		bits = page->set[w];
+		if (lacking)
+			bits &= page->lacking[w];
+		for (; bits && n < max; bits &= bits - 1) {
+			bit = bits & -bits;
+			page->set[w] &= ~bit;
+			addresses[n++] =
+				*cursor + (uint64_t)__builtin_ctzll(bit);
+		}
+		if (!bits)
+			*cursor += 64;
 	}
 	pthread_mutex_unlock(&m->lock);
 	return n;

@@ -21,8 +21,11 @@ struct marks *marks_new(const char *dir, const char *device);
 struct marks *marks_get(struct marks *m);
 void marks_put(struct marks *m);
 
-/* The marks that follow are of this tracker; those of another are forgotten. */
-void marks_attach(struct marks *m, uint64_t tracker);
+/*
+ * The marks that follow are of this tracker, of so many blocks; those of another
+ * are forgotten.  0 or -ENOMEM.
+ */
+int marks_attach(struct marks *m, uint64_t tracker, uint64_t blocks);
 /*
  * @address is about to be marked; @lacking: because no source had it, so that
  * a source that comes up is a reason to try again.  True when it has not been
@@ -35,7 +38,9 @@ void marks_forget(struct marks *m, uint64_t address);
  * Take up to @max marks out, all or those @lacking; *@cursor is 0 to begin
  * with.  0 at the end.
  */
-unsigned int marks_take(struct marks *m, bool lacking, unsigned int *cursor,
+unsigned int marks_take(struct marks *m, bool lacking, uint64_t *cursor,
 			uint64_t *addresses, unsigned int max);
+/* These, which were taken, are marked in the kernel all the same. */
+void marks_restore(struct marks *m, const uint64_t *addresses, unsigned int n);
 
 #endif /* MARKS_H */

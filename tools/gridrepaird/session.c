@@ -35,6 +35,9 @@
 #define EVENTS 256U
 #define URGENT_BATCH 16U
 #define DRAIN_US 10000000U
+#define UNDO_US 250000U
+
+enum undo { UNDO_NOTHING, UNDO_LACKING, UNDO_ALL };
 
 struct item {
 	struct read read; /* first: its mail is what travels */
@@ -56,6 +59,7 @@ struct session {
 	struct source sources[POLICY_SOURCES_MAX];
 	unsigned int source_count;
 	const char *hash;
+	bool stated; /* the manifest is of this device */
 
 	struct item *items, *items_free;
 	unsigned int item_count;
@@ -72,6 +76,8 @@ struct session {
 	uint64_t mark[256];
 	unsigned int mark_count;
 	uint64_t retry_at;
+	enum undo undo; /* what the kernel could not do */
+	uint64_t undo_at;
 	uint64_t drain_until; /* 0: not asked to */
 	uint64_t urgent, overtaken; /* the policy's, when last published */
 	unsigned int accepted; /* with the writer */
@@ -367,21 +373,36 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 
 /*
  * Undo our own marks: all of them, or those of blocks that sources lacked.
- * What an operator has marked stays.
+ * What an operator has marked stays.  When the kernel can't, for the moment
+ * (memory is short, a signal came), it is done again in a while.
  */
 static void retry_marked(struct session *s, bool lacking)
 {
 	struct grid_missing_block v[256];
-	uint64_t addresses[256];
-	unsigned int n, i, cursor = 0;
+	uint64_t addresses[256], cursor = 0;
+	unsigned int n, i;
+	size_t done;
+	int err;
 
+	if (s->undo == UNDO_ALL)
+		lacking = false;
+	s->undo = UNDO_NOTHING;
 	while ((n = marks_take(s->d->marks, lacking, &cursor, addresses,
 			       256))) {
 		memset(v, 0, sizeof(v));
 		for (i = 0; i < n; i++)
 			v[i].address = addresses[i];
-		if (gm_retry(&s->gm, v, n, NULL) == -ENODEV)
-			s->end = -ENODEV;
+		err = gm_retry(&s->gm, v, n, &done);
+		if (err) {
+			marks_restore(s->d->marks, addresses + done,
+				      n - (unsigned int)done);
+			s->undo = lacking ? UNDO_LACKING : UNDO_ALL;
+			s->undo_at = now_us() + UNDO_US;
+			if (err == -ENODEV)
+				s->end = err;
+			return;
+		}
+		atomic_store(&s->d->heartbeat, now_us());
 	}
 }
 
@@ -532,7 +553,7 @@ static void take_batch(struct session *s, unsigned int room, uint64_t now)
 
 		if (f->address >= s->gm.blocks)
 			continue;
-		if (f->flags & GRID_MISSING_F_NO_CHECKSUM)
+		if (s->stated && f->flags & GRID_MISSING_F_NO_CHECKSUM)
 			stated = known_find(&d->known, f->address);
 		if (policy_add(&s->policy, f, stated, s->hash, now) ==
 		    POLICY_ADDED)
@@ -607,6 +628,8 @@ static void session_loop(struct session *s)
 				now +
 				device_jitter(d, d->config->retry_ms * 1000);
 		}
+		if (s->undo && now >= s->undo_at)
+			retry_marked(s, s->undo == UNDO_LACKING);
 		room = drain ? 0 : policy_room(&s->policy, false, now);
 		/* Seldom also unasked: what was handed out lately comes late. */
 		want = now >= s->batch_after &&
@@ -723,6 +746,7 @@ static int session_threads(struct session *s)
 		struct source *source = &s->sources[i];
 
 		source->config = &c->sources[i];
+		source->file_fd = -1;
 		source->number = i;
 		source->owner = &s->inbox;
 		source->hash = s->hash;
@@ -805,6 +829,7 @@ int session_run(struct device *d)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	unsigned int i;
+	char why[256];
 	int err;
 
 	if (!s)
@@ -838,15 +863,21 @@ int session_run(struct device *d)
 		log_warning(
 			"%s: no hash: nothing can be verified, so only what is trusted or agreed on is repaired",
 			d->config->device);
+	s->stated = known_fits(&d->known, d->config->device, s->gm.block_size,
+			       s->hash, why, sizeof(why));
+	if (!s->stated)
+		log_err("%s: the manifest is not used: %s", d->config->device,
+			why);
 	err = session_memory(s);
 	if (!err)
 		err = session_policy(s);
 	if (!err)
 		err = session_threads(s);
+	if (!err)
+		err = marks_attach(d->marks, s->gm.id, s->gm.blocks);
 	if (!err) {
 		atomic_store(&d->attached, true);
 		/* A new start, or configuration, is a reason to try again. */
-		marks_attach(d->marks, s->gm.id);
 		retry_marked(s, false);
 		session_loop(s);
 		err = s->end;

@@ -108,25 +108,29 @@ void source_says(struct source *s, bool up)
 	inbox_put(s->owner, &r->mail);
 }
 
-bool source_backoff(struct source *s, unsigned int *times)
+unsigned int source_pause(unsigned int *times)
 {
-	uint64_t ms = 250ULL << (*times < 6 ? *times : 6);
-	struct pollfd p = { .fd = s->queue.event, .events = POLLIN };
-	struct mail *mail, *next;
-	uint64_t until;
+	unsigned int ms = 250U << (*times < 6 ? *times : 6);
 	uint16_t r = 0;
 
 	if (ms > 10000)
 		ms = 10000;
 	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) < 0)
 		r = (uint16_t)now_us();
-	until = now_us() + ms * 1000 + ms * 500 * r / UINT16_MAX;
 	++*times;
-	while (!atomic_load(&s->stop)) {
-		uint64_t now = now_us();
+	return ms + ms / 2 * r / UINT16_MAX;
+}
 
+void source_wait(struct source *s, unsigned int ms)
+{
+	struct pollfd p = { .fd = s->queue.event, .events = POLLIN };
+	uint64_t now, until = now_us() + ms * 1000ULL;
+	struct mail *mail, *next;
+
+	while (!atomic_load(&s->stop)) {
+		now = now_us();
 		if (now >= until)
-			return true;
+			break;
 		poll(&p, 1, (int)((until - now) / 1000) + 1);
 		for (mail = inbox_take(&s->queue); mail; mail = next) {
 			next = mail->next;
@@ -134,7 +138,22 @@ bool source_backoff(struct source *s, unsigned int *times)
 				      ENOTCONN);
 		}
 	}
-	return false;
+}
+
+bool source_hash(struct source *s, struct gm_hash *hash, int *said)
+{
+	int err = gm_hash_open(hash, s->hash);
+
+	if (err && err != *said)
+		log_err("source %s: hash %s: %s; trying on", s->config->uri,
+			s->hash, strerrordesc_np(-err));
+	*said = err;
+	return !err;
+}
+
+void source_ring(struct source *s)
+{
+	ring(s->queue.event);
 }
 
 int source_start_thread(struct source *s, void *(*run)(void *))

@@ -92,7 +92,9 @@ struct source {
 	pthread_mutex_t file_lock;
 	pthread_cond_t file_cond;
 	struct mail *file_first, **file_last;
-	int file_fd;
+	int file_fd; /* -1 before it is open */
+	atomic_uint file_changes; /* times two; odd while it is changed */
+	atomic_bool file_failed; /* a read has, since it was looked at */
 };
 
 /* Start its threads.  0 or a negative errno. */
@@ -109,8 +111,17 @@ void source_submit(struct source *s, struct read *r);
 void source_answer(struct source *s, struct gm_hash *hash, struct read *r,
 		   enum read_status status, int error);
 void source_says(struct source *s, bool up);
-/* Sleep, jittered and doubling from 250 ms to 10 s; false when it is to end. */
-bool source_backoff(struct source *s, unsigned int *times);
+/* How long to wait, in ms: jittered, and doubling from 250 ms to 10 s. */
+unsigned int source_pause(unsigned int *times);
+/* Wait so long, or until it is to end; what it is asked for is lost. */
+void source_wait(struct source *s, unsigned int ms);
+/*
+ * Open its hash; false when that can't be for now, which is told once: without
+ * it good blocks would count as wrong.
+ */
+bool source_hash(struct source *s, struct gm_hash *hash, int *said);
+/* Wake whoever waits for its queue. */
+void source_ring(struct source *s);
 int source_start_thread(struct source *s, void *(*run)(void *));
 
 void *source_nbd_thread(void *source);

@@ -2,10 +2,14 @@
 /*
  * Files and block devices as sources: a few threads that read.
  *
- * The first thread opens the file, tries again while it cannot, and hands the
- * reads of the queue to the others and to itself.  A thread that is stuck in a
- * read (a dying disk) keeps only its own read; when all are stuck, the policy
- * sees late answers and asks elsewhere.
+ * The *feeder* opens the file, tries again while it cannot, and hands the reads of
+ * the queue to the *workers*.  A worker that is stuck in a read (a dying disk)
+ * keeps only its own read; when all are stuck, the policy sees late answers and
+ * asks elsewhere.
+ *
+ * After a read has failed the feeder looks whether there is another file or
+ * device by this name now (a disk that was replaced, an image that was renamed
+ * into its place), and goes on with that.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +23,7 @@
 
 static void read_block(struct source *s, struct gm_hash *hash, struct read *r)
 {
+	unsigned int changes = atomic_load(&s->file_changes);
 	size_t at = 0;
 	ssize_t n;
 
@@ -27,30 +32,20 @@ static void read_block(struct source *s, struct gm_hash *hash, struct read *r)
 			  (off_t)(r->offset + at));
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0) {
-			source_answer(s, NULL, r, READ_ERROR, errno);
-			return;
-		}
-		if (!n) {
-			source_answer(s, NULL, r, READ_SHORT, 0);
+		if (n <= 0) {
+			source_answer(s, NULL, r, n ? READ_ERROR : READ_SHORT,
+				      n ? errno : 0);
+			if (!atomic_exchange(&s->file_failed, true))
+				source_ring(s);
 			return;
 		}
 		at += (size_t)n;
 	}
-	source_answer(s, hash, r, READ_GOOD, 0);
-}
-
-static bool open_hash(struct source *s, struct gm_hash *hash)
-{
-	int err;
-
-	if (!s->hash)
-		return false;
-	err = gm_hash_open(hash, s->hash);
-	if (err)
-		log_err("source %s: hash %s: %s", s->config->uri, s->hash,
-			strerrordesc_np(-err));
-	return !err;
+	/* Part of it may be of another file; odd: while that is put in place. */
+	if (changes % 2 || changes != atomic_load(&s->file_changes))
+		source_answer(s, NULL, r, READ_LOST, ESTALE);
+	else
+		source_answer(s, hash, r, READ_GOOD, 0);
 }
 
 void source_file_wake(struct source *s)
@@ -64,10 +59,17 @@ static void *worker(void *arg)
 {
 	struct source *s = arg;
 	struct gm_hash hash;
-	bool hashing = open_hash(s, &hash);
+	bool hashing = false;
 	struct mail *mail;
+	int said = 0;
 
 	for (;;) {
+		/* The feeder could, before it said that the source is up. */
+		while (s->hash && !hashing && !atomic_load(&s->stop)) {
+			hashing = source_hash(s, &hash, &said);
+			if (!hashing)
+				poll(NULL, 0, 250);
+		}
 		pthread_mutex_lock(&s->file_lock);
 		while (!s->file_first && !atomic_load(&s->stop))
 			pthread_cond_wait(&s->file_cond, &s->file_lock);
@@ -94,60 +96,88 @@ static void *worker(void *arg)
 }
 
 /*
- * Open it; an errno, or 0.  A disk is read past the page cache: that has old
- * data where somebody writes to the disk by another way, as a dm device on top
- * of it does.
+ * A descriptor, or a negative errno.  A disk is read past the page cache: that
+ * has old data where somebody writes to the disk by another way, as a dm device
+ * on top of it does.
  */
-static int open_file(struct source *s)
+static int open_file(const struct source *s)
 {
+	int fd = open(s->config->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 	int err;
 
-	s->file_fd = open(s->config->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (s->file_fd < 0)
-		return errno;
-	if (!fstat(s->file_fd, &st) &&
-	    (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
+	if (fd < 0)
+		return -errno;
+	if (!fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
 		if (S_ISBLK(st.st_mode) && !(s->config->offset % 4096))
-			fcntl(s->file_fd, F_SETFL, O_DIRECT);
-		return 0;
+			fcntl(fd, F_SETFL, O_DIRECT);
+		return fd;
 	}
-	err = S_ISDIR(st.st_mode) ? EISDIR : ENOTBLK;
-	close(s->file_fd);
-	s->file_fd = -1;
+	err = S_ISDIR(st.st_mode) ? -EISDIR : -ENOTBLK;
+	close(fd);
 	return err;
 }
 
-static void *feeder(void *arg)
+/* Can it hash, and be read?  Else that is told once. */
+static bool begin(struct source *s, int *said, int *hash_said)
 {
-	struct source *s = arg;
-	struct pollfd p = { .fd = s->queue.event, .events = POLLIN };
-	struct mail *mail, *next;
-	unsigned int times = 0;
-	int err, said = 0;
+	struct gm_hash hash;
+	int fd;
 
-	while (!atomic_load(&s->stop)) {
-		err = open_file(s);
-		if (!err)
-			break;
-		if (err != said)
+	if (s->hash) {
+		if (!source_hash(s, &hash, hash_said))
+			return false;
+		gm_hash_close(&hash);
+	}
+	fd = open_file(s);
+	if (fd < 0) {
+		if (fd != *said)
 			log_err("source %s: cannot open: %s; trying on",
-				s->config->uri, strerrordesc_np(err));
-		said = err;
-		source_backoff(s, &times);
+				s->config->uri, strerrordesc_np(-fd));
+		*said = fd;
+		return false;
 	}
-	if (!atomic_load(&s->stop)) {
-		log_notice("source %s: open", s->config->uri);
-		source_says(s, true);
-	}
-	for (;;) {
-		mail = inbox_take(&s->queue);
-		if (!mail) {
-			if (atomic_load(&s->stop))
-				break;
-			poll(&p, 1, -1);
-			continue;
-		}
+	s->file_fd = fd;
+	return true;
+}
+
+/* Nothing more to look for: it is the same file, or the new one is in place. */
+static bool look_again(struct source *s)
+{
+	struct stat now, then;
+	bool changed;
+	int fd;
+
+	if (stat(s->config->path, &now) || fstat(s->file_fd, &then))
+		return false;
+	if (now.st_dev == then.st_dev && now.st_ino == then.st_ino &&
+	    now.st_rdev == then.st_rdev)
+		return true;
+	fd = open_file(s);
+	if (fd < 0)
+		return false;
+	atomic_fetch_add(&s->file_changes, 1);
+	changed = dup3(fd, s->file_fd, O_CLOEXEC) >= 0;
+	atomic_fetch_add(&s->file_changes, 1);
+	close(fd);
+	if (!changed)
+		return false;
+	log_notice("source %s: it is another one now", s->config->uri);
+	source_says(s, false);
+	source_says(s, true);
+	return true;
+}
+
+/* Hand on what it is asked for, and look after the file, until it is to end. */
+static void feed(struct source *s)
+{
+	struct pollfd p = { .fd = s->queue.event, .events = POLLIN };
+	uint64_t now, look_at = 0;
+	unsigned int times = 0;
+	struct mail *mail, *next;
+	bool look = false;
+
+	while ((mail = inbox_take(&s->queue)) || !atomic_load(&s->stop)) {
 		pthread_mutex_lock(&s->file_lock);
 		for (; mail; mail = next) {
 			next = mail->next;
@@ -157,7 +187,33 @@ static void *feeder(void *arg)
 		}
 		pthread_cond_broadcast(&s->file_cond);
 		pthread_mutex_unlock(&s->file_lock);
+		if (atomic_exchange(&s->file_failed, false))
+			look = true;
+		now = now_us();
+		if (look && now >= look_at) {
+			look = !look_again(s);
+			if (!look)
+				times = 0;
+			look_at = now + source_pause(&times) * 1000ULL;
+		}
+		poll(&p, 1, look ? (int)((look_at - now) / 1000) + 1 : -1);
 	}
+}
+
+static void *feeder(void *arg)
+{
+	struct source *s = arg;
+	int said = 0, hash_said = 0;
+	unsigned int times = 0;
+
+	while (!atomic_load(&s->stop) && s->file_fd < 0)
+		if (!begin(s, &said, &hash_said))
+			source_wait(s, source_pause(&times));
+	if (!atomic_load(&s->stop)) {
+		log_notice("source %s: open", s->config->uri);
+		source_says(s, true);
+	}
+	feed(s);
 	source_file_wake(s);
 	atomic_fetch_sub(&s->running, 1);
 	return NULL;
@@ -171,7 +227,6 @@ int source_file_start(struct source *s)
 	pthread_cond_init(&s->file_cond, NULL);
 	s->file_first = NULL;
 	s->file_last = &s->file_first;
-	s->file_fd = -1;
 	for (i = 0; !err && i < 3; i++)
 		err = source_start_thread(s, worker);
 	return err ? err : source_start_thread(s, feeder);

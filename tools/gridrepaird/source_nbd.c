@@ -5,8 +5,10 @@
  * One thread with one connection.  It connects, then moves reads between its
  * queue and the server, with as many in flight as the owner's budget submits,
  * and hashes what arrives.  When the connection dies, every read that is out
- * comes back as lost, and it connects again, with back-off; a server that
- * answers nothing for answer_timeout counts as dead.
+ * comes back as lost, and it connects again, with back-off, which a connection
+ * ends only by an answer or by lasting: a server that takes every connection and
+ * drops it is not worn down.  One that answers nothing for answer_timeout counts
+ * as dead.
  */
 #include <errno.h>
 #include <libnbd.h>
@@ -15,6 +17,8 @@
 #include <string.h>
 
 #include "source.h"
+
+#define LASTING_US 10000000U
 
 struct connection {
 	struct source *source;
@@ -25,6 +29,7 @@ struct connection {
 	struct read out; /* reads with the server: a ring */
 	unsigned int out_count;
 	uint64_t heard; /* when the server last answered */
+	bool answered; /* on this connection */
 };
 
 static void out_add(struct connection *c, struct read *r)
@@ -70,6 +75,7 @@ static int completed(void *data, int *error)
 					 *error == ESHUTDOWN ?
 				 READ_LOST :
 				 READ_ERROR;
+	c->answered |= status == READ_GOOD;
 	source_answer(c->source, c->hashing ? &c->hash : NULL, r, status,
 		      *error);
 	return 1;
@@ -201,70 +207,86 @@ static void lose_all(struct connection *c)
 	}
 }
 
+/* While it is connected; how long to wait before the next time, in ms. */
+static unsigned int stay(struct connection *c, unsigned int *times)
+{
+	struct source *s = c->source;
+	uint64_t timeout = s->answer_timeout_ms * 1000, begin = now_us();
+	unsigned int ms;
+	bool silent = false;
+
+	log_notice("source %s: connected, %lld bytes", s->config->uri,
+		   (long long)c->size);
+	c->heard = begin;
+	c->answered = false;
+	source_says(s, true);
+	while (!atomic_load(&s->stop) && !silent && serve(c, true))
+		silent = c->out_count && now_us() - c->heard > timeout;
+	source_says(s, false);
+	if (c->answered || now_us() - begin >= LASTING_US)
+		*times = 0;
+	ms = source_pause(times);
+	if (!atomic_load(&s->stop))
+		log_warning(
+			"source %s: connection lost (%s); connecting again in %u ms",
+			s->config->uri, silent ? "no answers" : "it ended", ms);
+	return ms;
+}
+
+/* Connect, serve, and end; how long to wait before the next time, in ms. */
+static unsigned int connection(struct connection *c, unsigned int *times,
+			       char *said, size_t size)
+{
+	struct source *s = c->source;
+	unsigned int ms;
+	char why[256];
+	bool good;
+
+	good = establish(c, why, sizeof(why));
+	if (good && s->config->offset + s->block_size > (uint64_t)c->size) {
+		good = false;
+		snprintf(why, sizeof(why), "the export has only %lld bytes",
+			 (long long)c->size);
+	}
+	if (good) {
+		*said = 0;
+		ms = stay(c, times);
+	} else {
+		ms = source_pause(times);
+		/* Said once, till it is another trouble. */
+		if (!atomic_load(&s->stop) && strcmp(why, said))
+			log_err("source %s: cannot connect: %s; trying on",
+				s->config->uri, why);
+		snprintf(said, size, "%s", why);
+	}
+	/*
+	 * After this no read is libnbd's.  It may still complete some as they
+	 * are dropped: these leave the ring by themselves.
+	 */
+	nbd_close(c->nbd);
+	c->nbd = NULL;
+	lose_all(c);
+	return ms;
+}
+
 void *source_nbd_thread(void *arg)
 {
 	struct source *s = arg;
 	struct connection c = { .source = s };
-	unsigned int times = 0;
-	char why[256], said[256] = "";
-	bool good;
-	int err;
+	unsigned int times = 0, ms;
+	char said[256] = "";
+	int hash_said = 0;
 
 	c.out.nbd_next = &c.out;
 	c.out.nbd_prev = &c.out;
-	if (s->hash) {
-		err = gm_hash_open(&c.hash, s->hash);
-		c.hashing = !err;
-		if (err)
-			log_err("source %s: hash %s: %s", s->config->uri,
-				s->hash, strerrordesc_np(-err));
-	}
 	while (!atomic_load(&s->stop)) {
-		good = establish(&c, why, sizeof(why));
-		if (good &&
-		    s->config->offset + s->block_size > (uint64_t)c.size) {
-			good = false;
-			snprintf(why, sizeof(why),
-				 "the export has only %lld bytes",
-				 (long long)c.size);
-		}
-		if (good) {
-			log_notice("source %s: connected, %lld bytes",
-				   s->config->uri, (long long)c.size);
-			*said = 0;
-			times = 0;
-			c.heard = now_us();
-			source_says(s, true);
-			while (!atomic_load(&s->stop) && serve(&c, true))
-				if (c.out_count &&
-				    now_us() - c.heard >
-					    s->answer_timeout_ms * 1000)
-					break;
-			source_says(s, false);
-			if (!atomic_load(&s->stop))
-				log_warning(
-					"source %s: connection lost (%s); connecting again",
-					s->config->uri,
-					c.out_count && now_us() - c.heard >
-								s->answer_timeout_ms *
-									1000 ?
-						"no answers" :
-						"it ended");
-		} else if (!atomic_load(&s->stop) && strcmp(why, said)) {
-			/* Said once, till it is another trouble. */
-			log_err("source %s: cannot connect: %s; trying on",
-				s->config->uri, why);
-			strcpy(said, why);
-		}
-		/*
-		 * After this no read is libnbd's.  It may still complete some
-		 * as they are dropped: these leave the ring by themselves.
-		 */
-		nbd_close(c.nbd);
-		c.nbd = NULL;
-		lose_all(&c);
-		if (!atomic_load(&s->stop))
-			source_backoff(s, &times);
+		if (s->hash && !c.hashing)
+			c.hashing = source_hash(s, &c.hash, &hash_said);
+		if (s->hash && !c.hashing)
+			ms = source_pause(&times);
+		else
+			ms = connection(&c, &times, said, sizeof(said));
+		source_wait(s, ms);
 	}
 	lose_all(&c);
 	if (c.hashing)

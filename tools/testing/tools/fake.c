@@ -16,10 +16,18 @@
  * $GRID_FAKE_MAX single faults (4096), held when $GRID_FAKE_HELD is set.  The
  * device is "id:1"; the device below it is the disk, whose block
  * $GRID_FAKE_UNREADABLE cannot be read.
+ *
+ * What is released stands in $GRID_FAKE_RELEASED: address, count and flags of
+ * each run, with blanks between.
+ *
+ * In a process with $GRID_FAKE_FLAKY set three of four calls that change something
+ * do nothing but fail, for reasons that pass.  While the file
+ * $GRID_FAKE_NO_HASH is there, no hash can be opened.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -69,6 +77,8 @@ ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset);
 int __wrap_gm_dm_name(unsigned int major, unsigned int minor, char *name,
 		      size_t size);
 int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params);
+int __real_gm_hash_open(struct gm_hash *hash, const char *name);
+int __wrap_gm_hash_open(struct gm_hash *hash, const char *name);
 
 static uint64_t now_ms(void)
 {
@@ -186,6 +196,31 @@ int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params)
 	*type = strdup("grid");
 	*params = strdup("0:0 0 8 0");
 	return *type && *params ? 0 : -ENOMEM;
+}
+
+int __wrap_gm_hash_open(struct gm_hash *hash, const char *name)
+{
+	const char *none = getenv("GRID_FAKE_NO_HASH");
+
+	if (none && !access(none, F_OK))
+		return -EMFILE;
+	return __real_gm_hash_open(hash, name);
+}
+
+static atomic_uint flaky_calls;
+
+/* 0, or why a call fails this time: in no rhythm, that callers could fall into. */
+static int flaky(void)
+{
+	static const int why[] = { 0, -EINTR, -ENOMEM, -EAGAIN };
+	uint32_t n;
+
+	if (!getenv("GRID_FAKE_FLAKY"))
+		return 0;
+	/* The first one does. */
+	n = (atomic_fetch_add(&flaky_calls, 1) + 2) * 2654435761U;
+	n ^= n >> 15;
+	return why[n * 2246822519U >> 30];
 }
 
 static void fill(const struct state *s, uint64_t i,
@@ -310,7 +345,7 @@ static int repair(struct state *s, const struct grid_missing_repair *r)
 	if (*s->checksum) {
 		if (r->flags & GRID_MISSING_F_NO_CHECKSUM)
 			return -EINVAL;
-		if (gm_hash_open(&hash, s->checksum))
+		if (__real_gm_hash_open(&hash, s->checksum))
 			return -EIO;
 		gm_hash(&hash, (void *)(uintptr_t)r->data, s->block_size, &sum);
 		gm_hash_close(&hash);
@@ -442,6 +477,21 @@ static int lists(struct state *s, unsigned long request,
 	return 0;
 }
 
+static int released(struct grid_missing_vector *v)
+{
+	struct grid_missing_released *r = (void *)(uintptr_t)v->elems;
+	char *text = getenv("GRID_FAKE_RELEASED");
+
+	for (; text && *text && v->done < v->count; v->done++) {
+		memset(&r[v->done], 0, sizeof(*r));
+		r[v->done].address = strtoull(text, &text, 0);
+		r[v->done].count = strtoull(text, &text, 0);
+		r[v->done].flags = (uint32_t)strtoul(text, &text, 0);
+	}
+	v->cursor = UINT64_MAX;
+	return 0;
+}
+
 static int reclaim(struct state *s, struct grid_missing_simple *simple)
 {
 	unsigned int i;
@@ -487,6 +537,7 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 	struct grid_missing_attach *a = arg;
 	struct grid_missing_query *q = arg;
 	struct grid_missing_repair *r;
+	int err;
 
 	switch (request) {
 	case GRID_MISSING_QUERY:
@@ -514,9 +565,14 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 	case GRID_MISSING_LIST_FAULTS:
 	case GRID_MISSING_LIST_TABLES:
 		return lists(s, request, v);
+	case GRID_MISSING_LIST_RELEASED:
+		return released(v);
 	}
 	if (!(ours[fd] & OURS_WRITE))
 		return -EACCES;
+	err = flaky();
+	if (err)
+		return err;
 	switch (request) {
 	case GRID_MISSING_ENQUEUE:
 	case GRID_MISSING_MARK_UNAVAILABLE:
