@@ -321,8 +321,21 @@ static int add_source(struct config *c, struct config_device *d,
 	return 0;
 }
 
+/* What agrees with itself proves nothing. */
+static const char *source_twice(const struct config_device *d)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < d->source_count; i++)
+		for (j = 0; j < i; j++)
+			if (!strcmp(d->sources[i].uri, d->sources[j].uri))
+				return d->sources[i].uri;
+	return NULL;
+}
+
 static int check(struct config *c)
 {
+	const char *twice;
 	unsigned int i, j;
 
 	for (i = 0; i < c->device_count; i++) {
@@ -337,6 +350,12 @@ static int check(struct config *c)
 				c,
 				"device %s: %u sources shall agree, it has %u",
 				d->device, d->agree, d->source_count);
+		twice = d->agree ? source_twice(d) : NULL;
+		if (twice)
+			return fail(
+				c,
+				"device %s: source %s is there twice, and would agree with itself",
+				d->device, twice);
 		if (d->budget > d->budget_max)
 			d->budget = d->budget_max;
 		for (j = 0; j < i; j++)
@@ -356,14 +375,16 @@ static int set_global(struct config *c, const char *name, const char *value)
 		[LOG_NOTICE] = "notice", [LOG_INFO] = "info",
 		[LOG_DEBUG] = "debug",
 	};
+	uint64_t ms;
 	int i;
 
 	if (!strcmp(name, "stats-interval")) {
-		if (gm_parse_ms(value, 1000, &c->stats_interval_ms))
+		if (gm_parse_ms(value, 1000, &ms) || ms > 86400000)
 			return fail(
 				c,
-				"stats-interval: \"%s\" is not a time (such as 60s)",
+				"stats-interval: \"%s\" is not a time (such as 60s) up to a day",
 				value);
+		c->stats_interval_ms = ms;
 		return 0;
 	}
 	if (!strcmp(name, "metrics") || !strcmp(name, "runtime-dir")) {
@@ -486,37 +507,37 @@ static int config_line(struct config *c, struct config_device **d, char *line)
 
 int config_file(struct config *c, const char *path)
 {
+	char line[8192], copy[sizeof(c->error)], *text;
 	struct config_device *d = NULL;
-	char *line = NULL, *text, copy[sizeof(c->error)];
 	unsigned long number = 0;
-	size_t size = 0;
-	int err = 0;
+	int got, err = 0;
 	FILE *f;
 
 	f = fopen(path, "re");
 	if (!f)
 		return fail(c, "%s: %s", path, strerrordesc_np(errno));
-	while (!err && getline(&line, &size, f) >= 0) {
+	while (!err && (got = gm_read_line(f, line, sizeof(line)))) {
 		number++;
-		text = trim(line);
-		if (!*text || *text == '#' || *text == ';')
-			continue;
-		err = config_line(c, &d, text);
-	}
-	if (!err && ferror(f))
-		err = fail(c, "%s: %s", path, strerrordesc_np(errno));
-	else if (err) {
-		strcpy(copy, c->error);
-		fail(c, "%s:%lu: %.400s", path, number, copy);
-	}
-	free(line);
-	fclose(f);
-	if (!err) {
-		err = check(c);
-		if (err) {
-			strcpy(copy, c->error);
-			fail(c, "%s: %.400s", path, copy);
+		if (got < 0) {
+			err = fail(c, "%s",
+				   got == -EBADMSG ? "not text" :
+				   got == -E2BIG   ? "the line is too long" :
+						     strerrordesc_np(-got));
+			break;
 		}
+		text = trim(line);
+		if (*text && *text != '#' && *text != ';')
+			err = config_line(c, &d, text);
+	}
+	fclose(f);
+	if (err) {
+		strcpy(copy, c->error);
+		return fail(c, "%s:%lu: %.400s", path, number, copy);
+	}
+	err = check(c);
+	if (err) {
+		strcpy(copy, c->error);
+		fail(c, "%s: %.400s", path, copy);
 	}
 	return err;
 }

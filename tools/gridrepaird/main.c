@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -224,10 +225,10 @@ static void reload(struct daemon *m)
 		log_notice("there is no configuration file to read again");
 		return;
 	}
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
 	config = calloc(1, sizeof(*config));
 	if (!config)
 		return;
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
 	config_init(config);
 	if (config_file(config, m->config->path)) {
 		log_err("not reloaded: %s", config->error);
@@ -339,6 +340,21 @@ static void run(struct daemon *m, int signals)
 	}
 }
 
+/*
+ * A reload that is asked for early is done once all runs; whoever wants it to
+ * end needn't wait so long.
+ */
+static void block_early(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
 static int block_signals(void)
 {
 	sigset_t set;
@@ -349,8 +365,19 @@ static int block_signals(void)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* A device takes some eight descriptors, and up to nine more a source. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		log_info("RLIMIT_NOFILE: %s", strerrordesc_np(errno));
 }
 
 /*
@@ -407,6 +434,8 @@ int main(int argc, char **argv)
 		daemon_free(&m);
 		return err;
 	}
+	block_early();
+	raise_limit();
 	m.devices = load_devices(config, error, sizeof(error));
 	if (!m.devices) {
 		fprintf(stderr, "gridrepaird: %s\n", error);

@@ -173,6 +173,10 @@ static void test_file_refused(void **state)
 		  "before the first [DEVICE]" },
 		{ "[d]\nsource = /a\nbudget = 0\n",
 		  ":3: budget: 0 is not from" },
+		{ "[d]\nsource=/a\nsource=/b\nsource=/a\nagree=2\n",
+		  "device d: source /a is there twice" },
+		{ "stats-interval = 18446744073709551615ms\n",
+		  ":1: stats-interval: \"18446744073709551615ms\" is not a time" },
 	};
 	struct config c;
 	size_t i;
@@ -187,6 +191,34 @@ static void test_file_refused(void **state)
 			fail_msg("\"%s\" doesn't name the file", c.error);
 		config_free(&c);
 	}
+}
+
+/* What is no text, and what would fill memory. */
+static void test_no_text(void **state)
+{
+	static const char zero[] = "[d]\nsource = /a\nbudget = 6\0004\n";
+	char longest[10000];
+	struct config c;
+	FILE *f;
+
+	(void)state;
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fwrite(zero, 1, sizeof(zero) - 1, f);
+	fclose(f);
+	config_init(&c);
+	assert_int_equal(config_file(&c, path), -EINVAL);
+	assert_non_null(strstr(c.error, ":3: not text"));
+	config_free(&c);
+	memset(longest, 'a', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = 0;
+	assert_int_equal(file(&c, longest), -EINVAL);
+	assert_non_null(strstr(c.error, ":1: the line is too long"));
+	config_free(&c);
+	config_init(&c);
+	assert_int_equal(config_file(&c, "/tmp"), -EINVAL);
+	assert_non_null(strstr(c.error, "Is a directory"));
+	config_free(&c);
 }
 
 static int setup(void **state)
@@ -280,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_line_refused),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_file_refused),
+		cmocka_unit_test(test_no_text),
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_global),
 	};
