@@ -7,9 +7,12 @@
 . "$GRID_TOP/tools/testing/vm/repaird.sh"
 grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
 gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
-defer rm -f /tmp/manifest /tmp/latency /tmp/latency.py
+defer rm -f /tmp/manifest /tmp/latency /tmp/latency.py /tmp/requests
 # It serves one block after the other: what is asked for only queues there.
-serve 10809 -t 1 --filter=delay file "$replica" rdelay=20ms
+: > /tmp/requests
+serve 10809 -t 1 --filter=log --filter=delay file "$replica" rdelay=20ms logfile=/tmp/requests
+# Offsets, in hexadecimal, in the order of the requests.
+requests() { sed -n 's/.* Read .*offset=\(0x[0-9a-f]*\) count=.*/\1/p' /tmp/requests; }
 
 cat > /tmp/latency.py << 'END'
 import mmap, os, sys, time
@@ -30,8 +33,9 @@ END
 # first parked before the daemon starts.
 readers()
 {
-	local what=$1 reader i order=()
+	local what=$1 reader i before first order=()
 	shift
+	before=$(requests | wc -l)
 	gridctl cancel t0 --all > /dev/null
 	lose_all
 	for i in {1..24}; do
@@ -44,6 +48,9 @@ readers()
 	wait "$reader" || fail "a reader: $(cat /tmp/latency)"
 	log "$what: $(cat /tmp/latency)"
 	log "$(counter urgent) urgent blocks, overtaken by $(counter overtaken) others; $(dm_get t0 waiting) are left"
+	first=$(requests | sed -n "$((before + 1))p")
+	[ "$((first))" = $((order[0] * bs)) ] ||
+		fail "the first request is for $((first)), the reader's is for $((order[0] * bs))"
 	[ "$(counter urgent)" -ge 1 ] || fail "no block was urgent"
 	# Without a place of their own, the whole budget goes before each.
 	[ "$(counter overtaken)" -le $((2 * $(counter urgent))) ] ||
