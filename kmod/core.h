@@ -101,7 +101,6 @@ struct gm_call {
 /** struct gm_counters - events since creation, under the lock */
 struct gm_counters {
 	u64 repaired;
-	u64 unverified;
 	u64 superseded;
 	u64 verify_failed;
 	u64 write_failed;

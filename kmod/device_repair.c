@@ -196,9 +196,6 @@ static u32 gm_complete_blocks(struct gm_ioctl_call *c,
 			      struct grid_missing_repair *e,
 			      struct grid_missing_block *b, u32 n)
 {
-	struct gm_tracker *t = &c->gm->tracker;
-	unsigned long flags;
-	u64 unverified = 0;
 	u32 i;
 
 	for (i = 0; i < n && !gm_has_values(&e[i]); i++) {
@@ -209,45 +206,11 @@ static u32 gm_complete_blocks(struct gm_ioctl_call *c,
 		b[i].flags = e[i].flags;
 	}
 	n = i;
-	gm_repair_complete_vector(t, b, n, c->file->owner, gm_now_ms());
-	for (i = 0; i < n; i++) {
+	gm_repair_complete_vector(&c->gm->tracker, b, n, c->file->owner,
+				  gm_now_ms());
+	for (i = 0; i < n; i++)
 		e[i].result = b[i].result;
-		unverified += !b[i].result &&
-			      !(b[i].flags & GRID_MISSING_F_FAILED) &&
-			      (b[i].flags & GRID_MISSING_F_NO_CHECKSUM);
-	}
-	if (unverified) {
-		GM_LOCK(t, flags);
-		c->gm->counters.unverified += unverified;
-		GM_UNLOCK(t, flags);
-	}
 	return n;
-}
-
-/* An index; @values were copied in.  The bind lock is held. */
-static int gm_complete_index(struct gm_ioctl_call *c,
-			     const struct grid_missing_repair *e,
-			     const struct grid_missing_value *values)
-{
-	struct gm_tracker *t = &c->gm->tracker;
-	struct grid_missing_fault info;
-	unsigned long flags;
-	bool unverified;
-	int ret;
-
-	GM_LOCK(t, flags);
-	unverified = __gm_find(t, e->address, &info) !=
-			     GRID_MISSING_STATE_GONE &&
-		     (info.flags & GRID_MISSING_F_NO_CHECKSUM);
-	GM_UNLOCK(t, flags);
-	ret = gm_repair_complete(t, e->address, gm_sum(e->flags, &e->checksum),
-				 c->file->owner, values, e->values_count);
-	if (!ret && unverified) {
-		GM_LOCK(t, flags);
-		c->gm->counters.unverified++;
-		GM_UNLOCK(t, flags);
-	}
-	return ret;
 }
 
 /*
@@ -273,7 +236,10 @@ static u32 gm_complete_some(struct gm_ioctl_call *c,
 		goto out_free;
 	}
 	if (values)
-		e->result = gm_complete_index(c, e, values);
+		e->result = gm_repair_complete(&c->gm->tracker, e->address,
+					       gm_sum(e->flags, &e->checksum),
+					       c->file->owner, values,
+					       e->values_count);
 	else
 		done = gm_complete_blocks(c, e, &chunk->b[i], n - i);
 	gm_end(c->gm);

@@ -288,28 +288,13 @@ EXPORT_SYMBOL_GPL(grid_missing_cancel);
  * grid_missing_commence - a block's data is about to be written
  * @gm: the tracker
  * @item: address, stated checksum, and which fault it is for
- * @unverified: out: the fault has no checksum of its own
  *
  * Context: from within ops->repair; lock not held; does not sleep.
  * Return: 0; -ENOENT, -ESTALE, -EBUSY when it is not waiting, -EAGAIN.
  */
 int grid_missing_commence(struct grid_missing *gm,
-			  const struct grid_missing_item *item,
-			  bool *unverified)
+			  const struct grid_missing_item *item)
 {
-	unsigned long flags;
-	u32 f;
-
-	/*
-	 * Asked before, since commence may adopt what is stated.  An enqueue
-	 * in between may tell the checksum; then commence compares, and to call
-	 * the repair unverified is merely too modest.
-	 */
-	GM_LOCK(&gm->tracker, flags);
-	__grid_missing_find(gm, item->address, &f);
-	GM_UNLOCK(&gm->tracker, flags);
-	*unverified = f & GRID_MISSING_F_NO_CHECKSUM;
-
 	return gm_repair_commence(&gm->tracker, item->address,
 				  item->has_sum ? &item->sum : NULL,
 				  item->serial, GM_OWNER_KERNEL, gm_now_ms());
@@ -320,7 +305,6 @@ EXPORT_SYMBOL_GPL(grid_missing_commence);
  * grid_missing_complete - a block's data is written and flushed
  * @gm: the tracker
  * @item: what was commenced, with an index's values
- * @unverified: what commence said; for the statistics
  *
  * Context: from within ops->repair; lock not held; does not sleep.
  * Return: 0: the fault is gone.  -ECANCELED: it was freed or cancelled
@@ -329,24 +313,16 @@ EXPORT_SYMBOL_GPL(grid_missing_commence);
  * call grid_missing_failed().
  */
 int grid_missing_complete(struct grid_missing *gm,
-			  const struct grid_missing_item *item, bool unverified)
+			  const struct grid_missing_item *item)
 {
 	static const struct grid_missing_value none;
 	const struct grid_missing_value *values = NULL;
-	unsigned long flags;
-	int ret;
 
 	if (item->is_index)
 		values = item->values_count ? item->values : &none;
-	ret = gm_repair_complete(&gm->tracker, item->address,
-				 item->has_sum ? &item->sum : NULL,
-				 GM_OWNER_KERNEL, values, item->values_count);
-	if (!ret && unverified) {
-		GM_LOCK(&gm->tracker, flags);
-		gm->counters.unverified++;
-		GM_UNLOCK(&gm->tracker, flags);
-	}
-	return ret;
+	return gm_repair_complete(&gm->tracker, item->address,
+				  item->has_sum ? &item->sum : NULL,
+				  GM_OWNER_KERNEL, values, item->values_count);
 }
 EXPORT_SYMBOL_GPL(grid_missing_complete);
 
@@ -563,7 +539,7 @@ void grid_missing_get_status(struct grid_missing *gm,
 	st->helpers = grid_missing_helpers(gm);
 	st->unavailable = c.unavailable;
 	st->repaired = n.repaired;
-	st->unverified = n.unverified;
+	st->unverified = c.unverified;
 	st->superseded = n.superseded;
 	st->verify_failed = n.verify_failed;
 	st->write_failed = n.write_failed;

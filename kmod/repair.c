@@ -75,7 +75,7 @@ static void grid_repair_end(struct grid *g, struct grid_missing_item *item)
 			item->result = r;
 		return;
 	}
-	item->result = grid_missing_complete(g->gm, item, item->unverified);
+	item->result = grid_missing_complete(g->gm, item);
 	/* A list that can't be taken: the index stays missing. */
 	if (item->result && item->result != -ECANCELED)
 		grid_missing_failed(g->gm, item, true);
@@ -115,8 +115,7 @@ int grid_repair(void *priv, struct grid_missing_item *items, u32 n)
 			grid_missing_verify_failed(g->gm, item->address);
 		if (item->result)
 			continue;
-		item->result =
-			grid_missing_commence(g->gm, item, &item->unverified);
+		item->result = grid_missing_commence(g->gm, item);
 		item->commenced = !item->result;
 		any |= item->commenced;
 		cond_resched();

@@ -257,6 +257,7 @@ void gm_get_counts(struct gm_tracker *t, struct gm_counts *c)
 	c->tables_free = t->tables_count - t->tables_active;
 	c->readers = t->readers;
 	c->unavailable = t->unavailable;
+	c->unverified = t->unverified;
 	c->checkpoint = t->checkpoint;
 	c->sync_jump = t->jump;
 	GM_UNLOCK(t, flags);

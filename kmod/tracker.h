@@ -87,6 +87,7 @@ struct gm_counts {
 	u32 tables, tables_free; /* in use; of those done or cancelled */
 	u64 readers; /* waiting or writing faults with parked readers */
 	u64 unavailable;
+	u64 unverified; /* ever completed without a checksum of their own */
 	bool checkpoint, sync_jump;
 };
 
@@ -295,6 +296,7 @@ struct gm_tracker {
 	u32 orphans; /* aborting members of tables */
 	u32 readers;
 	u32 unavailable;
+	u64 unverified; /* completed without a checksum; only grows */
 	u32 twins; /* single faults whose address is set aside too */
 	bool twins_gone; /* ... there was one that has gone since */
 

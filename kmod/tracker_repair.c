@@ -103,7 +103,7 @@ static inline int gm_complete_key(struct gm_tracker *t, const struct gm_key *k,
 				  const struct grid_missing_checksum *sum,
 				  u32 owner,
 				  const struct grid_missing_value *values,
-				  u32 n, bool *unverified)
+				  u32 n)
 {
 	struct gm_table *tab;
 	struct gm_fault *f;
@@ -114,7 +114,6 @@ static inline int gm_complete_key(struct gm_tracker *t, const struct gm_key *k,
 	if (unlikely(r))
 		return r;
 	f = &t->faults[slot];
-	*unverified = !(f->word & GM_W_SUM);
 	if (unlikely(gm_pos(f) == GM_POS_ABORTING)) {
 		gm_remove_key(t, slot, gm_abort_why(f), k);
 		return -ECANCELED;
@@ -122,8 +121,7 @@ static inline int gm_complete_key(struct gm_tracker *t, const struct gm_key *k,
 	if (likely(!gm_is_index(f))) {
 		if (unlikely(n))
 			return -EINVAL;
-		gm_remove_key(t, slot, GRID_MISSING_WHY_REPAIRED, k);
-		return 0;
+		goto out_repaired;
 	}
 
 	if (!values)
@@ -137,6 +135,8 @@ static inline int gm_complete_key(struct gm_tracker *t, const struct gm_key *k,
 		return r;
 	tab->values = n;
 	tab->state = GRID_MISSING_TABLE_FILLING;
+out_repaired:
+	t->unverified += !(f->word & GM_W_SUM);
 	gm_remove_key(t, slot, GRID_MISSING_WHY_REPAIRED, k);
 	return 0;
 }
@@ -168,13 +168,12 @@ int gm_repair_complete(struct gm_tracker *t, u64 address,
 		       const struct grid_missing_value *values, u32 n)
 {
 	unsigned long flags;
-	bool unverified;
 	struct gm_key k;
 	int r;
 
 	gm_key_init(t, address, &k);
 	GM_LOCK(t, flags);
-	r = gm_complete_key(t, &k, sum, owner, values, n, &unverified);
+	r = gm_complete_key(t, &k, sum, owner, values, n);
 	GM_UNLOCK(t, flags);
 	return r;
 }
@@ -339,8 +338,7 @@ void gm_repair_commence_vector(struct gm_tracker *t,
  * gm_repair_complete_vector() - gm_repair_complete() for many blocks
  * @t: tracker
  * @v: which; flags GRID_MISSING_F_NO_CHECKSUM and, for gm_repair_failed(),
- *	GRID_MISSING_F_FAILED; results in the elements, and afterwards
- *	GRID_MISSING_F_NO_CHECKSUM where the fault had no checksum of its own
+ *	GRID_MISSING_F_FAILED; results in the elements
  * @n: how many
  * @owner: who commenced
  * @now: time in ms
@@ -355,7 +353,6 @@ void gm_repair_complete_vector(struct gm_tracker *t,
 {
 	struct gm_key k[GM_AHEAD];
 	unsigned long flags;
-	bool unverified;
 	u32 i, j, some;
 
 	while (n) {
@@ -375,13 +372,9 @@ void gm_repair_complete_vector(struct gm_tracker *t,
 						owner, now);
 					continue;
 				}
-				unverified = false;
 				v->result = gm_complete_key(t, &k[i],
 							    gm_block_sum(v),
-							    owner, NULL, 0,
-							    &unverified);
-				if (unverified)
-					v->flags |= GRID_MISSING_F_NO_CHECKSUM;
+							    owner, NULL, 0);
 			}
 			n -= some;
 		}

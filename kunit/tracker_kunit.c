@@ -1387,7 +1387,9 @@ static void t13_wrong_calls(struct kunit *test)
 	/* Without a checksum of its own any will do, or none. */
 	EQ(gm_enqueue_block(T, 2, NULL, GRID_MISSING_WHY_DETECTED), 0);
 	EQ(gm_repair_commence(T, 2, SUM(7), 0, 1, 0), 0);
+	EQ(counts().unverified, 0);
 	EQ(gm_repair_complete(T, 2, NULL, 1, NULL, 0), 0);
+	EQ(counts().unverified, 1);
 	VERIFIED();
 }
 

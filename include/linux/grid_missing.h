@@ -57,7 +57,6 @@ struct grid_missing_geometry {
  * @result: out: 0 or a negative errno; preset to 0; items whose result is set
  *	already are to be left alone
  * @commenced: the target's own: its fault is writing
- * @unverified: the target's own: as grid_missing_commence() said
  */
 struct grid_missing_item {
 	u64 address;
@@ -70,7 +69,6 @@ struct grid_missing_item {
 	u32 values_count;
 	int result;
 	bool commenced;
-	bool unverified;
 };
 
 /**
@@ -188,17 +186,14 @@ int grid_missing_cancel(struct grid_missing *gm, u64 address);
 
 /*
  * Repair, from within ops->repair.  commence: -ENOENT, -ESTALE, -EBUSY,
- * -EAGAIN; *@unverified: the fault had no checksum of its own.  complete: 0,
- * -ECANCELED (freed meanwhile, gone), else the list was bad and the fault is
- * still writing: call failed.  failed: the write (or its list) failed; with
- * @retry_now it waits again without back-off.
+ * -EAGAIN.  complete: 0, -ECANCELED (freed meanwhile, gone), else the list was
+ * bad and the fault is still writing: call failed.  failed: the write (or its
+ * list) failed; with @retry_now it waits again without back-off.
  */
 int grid_missing_commence(struct grid_missing *gm,
-			  const struct grid_missing_item *item,
-			  bool *unverified);
+			  const struct grid_missing_item *item);
 int grid_missing_complete(struct grid_missing *gm,
-			  const struct grid_missing_item *item,
-			  bool unverified);
+			  const struct grid_missing_item *item);
 int grid_missing_failed(struct grid_missing *gm,
 			const struct grid_missing_item *item, bool retry_now);
 /* Data that did not match: counts and tells. */
