@@ -119,15 +119,8 @@ EXPORT_SYMBOL_GPL(__grid_missing_supersede);
  */
 int __grid_missing_readers(struct grid_missing *gm, u64 address, bool readers)
 {
-	u32 flags;
-	u8 state;
-	int ret;
-
-	state = __grid_missing_find(gm, address, &flags);
-	ret = __gm_set_readers(&gm->tracker, address, readers);
-	if (!ret && readers && !(flags & GRID_MISSING_F_READERS))
-		__gm_event(gm, address, state, state, GRID_MISSING_WHY_WANTED);
-	return ret;
+	lockdep_assert_held(&gm->tracker.lock);
+	return __gm_set_readers(&gm->tracker, address, readers);
 }
 EXPORT_SYMBOL_GPL(__grid_missing_readers);
 
@@ -143,15 +136,8 @@ EXPORT_SYMBOL_GPL(__grid_missing_readers);
  */
 int __grid_missing_wanted(struct grid_missing *gm, u64 address)
 {
-	u32 flags;
-	u8 state;
-	int ret;
-
-	state = __grid_missing_find(gm, address, &flags);
-	ret = __gm_set_wanted(&gm->tracker, address);
-	if (!ret && !(flags & (GRID_MISSING_F_WANTED | GRID_MISSING_F_READERS)))
-		__gm_event(gm, address, state, state, GRID_MISSING_WHY_WANTED);
-	return ret;
+	lockdep_assert_held(&gm->tracker.lock);
+	return __gm_set_wanted(&gm->tracker, address);
 }
 EXPORT_SYMBOL_GPL(__grid_missing_wanted);
 

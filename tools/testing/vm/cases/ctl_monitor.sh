@@ -27,12 +27,21 @@ gridctl retry t0 6 > /dev/null
 
 saw() { grep -q "\"reason\":\"$1\",\"address\":$2,\"state\":\"$3\"" /tmp/events; }
 wait_until 20 saw retried 6 waiting
+lose 7
+dd if="$dev" of=/dev/null bs=4096 skip=112 count=1 iflag=direct status=none &
+reader=$!
+wait_until 20 saw wanted 7 waiting
+mend 7
+wait $reader
+wait_until 20 saw repaired 7 gone
 saw enqueued 3 waiting
 saw verify-failed 3 waiting
 saw repaired 3 gone
 saw cancelled 4 gone
 saw superseded 5 gone
 saw unavailable 6 waiting
+# Once that a read wants it, once that a reader waits.
+assert_eq "$(grep -c '"reason":"wanted"' /tmp/events)" 2
 python3 - << 'END'
 import json
 last = 0
