@@ -9,7 +9,7 @@
  * for what is being written.  What failed waits in one queue a delay, which
  * makes each of them ordered by time as well.
  *
- * The tracker's lock is held, but by what is exported.
+ * Lock: the tracker's; see tracker.h.
  */
 #include <linux/errno.h>
 #include <linux/lockdep.h>
@@ -443,6 +443,36 @@ void gm_want(struct gm_tracker *t, u32 slot, u32 flag)
 		gm_sort(t, gm_queue(t, f), slot);
 }
 
+/* Its readers have gone: with those that were never requested (T5). */
+void gm_lose_readers(struct gm_tracker *t, u32 slot)
+{
+	struct gm_fault *f = &t->faults[slot];
+	u32 pos = gm_pos(f);
+
+	t->readers--;
+	if (pos != GM_POS_NEVER && pos != GM_POS_REQUESTED) {
+		f->word &= ~GM_W_READERS;
+		return;
+	}
+	gm_dequeue(t, slot);
+	f->word &= ~GM_W_READERS;
+	gm_join(t, slot);
+}
+
+/* The fault at @address, to be changed: 0; -ENOENT; -EBUSY when aborting. */
+static int gm_get_alive(struct gm_tracker *t, u64 address, u32 *slot)
+{
+	struct gm_key k;
+
+	gm_key_init(t, address, &k);
+	*slot = gm_get_any(t, &k);
+	if (*slot == GM_NIL)
+		return -ENOENT;
+	if (gm_pos(&t->faults[*slot]) == GM_POS_ABORTING)
+		return -EBUSY;
+	return 0;
+}
+
 /**
  * __gm_set_readers() - readers are parked on a fault, or none any more
  * @t: tracker
@@ -455,18 +485,13 @@ void gm_want(struct gm_tracker *t, u32 slot, u32 flag)
 int __gm_set_readers(struct gm_tracker *t, u64 address, bool readers)
 {
 	struct gm_fault *f;
-	struct gm_key k;
-	u32 slot, pos;
+	u32 slot;
+	int r;
 
-	lockdep_assert_held(&t->lock);
-	gm_key_init(t, address, &k);
-	slot = gm_get_any(t, &k);
-	if (slot == GM_NIL)
-		return -ENOENT;
+	r = gm_get_alive(t, address, &slot);
+	if (r)
+		return r == -EBUSY && !readers ? 0 : r;
 	f = &t->faults[slot];
-	pos = gm_pos(f);
-	if (pos == GM_POS_ABORTING)
-		return readers ? -EBUSY : 0;
 	if (readers == !!(f->word & GM_W_READERS))
 		return 0;
 	if (readers) {
@@ -475,14 +500,7 @@ int __gm_set_readers(struct gm_tracker *t, u64 address, bool readers)
 			GRID_MISSING_WHY_WANTED);
 		return 0;
 	}
-	t->readers--;
-	if (pos == GM_POS_NEVER || pos == GM_POS_REQUESTED) {
-		gm_dequeue(t, slot);
-		f->word &= ~GM_W_READERS;
-		gm_join(t, slot);
-	} else {
-		f->word &= ~GM_W_READERS;
-	}
+	gm_lose_readers(t, slot);
 	return 0;
 }
 
@@ -497,17 +515,13 @@ int __gm_set_readers(struct gm_tracker *t, u64 address, bool readers)
 int __gm_set_wanted(struct gm_tracker *t, u64 address)
 {
 	struct gm_fault *f;
-	struct gm_key k;
 	u32 slot;
+	int r;
 
-	lockdep_assert_held(&t->lock);
-	gm_key_init(t, address, &k);
-	slot = gm_get_any(t, &k);
-	if (slot == GM_NIL)
-		return -ENOENT;
+	r = gm_get_alive(t, address, &slot);
+	if (r)
+		return r;
 	f = &t->faults[slot];
-	if (gm_pos(f) == GM_POS_ABORTING)
-		return -EBUSY;
 	if (f->word & GM_W_WANTED)
 		return 0;
 	gm_want(t, slot, GM_W_WANTED);
@@ -532,17 +546,13 @@ int __gm_set_wanted(struct gm_tracker *t, u64 address)
 int __gm_set_unavailable(struct gm_tracker *t, u64 address, u8 why, bool hold)
 {
 	struct gm_fault *f;
-	struct gm_key k;
 	u32 slot;
+	int r;
 
-	lockdep_assert_held(&t->lock);
-	gm_key_init(t, address, &k);
-	slot = gm_get_any(t, &k);
-	if (slot == GM_NIL)
-		return -ENOENT;
+	r = gm_get_alive(t, address, &slot);
+	if (r)
+		return r;
 	f = &t->faults[slot];
-	if (gm_pos(f) == GM_POS_ABORTING)
-		return -EBUSY;
 	if (hold && gm_is_waiting(f)) {
 		gm_dequeue(t, slot);
 		gm_set_pos(f, GM_POS_HELD);
@@ -594,18 +604,12 @@ bool gm_retry_slot(struct gm_tracker *t, u32 slot)
 int gm_retry(struct gm_tracker *t, u64 address)
 {
 	unsigned long flags;
-	struct gm_key k;
-	int r = 0;
 	u32 slot;
+	int r;
 
-	gm_key_init(t, address, &k);
 	GM_LOCK(t, flags);
-	slot = gm_get_any(t, &k);
-	if (slot == GM_NIL)
-		r = -ENOENT;
-	else if (gm_pos(&t->faults[slot]) == GM_POS_ABORTING)
-		r = -EBUSY;
-	else
+	r = gm_get_alive(t, address, &slot);
+	if (!r)
 		gm_retry_slot(t, slot);
 	GM_UNLOCK(t, flags);
 	return r;

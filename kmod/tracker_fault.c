@@ -7,7 +7,7 @@
  * never changes while it lives.  A waiting fault is in exactly one queue (or
  * held, then in none), one that is written or aborting in none.
  *
- * The tracker's lock is held throughout.
+ * Lock: the tracker's; see tracker.h.
  */
 #include <linux/errno.h>
 #include <linux/minmax.h>

@@ -10,7 +10,7 @@
  * the listed tables and merges the twins that are left, or lets whoever looks
  * one up do it.
  *
- * The tracker's lock is held, but by what is exported.
+ * Lock: the tracker's; see tracker.h.
  */
 #include <linux/errno.h>
 #include <linux/string.h>
@@ -76,15 +76,7 @@ void gm_insert_twin(struct gm_tracker *t, const struct gm_key *k, u32 slot)
 		gm_want(t, slot, GM_W_WANTED);
 	if (m->word & GM_W_READERS) {
 		gm_want(t, slot, GM_W_READERS);
-		t->readers--;
-		if (gm_pos(m) == GM_POS_NEVER ||
-		    gm_pos(m) == GM_POS_REQUESTED) {
-			gm_dequeue(t, member);
-			m->word &= ~GM_W_READERS;
-			gm_join(t, member);
-		} else {
-			m->word &= ~GM_W_READERS;
-		}
+		gm_lose_readers(t, member);
 	}
 	gm_check_pair(t, k);
 }

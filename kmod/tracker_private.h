@@ -557,6 +557,7 @@ static inline void gm_dequeue(struct gm_tracker *t, u32 slot)
 /* tracker_batch.c */
 void gm_join(struct gm_tracker *t, u32 slot);
 void gm_want(struct gm_tracker *t, u32 slot, u32 flag);
+void gm_lose_readers(struct gm_tracker *t, u32 slot);
 bool gm_retry_slot(struct gm_tracker *t, u32 slot);
 
 /* tracker.c */
@@ -571,6 +572,7 @@ static inline bool gm_table_active(const struct gm_table *tab)
 
 /* tracker_table.c */
 u32 *gm_table_chain(const struct gm_tracker *t, u64 address);
+void gm_table_append(struct gm_tracker *t, u32 *head, u32 *tail, u32 s);
 void gm_table_retire(struct gm_tracker *t, struct gm_table *tab, u8 state);
 void gm_table_follow(struct gm_tracker *t, struct gm_table *tab);
 struct gm_table *gm_leave(struct gm_tracker *t, const struct gm_fault *f);

@@ -7,7 +7,7 @@
  * writes it and since when, and only he can end it: a helper by what he is,
  * the kernel as GM_OWNER_KERNEL.
  *
- * The tracker's lock is held, but by what is exported.
+ * Lock: the tracker's; see tracker.h.
  */
 #include <linux/errno.h>
 #include <linux/lockdep.h>

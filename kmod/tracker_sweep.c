@@ -23,7 +23,7 @@
  *	  9 is dropped
  *	unlock
  *
- * The tracker's lock is held, but by what is exported.
+ * Lock: the tracker's; see tracker.h.
  */
 #include <linux/compiler.h>
 #include <linux/errno.h>
@@ -58,7 +58,6 @@ static bool gm_pending(const struct gm_tracker *t, u32 slot)
 {
 	const struct gm_sweep *sw = &t->sweep;
 	const struct gm_fault *f = &t->faults[slot];
-	const struct gm_table *tab = NULL;
 
 	if (!gm_sweeping(t))
 		return false;
@@ -66,7 +65,8 @@ static bool gm_pending(const struct gm_tracker *t, u32 slot)
 		return sw->kind == GM_SWEEP_CANCEL && !sw->keep &&
 		       !(f->word & GM_W_BORN);
 	if (gm_is_member(f)) {
-		tab = gm_table_of(t, f);
+		const struct gm_table *tab = gm_table_of(t, f);
+
 		if (tab->state == GRID_MISSING_TABLE_CANCELLED ||
 		    gm_table_pending(t, tab))
 			return true;
@@ -371,12 +371,7 @@ static void gm_sweep_dying(struct gm_tracker *t, int *budget)
 		(*budget)--;
 		sw->member = 0;
 		t->dying_head = tab->next;
-		tab->next = GM_NIL;
-		if (t->ended_head == GM_NIL)
-			t->ended_head = s;
-		else
-			t->tables[t->ended_tail].next = s;
-		t->ended_tail = s;
+		gm_table_append(t, &t->ended_head, &t->ended_tail, s);
 	}
 	if (t->dying_head != GM_NIL)
 		return;

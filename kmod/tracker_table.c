@@ -9,7 +9,7 @@
  * done or cancelled, until its slot is reclaimed.  A sweep's cancelled tables
  * are dying until their members have been met.
  *
- * The tracker's lock is held, but by what is exported.
+ * Lock: the tracker's; see tracker.h.
  */
 #include <linux/errno.h>
 #include <linux/lockdep.h>
@@ -26,11 +26,21 @@ u32 *gm_table_chain(const struct gm_tracker *t, u64 address)
 	return &t->table_hash[(h >> 32) & t->table_hash_mask];
 }
 
+/* @s becomes the last of a list. */
+void gm_table_append(struct gm_tracker *t, u32 *head, u32 *tail, u32 s)
+{
+	t->tables[s].next = GM_NIL;
+	if (*head == GM_NIL)
+		*head = s;
+	else
+		t->tables[*tail].next = s;
+	*tail = s;
+}
+
 /* An active table is active no more: ended, or dying while it has faults. */
 void gm_table_retire(struct gm_tracker *t, struct gm_table *tab, u8 state)
 {
 	u32 s = tab - t->tables, *p = gm_table_chain(t, tab->address);
-	u32 *head, *tail;
 
 	while (*p != s)
 		p = &t->tables[*p].hash_next;
@@ -52,14 +62,10 @@ void gm_table_retire(struct gm_tracker *t, struct gm_table *tab, u8 state)
 	tab->state = state;
 
 	/* Only a sweep cancels a table that has faults left. */
-	head = tab->left ? &t->dying_head : &t->ended_head;
-	tail = tab->left ? &t->dying_tail : &t->ended_tail;
-	tab->next = GM_NIL;
-	if (*head == GM_NIL)
-		*head = s;
+	if (tab->left)
+		gm_table_append(t, &t->dying_head, &t->dying_tail, s);
 	else
-		t->tables[*tail].next = s;
-	*tail = s;
+		gm_table_append(t, &t->ended_head, &t->ended_tail, s);
 }
 
 /* After one of its faults went: is there anything left to do for it? */
@@ -119,11 +125,7 @@ static void gm_table_add(struct gm_tracker *t, u32 s)
 	tab->hash_next = *chain;
 	*chain = s;
 	tab->prev = t->active_tail;
-	if (t->active_tail == GM_NIL)
-		t->active_head = s;
-	else
-		t->tables[t->active_tail].next = s;
-	t->active_tail = s;
+	gm_table_append(t, &t->active_head, &t->active_tail, s);
 	t->tables_active++;
 	t->tables_count++;
 }
@@ -284,10 +286,12 @@ int gm_enqueue_table(struct gm_tracker *t, u64 address,
 		     const struct grid_missing_checksum *sum)
 {
 	unsigned long flags;
+	struct gm_key k;
 	int r;
 
+	gm_key_init(t, address, &k);
 	GM_LOCK(t, flags);
-	r = __gm_enqueue_table(t, address, sum);
+	r = gm_enqueue_table_key(t, &k, sum);
 	GM_UNLOCK(t, flags);
 	return r;
 }
