@@ -138,8 +138,8 @@ int gm_ioctl_enqueue_values(struct gm_ioctl_call *c)
 	struct grid_missing_repair e;
 	int result, err;
 
-	err = gm_check_vector(v, offsetofend(struct grid_missing_repair,
-					     serial));
+	err = gm_check_vector(v,
+			      offsetofend(struct grid_missing_repair, serial));
 	while (v->done < v->count && !err) {
 		err = gm_get_repair(v, v->done, &e);
 		if (err)
@@ -278,8 +278,8 @@ int gm_ioctl_complete(struct gm_ioctl_call *c)
 
 	if (!c->gm->private)
 		return -EOPNOTSUPP;
-	err = gm_check_vector(v, offsetofend(struct grid_missing_repair,
-					     serial));
+	err = gm_check_vector(v,
+			      offsetofend(struct grid_missing_repair, serial));
 	if (err || !v->count)
 		return err;
 	chunk = gm_alloc_noio(sizeof(*chunk));
@@ -515,8 +515,8 @@ int gm_ioctl_repair(struct gm_ioctl_call *c)
 
 	if (gm->private)
 		return -EOPNOTSUPP;
-	err = gm_check_vector(v, offsetofend(struct grid_missing_repair,
-					     serial));
+	err = gm_check_vector(v,
+			      offsetofend(struct grid_missing_repair, serial));
 	if (err || !v->count)
 		return err;
 

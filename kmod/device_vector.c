@@ -469,8 +469,8 @@ int gm_ioctl_batch(struct gm_ioctl_call *c)
 	u32 min_age, n, got, put;
 	int err;
 
-	err = gm_check_vector(v, offsetofend(struct grid_missing_fault,
-					     serial));
+	err = gm_check_vector(v,
+			      offsetofend(struct grid_missing_fault, serial));
 	if (err)
 		return err;
 	if (v->flags & GRID_MISSING_BATCH_MIN_AGE) {

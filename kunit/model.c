@@ -1361,11 +1361,10 @@ static void model_op_commence(struct model_run *r)
 	if (f && f->has_sum && model_below(r, 4))
 		sum = &f->sum;
 	serial = model_pick_serial(r, address, &older);
-	model_expect(r, "result",
-		     gm_repair_commence(&r->t, address, sum, serial, owner,
-					r->time),
-		     model_commence(&r->m, address, sum, older, owner,
-				    r->time));
+	model_expect(
+		r, "result",
+		gm_repair_commence(&r->t, address, sum, serial, owner, r->time),
+		model_commence(&r->m, address, sum, older, owner, r->time));
 }
 
 static void model_op_complete(struct model_run *r)

@@ -125,8 +125,8 @@ static void do_batch(struct worker *w, u64 now)
 
 		if (w->out[i].state != GRID_MISSING_STATE_WAITING)
 			wrong(w, "batch: state");
-		r = gm_repair_commence(&env->t, a, &w->out[i].checksum, 0, w->id,
-				       now);
+		r = gm_repair_commence(&env->t, a, &w->out[i].checksum, 0,
+				       w->id, now);
 		if (r == -ENOENT || r == -EBUSY || r == -EAGAIN)
 			continue; /* gone, or another's, meanwhile */
 		if (r) {
