@@ -143,30 +143,39 @@ int gm_hash(struct gm_hash *hash, const void *data, size_t len,
 	uint8_t digest[64] = { 0 };
 	size_t sent = 0;
 	ssize_t n;
+	int err;
 
 	if (hash->own) {
 		sha256(data, len, digest);
 		memcpy(sum->bytes, digest, sizeof(sum->bytes));
 		return 0;
 	}
+	if (hash->op < 0)
+		hash->op = accept4(hash->bound, NULL, NULL, SOCK_CLOEXEC);
+	if (hash->op < 0)
+		return -errno;
 	do {
 		/* A short send goes on: MSG_MORE keeps the hash open till then. */
 		n = send(hash->op, (const char *)data + sent, len - sent,
 			 MSG_MORE);
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
-			return -errno;
-		}
-		if (!n && len)
-			return -EIO;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 || (!n && len))
+			goto err_close;
 		sent += (size_t)n;
 	} while (sent < len);
 	do
 		n = recv(hash->op, digest, sizeof(digest), 0);
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
-		return n ? -errno : -EIO;
+		goto err_close;
 	memcpy(sum->bytes, digest, sizeof(sum->bytes));
 	return 0;
+
+err_close:
+	/* What it took already would be the beginning of the next hash. */
+	err = n < 0 ? -errno : -EIO;
+	close(hash->op);
+	hash->op = -1;
+	return err;
 }
