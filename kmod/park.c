@@ -29,6 +29,9 @@
 
 #include "grid.h"
 
+/* How many bios one hold of the lock ends, but for the last block's others. */
+#define GRID_TICK_MAX 1024
+
 static struct hlist_head *grid_bucket(struct grid *g, u64 b)
 {
 	return &g->parked_hash[hash_64(b, GRID_PARK_HASH_BITS)];
@@ -429,13 +432,19 @@ static void grid_wake_worker(struct work_struct *work)
 	blk_finish_plug(&plug);
 }
 
-/* End what has waited too long on @list; *@warn: a block half through. */
+/*
+ * End what has waited too long on @list; *@warn: a block half through.  When
+ * there are very many, __grid_rearm() finds that the next one is due.
+ */
 static void __grid_expire(struct grid *g, struct list_head *list, u64 *warn)
 {
+	u64 parked = g->parked, b;
 	struct grid_io *io;
-	u64 b;
+	unsigned int n = 0;
 
 	while ((io = list_first_entry_or_null(list, struct grid_io, node))) {
+		if (parked - g->parked >= GRID_TICK_MAX)
+			return;
 		if (time_before(jiffies, grid_deadline(g, io)))
 			break;
 		b = io->block;
@@ -449,7 +458,8 @@ static void __grid_expire(struct grid *g, struct list_head *list, u64 *warn)
 		__grid_missing_timed_out(g->gm, b);
 	}
 	list_for_each_entry(io, list, node) {
-		if (time_before(jiffies, grid_half(g, io)))
+		if (n++ == GRID_TICK_MAX ||
+		    time_before(jiffies, grid_half(g, io)))
 			break;
 		if (!io->warned && *warn == GRID_NO_BLOCK)
 			*warn = io->block;

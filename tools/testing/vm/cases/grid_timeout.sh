@@ -2,7 +2,7 @@
 #
 # rule: D3 D10 every parked bio ends in time, and later readers fail at once
 # kernels: all
-# timeout: 90
+# timeout: 120
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 
@@ -60,6 +60,18 @@ assert_ne "$(cat /tmp/out.status)" 0
 gridctl retry t0 4
 mend 4
 assert_eq "$(sum_dev 4)" "$(sum_replica 4)"
+
+log "more at once than the kernel ends in one go"
+dmsetup message t0 0 set park_timeout_ms:3600000
+gridctl enqueue t0 0-$((blocks - 1)) > /dev/null
+fio --name=r --filename="$dev" --rw=read --bs=4k --size=10M --direct=1 --ioengine=libaio \
+	--iodepth=2560 --continue_on_error=read --output=/dev/null &
+reader=$!
+wait_until 60 parked 2560
+dmsetup message t0 0 set park_timeout_ms:0
+wait "$reader" || :
+assert_eq "$(dm_get t0 parked)" 0
+gridctl cancel t0 --all
 
 log "a time-out of 0 fails at once"
 dmsetup message t0 0 set park_timeout_ms:0
