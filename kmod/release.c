@@ -392,7 +392,8 @@ u32 grid_list_released(void *priv, u64 *cursor, u32 max,
  * nothing to be ordered with.
  *
  * Context: never sleeps.
- * Return: 0; -ERANGE; -EOPNOTSUPP when not held.  Then nothing is changed.
+ * Return: 0; -ERANGE, and nothing is changed; -EOPNOTSUPP when not held: where
+ * somebody says ready meanwhile, some of them are released.
  */
 int grid_release(void *priv, const u64 *addresses, u32 n)
 {
