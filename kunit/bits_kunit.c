@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The release sets' bitmaps (kmod/bits.c) against a plain array of flags:
+ * The release sets' bitmaps (kmod/target/bits.c) against a plain array of flags:
  * sizes around every level's edge, random changes, every walk compared.
  */
 #include <kunit/test.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
 
-#include "../kmod/bits.c"
+#include "../kmod/target/bits.c"
 
 #define BITS_MODEL_MAX 300000
 

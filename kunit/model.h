@@ -10,7 +10,7 @@
 #ifndef _GM_MODEL_H
 #define _GM_MODEL_H
 
-#include "../kmod/tracker.h"
+#include "../kmod/tracker/tracker.h"
 
 #define MODEL_FAULTS 128
 #define MODEL_TABLES 8

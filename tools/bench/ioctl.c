@@ -25,7 +25,7 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
-#include "../../kmod/tracker.h"
+#include "../../kmod/tracker/tracker.h"
 
 #define MANY 1000000U
 #define CHUNK 64U

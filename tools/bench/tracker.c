@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <linux/vmalloc.h>
-#include "../../kmod/tracker.h"
+#include "../../kmod/tracker/tracker.h"
 
 #define MANY 16
 

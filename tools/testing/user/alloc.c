@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <linux/vmalloc.h>
-#include "../../../kmod/tracker.h"
+#include "../../../kmod/tracker/tracker.h"
 
 static const struct gm_limits limits[] = {
 	{ 1, 0, 1 },

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "../../../kmod/tracker.h"
+#include "../../../kmod/tracker/tracker.h"
 
 #define OWNER 7
 

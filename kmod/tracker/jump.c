@@ -14,7 +14,7 @@
  */
 #include <linux/errno.h>
 #include <linux/string.h>
-#include "tracker_private.h"
+#include "private.h"
 
 /*
  * Sides.

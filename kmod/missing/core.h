@@ -46,7 +46,7 @@
 #include <linux/xarray.h>
 
 #include <linux/grid_missing.h>
-#include "tracker.h"
+#include "tracker/tracker.h"
 
 /* Events that are kept for those who have not read them yet; power of two. */
 #define GM_EVENTS 4096U

@@ -12,7 +12,7 @@
 #include <linux/errno.h>
 #include <linux/minmax.h>
 #include <linux/prefetch.h>
-#include "tracker_private.h"
+#include "private.h"
 
 /* The part of gm_note() that is not inline. */
 void gm_tell(struct gm_tracker *t, u64 address, u8 from, u8 to, u8 why)

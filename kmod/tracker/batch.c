@@ -15,7 +15,7 @@
 #include <linux/lockdep.h>
 #include <linux/minmax.h>
 #include <linux/prefetch.h>
-#include "tracker_private.h"
+#include "private.h"
 
 static const u32 gm_backoff_ms[GM_LEVELS] = { 1000,  2000,  4000, 8000,
 					      16000, 32000, 60000 };

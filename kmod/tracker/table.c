@@ -16,7 +16,7 @@
 #include <linux/minmax.h>
 #include <linux/prefetch.h>
 #include <linux/string.h>
-#include "tracker_private.h"
+#include "private.h"
 
 /* The hash chain of tables whose index is at @address. */
 u32 *gm_table_chain(const struct gm_tracker *t, u64 address)

@@ -12,7 +12,7 @@
 #include <linux/errno.h>
 #include <linux/lockdep.h>
 #include <linux/minmax.h>
-#include "tracker_private.h"
+#include "private.h"
 
 /* Both that call it are hot. */
 static __always_inline int

@@ -28,7 +28,7 @@
 #include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/prefetch.h>
-#include "tracker_private.h"
+#include "private.h"
 
 /*
  * As far as every call meets them.

@@ -10,7 +10,7 @@
 #include <linux/limits.h>
 #include <linux/lockdep.h>
 #include <linux/minmax.h>
-#include "tracker_private.h"
+#include "private.h"
 
 /*
  * Enqueue (T2).

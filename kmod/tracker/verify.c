@@ -9,7 +9,7 @@
 #include <linux/kernel.h>
 #include <linux/lockdep.h>
 #include <linux/stdarg.h>
-#include "tracker_private.h"
+#include "private.h"
 
 struct gm_recount {
 	u32 queued, free, waiting, writing, aborting, single, members, orphans;

@@ -9,7 +9,7 @@
 #include <linux/math64.h>
 #include <linux/random.h>
 #include <linux/vmalloc.h>
-#include "tracker_private.h"
+#include "private.h"
 
 struct gm_sizes {
 	u64 slots;
