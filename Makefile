@@ -134,9 +134,10 @@ clean:
 	@if [ -e "$(KDIR)/Makefile" ]; then \
 		$(MAKE) -C $(KDIR) M=$(CURDIR) clean; \
 	else \
-		find kmod kunit . -maxdepth 1 \( -name '*.o' -o -name '*.ko' -o \
+		find kmod kunit \( -name '*.o' -o -name '*.ko' -o \
 			-name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' -o \
 			-name modules.order -o -name Module.symvers \) -delete; \
+		rm -f *.o *.ko *.mod *.mod.c .*.cmd modules.order Module.symvers; \
 	fi
 	@if [ -f tools/Makefile ]; then $(MAKE) -C tools clean; fi
 

@@ -2,7 +2,7 @@
 /*
  * What the files of grid_missing.ko share.
  *
- *   tracker*.c       the state machine: no file, no user memory, no clock
+ *   ../tracker/      the state machine: no file, no user memory, no clock
  *   core.c           a tracker with an identity: its life, where it is found,
  *                    another capacity; the module
  *   bind.c           who acts on it: the target that is bound, attached files

@@ -28,7 +28,7 @@ void gm_tell(struct gm_tracker *t, u64 address, u8 from, u8 to, u8 why)
 }
 
 /*
- * Hash table: address to slot.  Its keys are in tracker_private.h.
+ * Hash table: address to slot.  Its keys are in private.h.
  */
 
 /* gm_lookup() in the buckets after the home: some that belong there are away. */

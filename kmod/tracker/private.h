@@ -2,15 +2,15 @@
 /*
  * What the tracker's files share, and nobody else sees.
  *
- *   tracker.c         single blocks are enqueued; faults are found and listed
- *   tracker_fault.c   a fault: found by its address, comes, changes, goes
- *   tracker_table.c   tables: enqueued, their values, done, reclaimed
- *   tracker_batch.c   what is handed out, and when: queues, readers, retries
- *   tracker_repair.c  what is being written: commence, complete, failed, ...
- *   tracker_sweep.c   checkpoint and cancel, in slices
- *   tracker_jump.c    the sync jump: what is set aside, and how it comes back
- *   tracker_memory.c  its memory: taken, freed, moved to another size
- *   tracker_verify.c  counts everything again (T14)
+ *   tracker.c  single blocks are enqueued; faults are found and listed
+ *   fault.c    a fault: found by its address, comes, changes, goes
+ *   table.c    tables: enqueued, their values, done, reclaimed
+ *   batch.c    what is handed out, and when: queues, readers, retries
+ *   repair.c   what is being written: commence, complete, failed, ...
+ *   sweep.c    checkpoint and cancel, in slices
+ *   jump.c     the sync jump: what is set aside, and how it comes back
+ *   memory.c   its memory: taken, freed, moved to another size
+ *   verify.c   counts everything again (T14)
  *
  * All of it wants the lock held, but where nobody else can see the tracker.
  * What is small and on the way of every call is inline.
@@ -299,7 +299,7 @@ static inline void gm_fill(const struct gm_tracker *t, u32 slot,
 		out->value_index = f->member % t->limits.table_values_max;
 }
 
-/* tracker_fault.c */
+/* fault.c */
 void gm_tell(struct gm_tracker *t, u64 address, u8 from, u8 to, u8 why);
 
 /* A fault made a transition: tell the owner of the tracker. */
@@ -376,7 +376,7 @@ static inline u32 gm_bucket_find(const struct gm_tracker *t,
 	return GM_NIL;
 }
 
-/* tracker_fault.c */
+/* fault.c */
 u32 gm_lookup_away(const struct gm_tracker *t, const struct gm_key *k);
 void gm_lookup_both(const struct gm_tracker *t, const struct gm_key *k,
 		    u32 *other, u32 *member);
@@ -403,7 +403,7 @@ static inline u32 gm_lookup(const struct gm_tracker *t, const struct gm_key *k)
 	return slot;
 }
 
-/* tracker_sweep.c */
+/* sweep.c */
 bool gm_table_pending(const struct gm_tracker *t, const struct gm_table *tab);
 bool gm_born(struct gm_tracker *t, u64 address);
 void gm_take_pending(struct gm_tracker *t, u32 slot);
@@ -468,7 +468,7 @@ static inline bool gm_sweeping(const struct gm_tracker *t)
 	       t->sweep.phase < GM_PHASE_CLEAR;
 }
 
-/* tracker_jump.c */
+/* jump.c */
 struct gm_side *gm_side_jump(struct gm_tracker *t, const struct gm_fault *f);
 void gm_join_sides(struct gm_tracker *t);
 bool gm_untwin(struct gm_tracker *t, const struct gm_key *k);
@@ -554,7 +554,7 @@ static inline void gm_dequeue(struct gm_tracker *t, u32 slot)
 		gm_unlink(t, q, slot);
 }
 
-/* tracker_batch.c */
+/* batch.c */
 void gm_join(struct gm_tracker *t, u32 slot);
 void gm_want(struct gm_tracker *t, u32 slot, u32 flag);
 void gm_lose_readers(struct gm_tracker *t, u32 slot);
@@ -570,7 +570,7 @@ static inline bool gm_table_active(const struct gm_table *tab)
 	       tab->state == GRID_MISSING_TABLE_FILLING;
 }
 
-/* tracker_table.c */
+/* table.c */
 u32 *gm_table_chain(const struct gm_tracker *t, u64 address);
 void gm_table_append(struct gm_tracker *t, u32 *head, u32 *tail, u32 s);
 void gm_table_retire(struct gm_tracker *t, struct gm_table *tab, u8 state);

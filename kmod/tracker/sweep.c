@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Sweeps: calls that meet very many faults, in slices (T8, T11).  Here are
- * the checkpoint and the cancel; the sync jump is in tracker_jump.c.
+ * the checkpoint and the cancel; the sync jump is in jump.c.
  *
  * There is at most one, its state is in the tracker, and it works in slices,
  * the lock dropped in between.  What it has not reached yet is *pending*.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The tracker: which blocks of a grid are missing.  Interface, locking and
- * layout of the data are in tracker.h, what its files do in tracker_private.h;
+ * layout of the data are in tracker.h, what its files do in private.h;
  * rules T1 to T16 in the specification.
  *
  * Here single blocks are enqueued, and faults found, listed and counted.
