@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bios issued anew: what was held back at its completion (D2, D6).
+ * Bios that woke are tried anew; those held back at their completion are then
+ * issued anew (D2, D6).
  *
  * A write that succeeded below but finds one of its blocks missing is not
  * acknowledged: the repair, which brings what the block was before, would undo
@@ -39,7 +40,7 @@ static void grid_again_end(struct bio *bio)
  * Context: process; waits for a bio of the pool at most, that is, for the
  * lower device.
  */
-void grid_again(struct grid *g, struct grid_io *io)
+static void grid_again(struct grid *g, struct grid_io *io)
 {
 	struct bio *clone = io->bio;
 	struct bio *bio;
@@ -105,4 +106,88 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 	}
 	grid_missing_unlock(g->gm, flags);
 	return hold;
+}
+
+/* Try anew what was parked or held back. */
+static void grid_try(struct grid *g, struct grid_io *io)
+{
+	struct grid_table *t = io->table;
+	struct bio *bio = io->bio;
+	bool write = grid_is_write(io);
+	blk_status_t status = BLK_STS_OK;
+	enum grid_verdict v;
+	bool kernel_wait;
+	unsigned long flags;
+	u64 was = io->waited ? io->block : GRID_NO_BLOCK;
+	u64 stop;
+
+	rcu_read_lock();
+	if (write)
+		grid_epoch_enter(g, io);
+	grid_missing_lock(g->gm, &flags);
+	if (io->status) {
+		status = io->status;
+		v = GRID_FAIL;
+	} else {
+		v = __grid_check(g, io, &stop, &kernel_wait, &status);
+	}
+	if (v != GRID_GO)
+		grid_epoch_leave(g, io);
+	if (v == GRID_PARK)
+		__grid_park(g, io, stop, kernel_wait);
+	/* It may have been the last reader of the block it waited for (T5). */
+	if (was != GRID_NO_BLOCK && test_bit(was, g->missing) &&
+	    !__grid_has_readers(g, was))
+		__grid_missing_readers(g->gm, was, false);
+	grid_missing_unlock(g->gm, flags);
+	rcu_read_unlock();
+
+	switch (v) {
+	case GRID_PARK:
+		break;
+	case GRID_REQUEUE:
+		grid_requeue(io);
+		break;
+	case GRID_FAIL:
+		grid_end(io, status);
+		break;
+	case GRID_GO:
+		if (io->kind == GRID_IO_HELD) {
+			grid_again(g, io);
+			break;
+		}
+		io->kind = GRID_IO_BEGUN;
+		bio_set_dev(bio, t->dev->bdev);
+		bio->bi_iter.bi_sector =
+			grid_lower_sector(t, io->iter.bi_sector);
+		submit_bio_noacct(bio);
+		break;
+	}
+}
+
+static void grid_wake_worker(struct work_struct *work)
+{
+	struct grid *g = container_of(work, struct grid, wake_work);
+	struct grid_io *io;
+	unsigned long flags;
+	struct blk_plug plug;
+
+	blk_start_plug(&plug);
+	for (;;) {
+		grid_missing_lock(g->gm, &flags);
+		io = list_first_entry_or_null(&g->woken, struct grid_io, node);
+		if (io)
+			list_del(&io->node);
+		grid_missing_unlock(g->gm, flags);
+		if (!io)
+			break;
+		grid_try(g, io);
+		cond_resched();
+	}
+	blk_finish_plug(&plug);
+}
+
+void grid_again_init(struct grid *g)
+{
+	INIT_WORK(&g->wake_work, grid_wake_worker);
 }

@@ -8,17 +8,21 @@
  * (D7).  Any other is cut to one block, and waits ("parks") until the block's
  * fault is gone.  Where what lives:
  *
- *   target.c   map, end_io, construction, status, messages, suspend and resume
- *   options.c  the table line as text
+ *   target.c   construction, suspend and resume, status, messages
+ *   map.c      the way of a bio: map, end_io
  *   room.c     memory by geometry and capacity; another one at a reload (D9)
- *   park.c     parked bios: where they wait, how they wake, how they time out
- *   again.c    bios issued anew: what was held back at its completion
- *   epoch.c    writes in flight, and the wait until earlier ones have ended
- *   repair.c   verify, write, flush, complete (the ioctl's data path)
+ *   again.c    bios that woke are tried anew; those that came back from below
+ *              are issued anew
+ *   verdict.c  what stops a bio
  *   detect.c   read errors become faults
  *   release.c  staged discards, checkpoint barriers, discards in background
- *   bits.c     bitmaps whose walk costs its members
+ *   repair.c   verify, write, flush, complete (the ioctl's data path)
+ *   park.c     parked bios: where they wait, how they wake, how they time out
+ *   io.c       a bio of dm's is ended, requeued, cut
+ *   epoch.c    writes in flight, and the wait until earlier ones have ended
  *   lower.c    synchronous and batched I/O of whole blocks to the lower device
+ *   bits.c     bitmaps whose walk costs its members
+ *   options.c  the table line as text
  *
  * struct grid is the device: tracker, bitmaps, parked bios; it survives a
  * table reload.  struct grid_table is one table line: options and lower
@@ -268,6 +272,14 @@ static inline sector_t grid_lower_sector(const struct grid_table *t,
 	return t->start + sector;
 }
 
+/* Let @bio, which nobody has submitted yet, go down. */
+static inline void grid_remap(struct grid_table *t, struct bio *bio,
+			      const struct grid_io *io)
+{
+	bio_set_dev(bio, t->dev->bdev);
+	bio->bi_iter.bi_sector = grid_lower_sector(t, io->iter.bi_sector);
+}
+
 static inline bool grid_is_write(const struct grid_io *io)
 {
 	return op_is_write(bio_op(io->bio));
@@ -331,9 +343,14 @@ static inline struct grid_missing *grid_lock(struct grid *g,
 	}
 }
 
-/* target.c */
+/* map.c */
+int grid_map(struct dm_target *ti, struct bio *bio);
+int grid_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error);
+
+/* io.c */
 void grid_end(struct grid_io *io, blk_status_t status);
 void grid_requeue(struct grid_io *io);
+void grid_cut(struct bio *bio, struct grid_io *io, sector_t sector);
 
 /* options.c */
 int grid_tunable(struct grid_options *opt, const char *key, const char *value);
@@ -354,7 +371,7 @@ int grid_room_move(struct grid_table *t);
 void grid_room_free(struct grid_room *room);
 void grid_room_last(struct grid *g);
 
-/* park.c */
+/* verdict.c */
 
 /** enum grid_verdict - what is to become of a bio */
 enum grid_verdict {
@@ -366,17 +383,20 @@ enum grid_verdict {
 
 enum grid_verdict __grid_check(struct grid *g, struct grid_io *io, u64 *stop,
 			       bool *kernel_wait, blk_status_t *status);
+
+/* park.c */
 void __grid_park(struct grid *g, struct grid_io *io, u64 b, bool kernel_wait);
 void __grid_wake(struct grid *g, u64 b, bool freed);
 void __grid_wake_range(struct grid *g, u64 begin, u64 end);
 void __grid_queue(struct grid *g, struct grid_io *io);
+bool __grid_has_readers(struct grid *g, u64 b);
 void __grid_requeue_all(struct grid *g);
 void __grid_rearm(struct grid *g);
 u64 __grid_oldest_ms(struct grid *g);
 void grid_park_init(struct grid *g);
 
 /* again.c */
-void grid_again(struct grid *g, struct grid_io *io);
+void grid_again_init(struct grid *g);
 bool grid_write_ended(struct grid *g, struct grid_io *io);
 
 /* epoch.c */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Parked bios: what stops a bio, where it waits, how it wakes, when it has
- * waited long enough (D1, D2, D3, D10).
+ * Parked bios: where a bio waits, how it wakes, when it has waited long enough
+ * (D3, D10).  What stops it is in verdict.c.
  *
  * A bio parks on one block at a time, in its per-bio data: in a hash by block,
  * to be woken, and in one of two lists in the order of arrival, to be timed
@@ -10,8 +10,8 @@
  * deadlines come in the order of the list, whatever the options say, because
  * they apply to all alike; so only the head need be looked at.
  *
- * Waking moves a bio to grid->woken, from where a worker tries it anew: it may
- * park again, on this block or the next one.
+ * Waking moves a bio to grid->woken, from where a worker tries it anew
+ * (again.c): it may park again, on this block or the next one.
  *
  * All __ functions want the lock held: a fault goes away under it, so that no
  * bio parks on a fault that is just gone:
@@ -37,136 +37,8 @@ static struct hlist_head *grid_bucket(struct grid *g, u64 b)
 	return &g->parked_hash[hash_64(b, GRID_PARK_HASH_BITS)];
 }
 
-/* The next block in [b, last] that @io has to care about, or a later one. */
-static u64 grid_next(const struct grid *g, const struct grid_io *io, u64 b,
-		     u64 last)
-{
-	u64 n = find_next_bit(g->missing, last + 1, b);
-
-	if (grid_is_write(io))
-		n = min_t(u64, n, find_next_bit(g->marked, last + 1, b));
-	return n;
-}
-
-/*
- * How it is to wait: parked, or in dm's hands while dm says noflush.  That dm
- * is asked each time: when such a suspend is interrupted dm takes nothing back
- * any more, before it tells us so.
- */
-static enum grid_verdict __grid_wait(struct grid *g)
-{
-	return dm_noflush_suspending(g->live->ti) ? GRID_REQUEUE : GRID_PARK;
-}
-
-/*
- * What block @b has to say about @io.  Takes the block of a write out of the
- * release sets, which is right also when another block stops the write: the
- * application means to have it.
- */
-static enum grid_verdict __grid_check_block(struct grid *g, struct grid_io *io,
-					    u64 b, bool *kernel_wait,
-					    blk_status_t *status)
-{
-	const struct grid_options *opt = &g->live->opt;
-	bool write = grid_is_write(io);
-	blk_opf_t opf = io->bio->bi_opf;
-	u32 flags = 0;
-	u8 state;
-
-	*kernel_wait = true;
-	if (write && test_bit(b, g->marked) && !__grid_unrelease(g, b))
-		goto stopped;
-	if (!test_bit(b, g->missing))
-		return GRID_GO;
-	state = __grid_missing_find(g->gm, b, &flags);
-	if (__grid_closed(g, b))
-		goto stopped;
-	switch (state) {
-	case GRID_MISSING_STATE_GONE:
-		return GRID_GO;
-	case GRID_MISSING_STATE_WAITING:
-		if (write && grid_covers(g, io, b))
-			return GRID_GO;
-		*kernel_wait = false;
-		break;
-	}
-	if ((!write || !*kernel_wait) && opt->on_missing_error) {
-		*status = BLK_STS_MEDIUM;
-		return GRID_FAIL;
-	}
-	if (!*kernel_wait && (flags & GRID_MISSING_F_UNAVAILABLE)) {
-		*status = BLK_STS_MEDIUM;
-		return GRID_FAIL;
-	}
-	if (!*kernel_wait && !opt->park_timeout_ms) {
-		*status = BLK_STS_IOERR;
-		return GRID_FAIL;
-	}
-stopped:
-	if (!write && (opf & REQ_RAHEAD)) {
-		*status = BLK_STS_IOERR;
-		return GRID_FAIL;
-	}
-	/* What is held back has been submitted already: it may wait. */
-	if ((opf & REQ_NOWAIT) && io->kind != GRID_IO_HELD) {
-		*status = BLK_STS_AGAIN;
-		return GRID_FAIL;
-	}
-	return __grid_wait(g);
-}
-
-/* A read wants everything that is missing in its way, not only the first. */
-static void __grid_want(struct grid *g, struct grid_io *io, u64 b, u64 last)
-{
-	for (b = find_next_bit(g->missing, last + 1, b); b <= last;
-	     b = find_next_bit(g->missing, last + 1, b + 1))
-		__grid_missing_wanted(g->gm, b);
-}
-
-/**
- * __grid_check - what is in the way of @io
- * @g: the grid
- * @io: the bio; its @iter says which blocks
- * @stop: out, unless GRID_GO: the block that stops it
- * @kernel_wait: out: GRID_PARK: it waits for the kernel alone
- * @status: out: GRID_FAIL: what to end it with
- *
- * Context: the lock is held.
- */
-enum grid_verdict __grid_check(struct grid *g, struct grid_io *io, u64 *stop,
-			       bool *kernel_wait, blk_status_t *status)
-{
-	u64 last = grid_last(g, io);
-	enum grid_verdict v;
-	u64 b;
-
-	if (g->held) {
-		*stop = GRID_NO_BLOCK;
-		*kernel_wait = false;
-		if (io->bio->bi_opf & (REQ_NOWAIT | REQ_RAHEAD)) {
-			*status = io->bio->bi_opf & REQ_NOWAIT ? BLK_STS_AGAIN :
-								 BLK_STS_IOERR;
-			return GRID_FAIL;
-		}
-		return __grid_wait(g);
-	}
-	for (b = grid_first(g, io); b <= last; b++) {
-		b = grid_next(g, io, b, last);
-		if (b > last)
-			break;
-		v = __grid_check_block(g, io, b, kernel_wait, status);
-		if (v == GRID_GO)
-			continue;
-		if (!grid_is_write(io))
-			__grid_want(g, io, b, last);
-		*stop = b;
-		return v;
-	}
-	return GRID_GO;
-}
-
 /* Has block @b anyone parked on it who waits for its repair? */
-static bool __grid_has_readers(struct grid *g, u64 b)
+bool __grid_has_readers(struct grid *g, u64 b)
 {
 	struct grid_io *io;
 
@@ -353,85 +225,6 @@ u64 __grid_oldest_ms(struct grid *g)
 	return jiffies_to_msecs(oldest);
 }
 
-/* Try anew what was parked or held back. */
-static void grid_try(struct grid *g, struct grid_io *io)
-{
-	struct grid_table *t = io->table;
-	struct bio *bio = io->bio;
-	bool write = grid_is_write(io);
-	blk_status_t status = BLK_STS_OK;
-	enum grid_verdict v;
-	bool kernel_wait;
-	unsigned long flags;
-	u64 was = io->waited ? io->block : GRID_NO_BLOCK;
-	u64 stop;
-
-	rcu_read_lock();
-	if (write)
-		grid_epoch_enter(g, io);
-	grid_missing_lock(g->gm, &flags);
-	if (io->status) {
-		status = io->status;
-		v = GRID_FAIL;
-	} else {
-		v = __grid_check(g, io, &stop, &kernel_wait, &status);
-	}
-	if (v != GRID_GO)
-		grid_epoch_leave(g, io);
-	if (v == GRID_PARK)
-		__grid_park(g, io, stop, kernel_wait);
-	/* It may have been the last reader of the block it waited for (T5). */
-	if (was != GRID_NO_BLOCK && test_bit(was, g->missing) &&
-	    !__grid_has_readers(g, was))
-		__grid_missing_readers(g->gm, was, false);
-	grid_missing_unlock(g->gm, flags);
-	rcu_read_unlock();
-
-	switch (v) {
-	case GRID_PARK:
-		break;
-	case GRID_REQUEUE:
-		grid_requeue(io);
-		break;
-	case GRID_FAIL:
-		grid_end(io, status);
-		break;
-	case GRID_GO:
-		if (io->kind == GRID_IO_HELD) {
-			grid_again(g, io);
-			break;
-		}
-		io->kind = GRID_IO_BEGUN;
-		bio_set_dev(bio, t->dev->bdev);
-		bio->bi_iter.bi_sector =
-			grid_lower_sector(t, io->iter.bi_sector);
-		submit_bio_noacct(bio);
-		break;
-	}
-}
-
-static void grid_wake_worker(struct work_struct *work)
-{
-	struct grid *g = container_of(work, struct grid, wake_work);
-	struct grid_io *io;
-	unsigned long flags;
-	struct blk_plug plug;
-
-	blk_start_plug(&plug);
-	for (;;) {
-		grid_missing_lock(g->gm, &flags);
-		io = list_first_entry_or_null(&g->woken, struct grid_io, node);
-		if (io)
-			list_del(&io->node);
-		grid_missing_unlock(g->gm, flags);
-		if (!io)
-			break;
-		grid_try(g, io);
-		cond_resched();
-	}
-	blk_finish_plug(&plug);
-}
-
 /*
  * End what has waited too long on @list; *@warn: a block half through.  When
  * there are very many, __grid_rearm() finds that the next one is due.
@@ -491,7 +284,6 @@ void grid_park_init(struct grid *g)
 	INIT_LIST_HEAD(&g->waiting);
 	INIT_LIST_HEAD(&g->kernel_waiting);
 	INIT_LIST_HEAD(&g->woken);
-	INIT_WORK(&g->wake_work, grid_wake_worker);
 	INIT_DELAYED_WORK(&g->tick_work, grid_tick_worker);
 	g->helpers_gone_at = jiffies;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The device-mapper target `grid`: table line, the path of a bio, status,
- * messages, suspend and resume.  grid.h tells where the rest lives, and the
+ * The device-mapper target `grid`: construction, status, messages, suspend
+ * and resume.  grid.h tells where the rest lives, and the
  * lock order.
  *
  *   <start> <len> grid <device> <offset> <block_sectors> [<#args> key:value ...]
@@ -24,167 +24,6 @@
 
 static LIST_HEAD(grid_list);
 static DEFINE_MUTEX(grid_list_lock);
-
-/*
- * The path of a bio
- */
-
-/**
- * grid_end - end @io with @status; it came to us before, or never went down
- * @io: on no list, not counted in as a write in flight
- * @status: for its submitter
- *
- * Context: any, the lock not held.
- */
-void grid_end(struct grid_io *io, blk_status_t status)
-{
-	io->kind = GRID_IO_DONE;
-	io->bio->bi_status = status;
-	bio_endio(io->bio);
-}
-
-/** grid_requeue - likewise, but dm is to map it again after the suspend */
-void grid_requeue(struct grid_io *io)
-{
-	io->kind = GRID_IO_REQUEUE;
-	bio_endio(io->bio);
-}
-
-static void grid_remap(struct grid_table *t, struct bio *bio,
-		       const struct grid_io *io)
-{
-	bio_set_dev(bio, t->dev->bdev);
-	bio->bi_iter.bi_sector = grid_lower_sector(t, io->iter.bi_sector);
-}
-
-/* Cut @bio, which nobody has submitted yet, to end before @sector. */
-static void grid_cut(struct bio *bio, struct grid_io *io, sector_t sector)
-{
-	unsigned int sectors = sector - io->iter.bi_sector;
-
-	if (sectors < io->iter.bi_size >> SECTOR_SHIFT) {
-		dm_accept_partial_bio(bio, sectors);
-		io->iter.bi_size = sectors << SECTOR_SHIFT;
-	}
-}
-
-/*
- * Something is in the way, or was when we looked without the lock.  What comes
- * before it goes down; dm brings the rest anew.  Reads and writes of the block
- * itself are cut to it, and park alone.
- */
-static int grid_map_slow(struct grid_table *t, struct bio *bio,
-			 struct grid_io *io)
-{
-	struct grid *g = t->grid;
-	blk_status_t status = BLK_STS_OK;
-	enum grid_verdict v;
-	unsigned long flags;
-	bool kernel_wait;
-	u64 stop;
-
-	grid_io_begin(io);
-	grid_missing_lock(g->gm, &flags);
-	v = __grid_check(g, io, &stop, &kernel_wait, &status);
-	if (v != GRID_GO && stop != GRID_NO_BLOCK) {
-		if (stop > grid_first(g, io)) {
-			grid_cut(bio, io, stop << g->block_shift);
-			v = GRID_GO;
-		} else {
-			grid_cut(bio, io, (stop + 1) << g->block_shift);
-		}
-	}
-	if (v != GRID_GO)
-		grid_epoch_leave(g, io);
-	if (v == GRID_PARK) {
-		io->kind = GRID_IO_PARKED;
-		__grid_park(g, io, stop, kernel_wait);
-	}
-	grid_missing_unlock(g->gm, flags);
-
-	switch (v) {
-	case GRID_PARK:
-		return DM_MAPIO_SUBMITTED;
-	case GRID_REQUEUE:
-		return DM_MAPIO_REQUEUE;
-	case GRID_FAIL:
-		grid_end(io, status);
-		return DM_MAPIO_SUBMITTED;
-	default:
-		grid_remap(t, bio, io);
-		return DM_MAPIO_REMAPPED;
-	}
-}
-
-static int grid_map(struct dm_target *ti, struct bio *bio)
-{
-	struct grid_table *t = ti->private;
-	struct grid *g = t->grid;
-	struct grid_io *io = dm_per_bio_data(bio, sizeof(*io));
-	u64 first, last;
-	bool slow;
-
-	io->bio = bio;
-	io->table = t;
-	io->kind = GRID_IO_PLAIN;
-	io->epoch = GRID_NO_EPOCH;
-	io->iter = bio->bi_iter;
-	io->iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
-
-	if (unlikely(!bio->bi_iter.bi_size)) {
-		if (bio->bi_opf & REQ_PREFLUSH)
-			return grid_map_flush(t, bio);
-		grid_remap(t, bio, io);
-		return DM_MAPIO_REMAPPED;
-	}
-	first = grid_first(g, io);
-	last = grid_last(g, io);
-	switch (bio_op(bio)) {
-	case REQ_OP_READ:
-		slow = grid_any(g->missing, first, last);
-		break;
-	case REQ_OP_WRITE:
-		/* The read side is explained in epoch.c. */
-		rcu_read_lock();
-		grid_epoch_enter(g, io);
-		slow = grid_any(g->missing, first, last) ||
-		       grid_any(g->marked, first, last);
-		rcu_read_unlock();
-		break;
-	case REQ_OP_DISCARD:
-		return grid_map_discard(t, bio, io);
-	default:
-		return DM_MAPIO_KILL;
-	}
-	if (unlikely(slow || READ_ONCE(g->held)))
-		return grid_map_slow(t, bio, io);
-	grid_remap(t, bio, io);
-	return DM_MAPIO_REMAPPED;
-}
-
-static int grid_end_io(struct dm_target *ti, struct bio *bio,
-		       blk_status_t *error)
-{
-	struct grid_table *t = ti->private;
-	struct grid *g = t->grid;
-	struct grid_io *io = dm_per_bio_data(bio, sizeof(*io));
-
-	switch (io->kind) {
-	case GRID_IO_DONE:
-		return DM_ENDIO_DONE;
-	case GRID_IO_REQUEUE:
-		return DM_ENDIO_REQUEUE;
-	}
-	if (io->epoch != GRID_NO_EPOCH) {
-		if (!*error && grid_write_ended(g, io))
-			return DM_ENDIO_INCOMPLETE;
-		grid_epoch_leave(g, io);
-	} else if (unlikely(*error) && bio_op(bio) == REQ_OP_READ) {
-		if (grid_detect(g, t, io, *error))
-			return DM_ENDIO_INCOMPLETE;
-	}
-	return DM_ENDIO_DONE;
-}
 
 /*
  * What the tracker asks of us
@@ -377,6 +216,7 @@ static struct grid *grid_new(const struct grid_table *t, unsigned int major,
 	g->minor = minor;
 	g->held = t->opt.start_held;
 	grid_park_init(g);
+	grid_again_init(g);
 	grid_release_init(g);
 	grid_detect_init(g);
 	INIT_WORK(&g->event_work, grid_event_worker);
