@@ -162,6 +162,13 @@ u32 grid_missing_helpers(struct grid_missing *gm);
 /* The tracker's lock, for the __ calls. */
 void grid_missing_lock(struct grid_missing *gm, unsigned long *flags);
 void grid_missing_unlock(struct grid_missing *gm, unsigned long flags);
+#ifdef CONFIG_LOCKDEP
+void grid_missing_assert_locked(const struct grid_missing *gm);
+#else
+static inline void grid_missing_assert_locked(const struct grid_missing *gm)
+{
+}
+#endif
 
 /*
  * Lock held.  find: state of the fault at @address (GONE: none), *@flags are

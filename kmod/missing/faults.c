@@ -50,6 +50,18 @@ void grid_missing_unlock(struct grid_missing *gm, unsigned long flags)
 }
 EXPORT_SYMBOL_GPL(grid_missing_unlock);
 
+#ifdef CONFIG_LOCKDEP
+/**
+ * grid_missing_assert_locked - complain when the tracker's lock is not held
+ * @gm: the tracker
+ */
+void grid_missing_assert_locked(const struct grid_missing *gm)
+{
+	lockdep_assert_held(&gm->tracker.lock);
+}
+EXPORT_SYMBOL_GPL(grid_missing_assert_locked);
+#endif
+
 /**
  * __grid_missing_find - the state of a block
  * @gm: the tracker

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bios that woke are tried anew; those held back at their completion are then
+ * Bios that woke are tried anew; those that came back from below are then
  * issued anew (D2, D6).
  *
  * A write that succeeded below but finds one of its blocks missing is not
@@ -35,7 +35,7 @@ static void grid_again_end(struct bio *bio)
 /**
  * grid_again - issue @io anew; its clone ends when that has ended
  * @g: the grid
- * @io: of kind GRID_IO_HELD, nothing in its way; a write is counted in
+ * @io: of kind GRID_IO_BACK, nothing in its way; a write is counted in
  *
  * Context: process; waits for a bio of the pool at most, that is, for the
  * lower device.
@@ -68,15 +68,15 @@ static void grid_again(struct grid *g, struct grid_io *io)
  * @io: the write, still counted in as in flight
  *
  * A waiting block that it covers is superseded.  Any other missing block
- * makes it held: counted out, and given to the worker, which parks it.
+ * keeps it back: counted out, and given to the worker, which parks it.
  *
  * Context: any.
- * Return: true when it is held; @io must not be touched any more then.
+ * Return: true when it is kept back; @io must not be touched any more then.
  */
 bool grid_write_ended(struct grid *g, struct grid_io *io)
 {
 	u64 last = grid_last(g, io);
-	bool hold = false;
+	bool keep = false;
 	unsigned long flags;
 	u64 b;
 
@@ -95,20 +95,20 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 		    grid_covers(g, io, b) &&
 		    !__grid_missing_supersede(g->gm, b))
 			continue;
-		hold = true;
+		keep = true;
 	}
-	if (hold) {
+	if (keep) {
 		grid_epoch_leave(g, io);
 		grid_io_begin(io);
-		io->kind = GRID_IO_HELD;
+		io->kind = GRID_IO_BACK;
 		io->status = BLK_STS_OK;
 		__grid_queue(g, io);
 	}
 	grid_missing_unlock(g->gm, flags);
-	return hold;
+	return keep;
 }
 
-/* Try anew what was parked or held back. */
+/* Try anew what was parked or came back. */
 static void grid_try(struct grid *g, struct grid_io *io)
 {
 	struct grid_table *t = io->table;
@@ -152,7 +152,7 @@ static void grid_try(struct grid *g, struct grid_io *io)
 		grid_end(io, status);
 		break;
 	case GRID_GO:
-		if (io->kind == GRID_IO_HELD) {
+		if (io->kind == GRID_IO_BACK) {
 			grid_again(g, io);
 			break;
 		}

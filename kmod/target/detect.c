@@ -2,7 +2,7 @@
 /*
  * Detection: a read error of the lower device becomes faults (D6).
  *
- * A read that failed is held back.  A worker closes its blocks to later bios,
+ * A read that failed is kept back.  A worker closes its blocks to later bios,
  * waits for the writes that were mapped before, and reads block by block: only
  * those that fail now are bad.  Without the closing, a write that just healed a
  * block could come between the failed read and the fault, and the repair would
@@ -48,36 +48,36 @@ static bool grid_is_fault(struct grid *g, struct grid_table *t,
 }
 
 /**
- * grid_detect - a read failed: hold it back if its error may mean bad blocks
+ * grid_detect - a read failed: keep it back if its error may mean bad blocks
  * @g: the grid
  * @t: the table that mapped it
  * @io: the read
  * @error: what the lower device said
  *
  * Context: any.
- * Return: true when it is held; @io must not be touched any more then.
+ * Return: true when it is kept back; @io must not be touched any more then.
  */
 bool grid_detect(struct grid *g, struct grid_table *t, struct grid_io *io,
 		 blk_status_t error)
 {
 	unsigned long flags;
-	bool held = false;
+	bool kept = false;
 
 	grid_io_begin(io);
 	grid_missing_lock(g->gm, &flags);
 	if (t->opt.detect && io->tries < GRID_READ_TRIES &&
 	    grid_is_fault(g, t, error)) {
-		io->kind = GRID_IO_HELD;
+		io->kind = GRID_IO_BACK;
 		io->error = error;
 		io->tries++;
 		list_add_tail(&io->node, &g->failed);
 		queue_work(g->wq, &g->detect_work);
-		held = true;
+		kept = true;
 	} else {
 		g->passed_up++;
 	}
 	grid_missing_unlock(g->gm, flags);
-	return held;
+	return kept;
 }
 
 /* From now on every bio that comes to these blocks parks. */

@@ -24,6 +24,22 @@
  *   bits.c     bitmaps whose walk costs its members
  *   options.c  the table line as text
  *
+ * A file calls only files below it in this order, but for calls by pointer
+ * (operations, workers); tools/testing/layers checks it from the objects:
+ *   target, map, room, again, verdict, detect, release, repair, park,
+ *   io | epoch | lower | bits | options
+ *
+ * Words (Documentation/dm-grid.rst):
+ *   fault      the tracker's entry for a missing block
+ *   closed     of a block: detection is deciding about it
+ *   parked     of a bio: it waits for a block
+ *   held       of the device: start:held, everything parks until `ready`
+ *   came back  of a bio: it ended below, and is issued anew before it is
+ *              acknowledged, or waits for detection
+ *   released   of a block: discarded, but part of the last durable checkpoint
+ *   marked     of a block: released, or its discard is not through
+ *   barrier    a checkpoint becomes durable: a flush, or the verb `durable`
+ *
  * struct grid is the device: tracker, bitmaps, parked bios; it survives a
  * table reload.  struct grid_table is one table line: options and lower
  * device; the live one is grid->live (D9).
@@ -98,7 +114,7 @@ enum grid_io_kind {
 	GRID_IO_PLAIN, /* gone down by the fast path; grid_io_begin() is to come */
 	GRID_IO_BEGUN, /* gone down by the slow path */
 	GRID_IO_PARKED, /* never went down: the clone itself is submitted */
-	GRID_IO_HELD, /* came back from below: issue a fresh bio, then end it */
+	GRID_IO_BACK, /* came back from below: issue a fresh bio, then end it */
 	GRID_IO_DONE, /* ended by us: end_io lets it pass */
 	GRID_IO_REQUEUE, /* ended by us: end_io asks dm to requeue it */
 };
@@ -172,20 +188,26 @@ struct grid {
 	struct grid_missing_geometry geo;
 	dev_t lower; /* of the table that was live last; 0: none was */
 	sector_t start;
-	unsigned int block_shift; /* log2 of the sectors a block */
-	unsigned int block_sectors;
 	struct workqueue_struct *wq_io; /* wakes, time-outs: waits for nobody */
 	struct workqueue_struct *wq; /* barrier, discards, detection, events */
 	struct bio_set bios;
 	struct crypto_shash *hash; /* NULL: checksum:none */
 
-	/* Read without a lock on every bio; changed under the lock. */
-	unsigned long *missing; /* faults, and what detection has closed */
+	/*
+	 * Read without a lock on every bio, in a cache line of their own;
+	 * changed under the lock, by room.c, or by a drain.
+	 */
+	unsigned long *missing ____cacheline_aligned; /* faults; closed */
 	unsigned long *marked; /* released, or its discard not through */
+	struct grid_epoch __percpu *epochs; /* counters by CPU: epoch.c */
+	unsigned int epoch; /* 0 or 1: counts what is mapped now */
+	unsigned int block_shift; /* log2 of the sectors a block */
+	unsigned int block_sectors;
 	bool held; /* start:held, until `ready` */
+	bool draining; /* somebody waits for writes in flight */
 
 	/* The lock guards the rest, but for what says otherwise. */
-	struct grid_table *live;
+	struct grid_table *live ____cacheline_aligned;
 	u64 faults, aborting; /* as reported by change() */
 	unsigned long *by_error; /* faults found by read errors */
 	u64 by_error_count;
@@ -204,10 +226,7 @@ struct grid {
 	struct work_struct wake_work; /* on wq_io */
 	struct delayed_work tick_work; /* on wq_io */
 
-	/* epoch.c; counters by CPU; drain_lock guards the flip */
-	struct grid_epoch __percpu *epochs;
-	unsigned int epoch; /* 0 or 1: which one counts what is mapped now */
-	bool draining;
+	/* epoch.c; drain_lock guards the flip of the epoch */
 	struct mutex drain_lock; /* one wait at a time */
 	wait_queue_head_t drain_wait;
 
@@ -225,7 +244,7 @@ struct grid {
 	u64 discard_begin, discard_end; /* blocks whose discard is under way */
 	struct bio_list flushes; /* of the barrier that runs */
 	struct bio_list flushes_waiting; /* behind it; all become the next one */
-	struct bio_list discards_held; /* came after those */
+	struct bio_list discards_waiting; /* came after those */
 	bool barrier_running; /* taken is being made durable */
 	bool barrier_freeing; /* ... and commence was called */
 	bool checkpoint_taken; /* explicit: taken, not yet durable */
@@ -311,9 +330,16 @@ static inline bool grid_covers(const struct grid *g, const struct grid_io *io,
 		       begin + g->block_sectors;
 }
 
+/* The lock is held: every function whose name begins with __ says so. */
+static inline void grid_assert_locked(const struct grid *g)
+{
+	grid_missing_assert_locked(g->gm);
+}
+
 /* Is block @b closed by detection?  The lock is held. */
 static inline bool __grid_closed(const struct grid *g, u64 b)
 {
+	grid_assert_locked(g);
 	return b >= g->closed_begin && b < g->closed_end;
 }
 

@@ -42,6 +42,7 @@ bool __grid_has_readers(struct grid *g, u64 b)
 {
 	struct grid_io *io;
 
+	grid_assert_locked(g);
 	hlist_for_each_entry(io, grid_bucket(g, b), hash)
 		if (io->block == b && !io->kernel_wait)
 			return true;
@@ -96,6 +97,7 @@ void __grid_rearm(struct grid *g)
 	bool any = false;
 	unsigned int i;
 
+	grid_assert_locked(g);
 	for (i = 0; i < ARRAY_SIZE(lists); i++) {
 		struct grid_io *io = list_first_entry_or_null(
 			lists[i], struct grid_io, node);
@@ -127,6 +129,7 @@ void __grid_park(struct grid *g, struct grid_io *io, u64 b, bool kernel_wait)
 	struct list_head *list = kernel_wait ? &g->kernel_waiting : &g->waiting;
 	struct list_head *pos;
 
+	grid_assert_locked(g);
 	if (!io->waited) {
 		io->waited = true;
 		io->since = jiffies;
@@ -153,6 +156,7 @@ void __grid_park(struct grid *g, struct grid_io *io, u64 b, bool kernel_wait)
 static void __grid_unpark(struct grid *g, struct grid_io *io,
 			  blk_status_t status)
 {
+	grid_assert_locked(g);
 	hlist_del_init(&io->hash);
 	list_del(&io->node);
 	g->parked--;
@@ -163,6 +167,7 @@ static void __grid_unpark(struct grid *g, struct grid_io *io,
 /** __grid_queue - give @io, on no list, to the worker; the lock is held */
 void __grid_queue(struct grid *g, struct grid_io *io)
 {
+	grid_assert_locked(g);
 	list_add_tail(&io->node, &g->woken);
 	queue_work(g->wq_io, &g->wake_work);
 }
@@ -180,6 +185,7 @@ void __grid_wake(struct grid *g, u64 b, bool freed)
 	struct hlist_node *tmp;
 	struct grid_io *io;
 
+	grid_assert_locked(g);
 	if (!g->parked)
 		return;
 	hlist_for_each_entry_safe(io, tmp, grid_bucket(g, b), hash)
@@ -193,6 +199,7 @@ void __grid_wake(struct grid *g, u64 b, bool freed)
 /** __grid_wake_range - likewise for blocks from @begin to before @end */
 void __grid_wake_range(struct grid *g, u64 begin, u64 end)
 {
+	grid_assert_locked(g);
 	for (; g->parked && begin < end; begin++)
 		__grid_wake(g, begin, false);
 }
@@ -202,6 +209,7 @@ void __grid_requeue_all(struct grid *g)
 {
 	struct grid_io *io, *tmp;
 
+	grid_assert_locked(g);
 	list_for_each_entry_safe(io, tmp, &g->waiting, node)
 		__grid_unpark(g, io, BLK_STS_OK);
 	list_for_each_entry_safe(io, tmp, &g->kernel_waiting, node)
@@ -215,6 +223,7 @@ u64 __grid_oldest_ms(struct grid *g)
 	unsigned long oldest = 0;
 	unsigned int i;
 
+	grid_assert_locked(g);
 	for (i = 0; i < ARRAY_SIZE(lists); i++) {
 		struct grid_io *io = list_first_entry_or_null(
 			lists[i], struct grid_io, node);
@@ -235,6 +244,7 @@ static void __grid_expire(struct grid *g, struct list_head *list, u64 *warn)
 	struct grid_io *io;
 	unsigned int n = 0;
 
+	grid_assert_locked(g);
 	while ((io = list_first_entry_or_null(list, struct grid_io, node))) {
 		if (parked - g->parked >= GRID_TICK_MAX)
 			return;

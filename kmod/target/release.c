@@ -43,6 +43,7 @@
  */
 bool __grid_unrelease(struct grid *g, u64 b)
 {
+	grid_assert_locked(g);
 	if (b >= g->discard_begin && b < g->discard_end)
 		return false;
 	grid_bits_clear(&g->open, b);
@@ -55,6 +56,7 @@ bool __grid_unrelease(struct grid *g, u64 b)
 /** __grid_is_freed - freed, and its discard not through; the lock is held */
 bool __grid_is_freed(struct grid *g, u64 b)
 {
+	grid_assert_locked(g);
 	return (b >= g->discard_begin && b < g->discard_end) ||
 	       grid_bits_test(&g->freed, b) ||
 	       (g->barrier_freeing && grid_bits_test(&g->taken, b));
@@ -128,7 +130,7 @@ int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io)
 	grid_missing_lock(g->gm, &flags);
 	hold = !bio_list_empty(&g->flushes_waiting);
 	if (hold)
-		bio_list_add(&g->discards_held, bio);
+		bio_list_add(&g->discards_waiting, bio);
 	grid_missing_unlock(g->gm, flags);
 	if (!hold)
 		grid_discard_end(g, io);
@@ -138,6 +140,7 @@ int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io)
 /* What waits becomes the running barrier; the lock is held. */
 static void __grid_barrier_start(struct grid *g)
 {
+	grid_assert_locked(g);
 	g->barrier_running = true;
 	g->barrier_freeing = false;
 	bio_list_merge(&g->flushes, &g->flushes_waiting);
@@ -302,8 +305,8 @@ static void grid_barrier_worker(struct work_struct *work)
 	}
 	if (!bio_list_empty(&g->flushes_waiting)) {
 		__grid_barrier_start(g);
-		bio_list_merge(&discards, &g->discards_held);
-		bio_list_init(&g->discards_held);
+		bio_list_merge(&discards, &g->discards_waiting);
+		bio_list_init(&g->discards_waiting);
 	}
 	if (!g->stopped)
 		queue_work(g->wq, &g->discard_work);
@@ -320,6 +323,7 @@ static void grid_barrier_worker(struct work_struct *work)
 /* GRID_MISSING_RELEASED_*: where block @b is; the lock is held. */
 static u32 __grid_released_in(struct grid *g, u64 b)
 {
+	grid_assert_locked(g);
 	if (grid_bits_test(&g->open, b))
 		return GRID_MISSING_RELEASED_OPEN;
 	if (grid_bits_test(&g->taken, b))
@@ -337,6 +341,7 @@ static u64 __grid_next_released(struct grid *g, u64 b)
 			grid_bits_next(&g->taken, b),
 			grid_bits_next(&g->freed, b));
 
+	grid_assert_locked(g);
 	if (b < g->discard_end)
 		next = min(next, max(b, g->discard_begin));
 	return next;
@@ -566,7 +571,7 @@ void grid_release_init(struct grid *g)
 {
 	bio_list_init(&g->flushes);
 	bio_list_init(&g->flushes_waiting);
-	bio_list_init(&g->discards_held);
+	bio_list_init(&g->discards_waiting);
 	init_waitqueue_head(&g->barrier_wait);
 	INIT_WORK(&g->barrier_work, grid_barrier_worker);
 	INIT_WORK(&g->discard_work, grid_discard_worker);

@@ -25,6 +25,7 @@ static u64 grid_next(const struct grid *g, const struct grid_io *io, u64 b,
  */
 static enum grid_verdict __grid_wait(struct grid *g)
 {
+	grid_assert_locked(g);
 	return dm_noflush_suspending(g->live->ti) ? GRID_REQUEUE : GRID_PARK;
 }
 
@@ -43,6 +44,7 @@ static enum grid_verdict __grid_check_block(struct grid *g, struct grid_io *io,
 	u32 flags = 0;
 	u8 state;
 
+	grid_assert_locked(g);
 	*kernel_wait = true;
 	if (write && test_bit(b, g->marked) && !__grid_unrelease(g, b))
 		goto stopped;
@@ -77,8 +79,8 @@ stopped:
 		*status = BLK_STS_IOERR;
 		return GRID_FAIL;
 	}
-	/* What is held back has been submitted already: it may wait. */
-	if ((opf & REQ_NOWAIT) && io->kind != GRID_IO_HELD) {
+	/* What came back has been submitted already: it may wait. */
+	if ((opf & REQ_NOWAIT) && io->kind != GRID_IO_BACK) {
 		*status = BLK_STS_AGAIN;
 		return GRID_FAIL;
 	}
@@ -88,6 +90,7 @@ stopped:
 /* A read wants everything that is missing in its way, not only the first. */
 static void __grid_want(struct grid *g, struct grid_io *io, u64 b, u64 last)
 {
+	grid_assert_locked(g);
 	for (b = find_next_bit(g->missing, last + 1, b); b <= last;
 	     b = find_next_bit(g->missing, last + 1, b + 1))
 		__grid_missing_wanted(g->gm, b);
@@ -110,6 +113,7 @@ enum grid_verdict __grid_check(struct grid *g, struct grid_io *io, u64 *stop,
 	enum grid_verdict v;
 	u64 b;
 
+	grid_assert_locked(g);
 	if (g->held) {
 		*stop = GRID_NO_BLOCK;
 		*kernel_wait = false;

@@ -123,8 +123,8 @@ enum grid_missing_state {
 	GRID_MISSING_STATE_GONE = 0, /* not a fault (only in events) */
 	GRID_MISSING_STATE_WAITING = 1, /* waits for its repair */
 	GRID_MISSING_STATE_WRITING = 2, /* its data is being written */
-	GRID_MISSING_STATE_ABORTING =
-		3, /* freed or cancelled while being written */
+	/* freed or cancelled while being written */
+	GRID_MISSING_STATE_ABORTING = 3,
 };
 
 /** enum grid_missing_cause - why a block was enqueued */
@@ -138,18 +138,18 @@ enum grid_missing_cause {
 enum grid_missing_reason {
 	GRID_MISSING_WHY_ENQUEUED = 1, /* by an enqueue */
 	GRID_MISSING_WHY_DETECTED = 2, /* by a read error of the lower device */
-	GRID_MISSING_WHY_PROMOTED =
-		3, /* a single fault became a table's member */
+	/* a single fault became a table's member */
+	GRID_MISSING_WHY_PROMOTED = 3,
 	GRID_MISSING_WHY_COMMENCED = 4, /* its repair is being written */
 	GRID_MISSING_WHY_REPAIRED = 5, /* written and verified */
-	GRID_MISSING_WHY_WRITE_FAILED =
-		6, /* the lower device failed the write */
-	GRID_MISSING_WHY_VERIFY_FAILED =
-		7, /* data did not match the checksum */
+	/* the lower device failed the write */
+	GRID_MISSING_WHY_WRITE_FAILED = 6,
+	/* data did not match the checksum */
+	GRID_MISSING_WHY_VERIFY_FAILED = 7,
 	GRID_MISSING_WHY_SUPERSEDED = 8, /* a full write made it good */
 	GRID_MISSING_WHY_FREED = 9, /* freed by a checkpoint */
-	GRID_MISSING_WHY_CANCELLED =
-		10, /* dropped by cancel, or its table was */
+	/* dropped by cancel, or its table was */
+	GRID_MISSING_WHY_CANCELLED = 10,
 	GRID_MISSING_WHY_REVERTED = 11, /* its writer went away */
 	GRID_MISSING_WHY_TIMED_OUT = 12, /* a reader waited in vain */
 	GRID_MISSING_WHY_UNAVAILABLE = 13, /* no source has it */
@@ -164,8 +164,7 @@ enum grid_missing_reason {
 #define GRID_MISSING_F_FAILED (1U << 2) /* complete: the write failed */
 #define GRID_MISSING_F_READERS (1U << 3) /* out: readers are parked on it */
 #define GRID_MISSING_F_WANTED (1U << 4) /* out: read-ahead wants it */
-#define GRID_MISSING_F_UNAVAILABLE \
-	(1U << 5) /* out: fails its readers at once */
+#define GRID_MISSING_F_UNAVAILABLE (1U << 5) /* out: fails its readers */
 #define GRID_MISSING_F_ASIDE (1U << 6) /* out: set aside by a sync jump */
 
 /**
