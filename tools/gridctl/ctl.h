@@ -168,6 +168,8 @@ int verb_save(struct ctl *ctl);
 int verb_load(struct ctl *ctl);
 int verb_manifest(struct ctl *ctl);
 int verb_sync(struct ctl *ctl);
+int verb_attach(struct ctl *ctl);
+int verb_detach(struct ctl *ctl);
 int verb_version(struct ctl *ctl);
 
 #endif /* CTL_H */

@@ -4,7 +4,7 @@
  *
  * This file holds the table of verbs, which is also the help, and the parsing
  * of the command line by that table.  The verbs themselves are in create.c,
- * show.c, change.c, repair.c, save.c, sync.c and manifest.c.
+ * tab.c, show.c, change.c, repair.c, save.c, sync.c and manifest.c.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -56,6 +56,26 @@ static const struct ctl_verb verbs[] = {
 	  { { "deferred", NULL, "when its last user closes it" },
 	    { "force", NULL, "though blocks are still missing" } },
 	  verb_remove },
+	{ "attach",
+	  "[NAME]",
+	  0,
+	  1,
+	  "create a device as /etc/gridtab says",
+	  "Waits for its disks.  A device that starts held is compared with the manifest\n"
+	  "that its line names, or waits until \"gridctl ready\" is said; see gridtab(5).\n",
+	  { { "all", NULL, "all of them, but those with noauto" },
+	    { "nowait", NULL, "leave a held device held" },
+	    { "tab", "FILE", "another table (/etc/gridtab)" } },
+	  verb_attach },
+	{ "detach",
+	  "[NAME]",
+	  0,
+	  1,
+	  "remove a device that /etc/gridtab names",
+	  "What is missing on it is forgotten, unless it has a metadata device.\n",
+	  { { "all", NULL, "all of them, but those with noauto" },
+	    { "tab", "FILE", "another table (/etc/gridtab)" } },
+	  verb_detach },
 	{ "list", "", 0, 0, "list trackers", NULL, { { 0 } }, verb_list },
 	{ "status",
 	  "DEV",

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * gridctl attach, detach: the grids of /etc/gridtab.
+ *
+ * They are what the units of gridtab-generator run, and what an administrator
+ * types.  Attaching is waiting for the disks, "create" and, for a grid that
+ * starts held, "sync --scan" or waiting for somebody's "ready"; the commands
+ * are run as a user would run them, so that all they check and say is theirs.
+ * Every wait has an end, and what was waited for is named then: it is what
+ * "systemctl status grid@NAME" shows.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "ctl.h"
+#include "gridtab.h"
+
+extern char **environ;
+
+/* Detaching: udev and blkid look at a device for a moment. */
+#define BUSY_SECONDS 10
+
+/* ---------------------------------------------------- a command of gridctl */
+
+struct command {
+	char *argv[64];
+	int argc;
+	bool failed;
+};
+
+__attribute__((format(printf, 2, 3))) static void word(struct command *c,
+						       const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&text, format, args);
+	va_end(args);
+	if (n < 0 || c->argc == 63) {
+		if (n >= 0)
+			free(text);
+		c->failed = true;
+		return;
+	}
+	c->argv[c->argc++] = text;
+}
+
+/* Run it and free its words; its exit code. */
+static int run(const struct ctl *ctl, struct command *c)
+{
+	int status = 0, err = c->failed ? ENOMEM : 0;
+	pid_t pid;
+
+	fflush(stdout);
+	if (!err)
+		err = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, c->argv,
+				  environ);
+	while (!err && waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			err = errno;
+	while (c->argc)
+		free(c->argv[--c->argc]);
+	if (err)
+		return ctl_error(ctl, -err, "cannot run gridctl");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : CTL_FAILED;
+}
+
+/* -------------------------------------------------------------- the table */
+
+static const char *tab_path(const struct ctl *ctl)
+{
+	const char *path = ctl_option(ctl, "tab");
+
+	return path ? path : GRIDTAB_PATH;
+}
+
+static int read_tab(const struct ctl *ctl, struct gridtab *tab)
+{
+	const char *path = tab_path(ctl);
+	int err = gridtab_read(path, tab);
+
+	return err ? ctl_error(ctl, err, "%s", path) : CTL_GOOD;
+}
+
+/* ---------------------------------------------------------------- attaching */
+
+/* Wait for a block device. */
+static int wait_disk(const struct ctl *ctl, const struct gridtab_entry *e,
+		     const char *what, const char *disk, char path[PATH_MAX])
+{
+	uint64_t limit = gridtab_device_timeout(e);
+	double end = ctl_now() + (double)limit / 1000;
+	struct stat st;
+
+	if (!gridtab_path(disk, path))
+		return ctl_fail(ctl, CTL_FAILED, "%s: %s: the name is too long",
+				e->name, disk);
+	for (;;) {
+		if (!stat(path, &st)) {
+			if (S_ISBLK(st.st_mode))
+				return CTL_GOOD;
+			return ctl_fail(ctl, CTL_FAILED,
+					"%s: the %s %s is not a block device",
+					e->name, what, path);
+		}
+		if (errno != ENOENT)
+			return ctl_error(ctl, -errno, "%s: the %s %s", e->name,
+					 what, path);
+		if (ctl_now() >= end)
+			break;
+		ctl_pause(100);
+	}
+	return ctl_fail(
+		ctl, CTL_NO_DEVICE,
+		"%s: the %s %s did not appear within %g s (x-systemd.device-timeout= in %s)",
+		e->name, what, path, (double)limit / 1000, tab_path(ctl));
+}
+
+/*
+ * Is there a dm device of that name, and is it a grid?  CTL_GOOD or an exit
+ * code.  What hinders the question hinders creating as well, and is said there.
+ */
+static int is_there(const struct ctl *ctl, const char *name, bool *there)
+{
+	char *type, *params;
+	int err = gm_dm_info(name, true, &type, &params);
+	bool grid;
+
+	*there = !err;
+	if (err)
+		return CTL_GOOD;
+	grid = !strcmp(type, "grid");
+	free(type);
+	free(params);
+	if (!grid)
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s is there already, and is not a device of target grid",
+			name);
+	return CTL_GOOD;
+}
+
+static int create(const struct ctl *ctl, const struct gridtab_entry *e)
+{
+	static const char *const pass[] = {
+		"block-size",	  "offset",	   "length",
+		"checksum",	  "on-missing",	   "park-timeout",
+		"no-helper",	  "checkpoint",	   "detect",
+		"blocks-max",	  "tables-max",	   "table-values-max",
+		"metadata-start", "metadata-uuid", "metadata-damaged",
+	};
+	char data[PATH_MAX], metadata[PATH_MAX];
+	struct command c = { 0 };
+	const char *value;
+	size_t i;
+	int code;
+
+	code = wait_disk(ctl, e, "data device", e->data, data);
+	if (code)
+		return code;
+	word(&c, "gridctl");
+	word(&c, "create");
+	for (i = 0; i < sizeof(pass) / sizeof(*pass); i++) {
+		value = gridtab_option(e, pass[i]);
+		if (value)
+			word(&c, "--%s=%s", pass[i], value);
+	}
+	if (gridtab_option(e, "start"))
+		word(&c, "--start=%s", gridtab_option(e, "start"));
+	else if (gridtab_held(e))
+		word(&c, "--start=held");
+	if (gridtab_option(e, "read-only"))
+		word(&c, "--read-only");
+	if (!strcmp(e->metadata, "internal")) {
+		word(&c, "--metadata=internal");
+	} else if (strcmp(e->metadata, "none")) {
+		code = wait_disk(ctl, e, "metadata device", e->metadata,
+				 metadata);
+		word(&c, "--metadata=%s", metadata);
+	}
+	word(&c, "--");
+	word(&c, "%s", e->name);
+	word(&c, "%s", data);
+	if (code) {
+		while (c.argc)
+			free(c.argv[--c.argc]);
+		return code;
+	}
+	return run(ctl, &c);
+}
+
+/* Wait until @name is not held any more. */
+static int wait_ready(const struct ctl *ctl, const struct gridtab_entry *e)
+{
+	uint64_t limit = gridtab_ready_timeout(e);
+	double end = ctl_now() + (double)limit / 1000;
+	struct grid_missing_status s;
+	struct gm_dev dev;
+	int err;
+
+	err = gm_open(&dev, O_RDONLY);
+	if (err)
+		return ctl_error(ctl, err, "%s", GRID_MISSING_DEVICE);
+	err = gm_attach(&dev, e->name, 0);
+	while (!err) {
+		err = gm_status(&dev, &s);
+		if (err || !(s.flags & GRID_MISSING_STATUS_HELD) ||
+		    ctl_now() >= end)
+			break;
+		ctl_pause(200);
+	}
+	gm_close(&dev);
+	if (err)
+		return ctl_error(ctl, err, "%s", e->name);
+	if (!(s.flags & GRID_MISSING_STATUS_HELD))
+		return CTL_GOOD;
+	return ctl_fail(
+		ctl, CTL_TIMEOUT,
+		"%s is held, and nobody said within %g s that it is ready: enqueue what is missing (\"gridctl sync %s --scan …\"), then \"gridctl ready %s\"",
+		e->name, (double)limit / 1000, e->name, e->name);
+}
+
+static int sync_manifest(const struct ctl *ctl, const struct gridtab_entry *e,
+			 const char *manifest)
+{
+	struct command c = { 0 };
+	int code;
+
+	word(&c, "gridctl");
+	word(&c, "sync");
+	word(&c, "--manifest=%s", manifest);
+	word(&c, "--scan");
+	word(&c, "--nowait");
+	word(&c, "--ready");
+	word(&c, "--timeout=%" PRIu64 "ms", gridtab_ready_timeout(e));
+	word(&c, "--");
+	word(&c, "%s", e->name);
+	code = run(ctl, &c);
+	if (code)
+		return ctl_fail(
+			ctl, code,
+			"%s stays held: it could not be compared with the manifest %s",
+			e->name, manifest);
+	return CTL_GOOD;
+}
+
+/* Is the device held now?  Only when that is known. */
+static bool held_now(const char *name)
+{
+	struct grid_missing_status s;
+	struct gm_dev dev;
+	bool held = false;
+
+	if (gm_open(&dev, O_RDONLY))
+		return false;
+	if (!gm_attach(&dev, name, 0) && !gm_status(&dev, &s))
+		held = s.flags & GRID_MISSING_STATUS_HELD;
+	gm_close(&dev);
+	return held;
+}
+
+static int attach(const struct ctl *ctl, const struct gridtab_entry *e)
+{
+	const char *manifest = gridtab_option(e, "manifest");
+	bool there;
+	int code;
+
+	if (e->error)
+		return ctl_fail(ctl, CTL_USAGE, "%s:%u: %s", tab_path(ctl),
+				e->line, e->error);
+	code = is_there(ctl, e->name, &there);
+	if (!code && !there)
+		code = create(ctl, e);
+	if (code || ctl_option(ctl, "nowait") || !held_now(e->name))
+		return code;
+	if (manifest)
+		return sync_manifest(ctl, e, manifest);
+	return wait_ready(ctl, e);
+}
+
+/* One line's, or every one's; the worst exit code is the result. */
+static int each(struct ctl *ctl, int (*one)(const struct ctl *ctl,
+					    const struct gridtab_entry *e))
+{
+	const struct gridtab_entry *e;
+	struct gridtab tab;
+	int code, worst;
+	size_t i;
+
+	if (!ctl_option(ctl, "all") == !ctl->argc)
+		return ctl_fail(ctl, CTL_USAGE, "either NAME or --all");
+	worst = read_tab(ctl, &tab);
+	if (worst)
+		return worst;
+	if (ctl->argc) {
+		e = gridtab_find(&tab, ctl->argv[0]);
+		worst = e ? one(ctl, e) :
+			    ctl_fail(ctl, CTL_NO_DEVICE, "%s is not in %s",
+				     ctl->argv[0], tab_path(ctl));
+	}
+	for (i = 0; !ctl->argc && i < tab.count; i++) {
+		e = &tab.entries[i];
+		if (gridtab_option(e, "noauto"))
+			continue;
+		code = e->name ? one(ctl, e) :
+				 ctl_fail(ctl, CTL_USAGE, "%s:%u: %s",
+					  tab_path(ctl), e->line, e->error);
+		if (code)
+			worst = code;
+	}
+	gridtab_free(&tab);
+	return worst;
+}
+
+int verb_attach(struct ctl *ctl)
+{
+	return each(ctl, attach);
+}
+
+/* ---------------------------------------------------------------- detaching */
+
+static int detach_name(const struct ctl *ctl, const char *name)
+{
+	double end = ctl_now() + BUSY_SECONDS;
+	bool there;
+	int code, err;
+
+	code = is_there(ctl, name, &there);
+	if (code || !there)
+		return code;
+	/*
+	 * What is missing is forgotten here, or kept by the metadata device:
+	 * either is what the table's line says.
+	 */
+	while ((err = gm_dm_remove(name, false)) == -EBUSY && ctl_now() < end)
+		ctl_pause(200);
+	if (err == -EBUSY)
+		return ctl_fail(ctl, CTL_FAILED,
+				"%s is in use (mounted, or open)", name);
+	if (err && err != -ENXIO)
+		return ctl_error(ctl, err, "%s", name);
+	return CTL_GOOD;
+}
+
+static int detach(const struct ctl *ctl, const struct gridtab_entry *e)
+{
+	return e->name ? detach_name(ctl, e->name) : CTL_GOOD;
+}
+
+int verb_detach(struct ctl *ctl)
+{
+	/* A line that was removed from the table leaves a device to detach. */
+	if (ctl->argc && !ctl_option(ctl, "all"))
+		return detach_name(ctl, ctl->argv[0]);
+	return each(ctl, detach);
+}
