@@ -15,11 +15,11 @@
  * core.h.  Under gm_registry_lock nobody waits for memory.
  */
 #include <linux/err.h>
+#include <linux/export.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/sizes.h>
@@ -28,7 +28,6 @@
 
 #include "core.h"
 
-#define CREATE_TRACE_POINTS
 #include "trace.h"
 
 /* The trackers that can be found, by id; and what guards their list. */
@@ -456,33 +455,3 @@ int grid_missing_move(struct grid_missing *gm, struct grid_missing_room *room,
 	return ret;
 }
 EXPORT_SYMBOL_GPL(grid_missing_move);
-
-/* ---- the module ---- */
-
-static int __init gm_init(void)
-{
-	int ret;
-
-	gm_debugfs_init();
-	ret = gm_device_init();
-	if (ret)
-		goto err_debugfs;
-	return 0;
-
-err_debugfs:
-	gm_debugfs_exit();
-	return ret;
-}
-
-static void __exit gm_exit(void)
-{
-	gm_device_exit();
-	gm_debugfs_exit();
-}
-
-module_init(gm_init);
-module_exit(gm_exit);
-
-MODULE_DESCRIPTION("The missing blocks of a grid, and their repair");
-MODULE_AUTHOR("The grid-missing project");
-MODULE_LICENSE("GPL");

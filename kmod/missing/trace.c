@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The tracepoints of trace.h.
+ */
+#include "core.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
