@@ -66,6 +66,11 @@ static void gm_set_limits(struct grid_missing *gm)
 	gm->limits.table_values_max = l->table_values_max;
 }
 
+static const struct gm_hooks gm_hooks = {
+	.change = gm_change,
+	.admit = gm_admit_value,
+};
+
 /* A tracker that nobody can find yet.  ERR_PTR(-EINVAL, -ENOMEM). */
 static struct grid_missing *gm_alloc(const struct gm_limits *limits)
 {
@@ -78,7 +83,7 @@ static struct grid_missing *gm_alloc(const struct gm_limits *limits)
 	gm = kzalloc(sizeof(*gm), GFP_KERNEL_ACCOUNT);
 	if (!gm)
 		return ERR_PTR(-ENOMEM);
-	ret = gm_tracker_init(&gm->tracker, limits, &gm_event_hooks);
+	ret = gm_tracker_init(&gm->tracker, limits, &gm_hooks);
 	if (ret)
 		goto err_free;
 	gm_set_limits(gm);

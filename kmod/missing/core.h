@@ -2,17 +2,22 @@
 /*
  * What the files of grid_missing.ko share.
  *
- *   ../tracker/      the state machine: no file, no user memory, no clock
+ *   main.c           init and exit
+ *   device.c         /dev/grid_missing: files, poll, read, ioctl dispatch
+ *   device_repair.c  the calls on many blocks that bring data or values
+ *   device_vector.c  the others
+ *   debugfs.c        dump and verify
  *   core.c           a tracker with an identity: its life, where it is found,
- *                    another capacity; the module
+ *                    another capacity
+ *   generation.c     the release sets of private trackers
+ *   faults.c         what a target does with its faults
  *   bind.c           who acts on it: the target that is bound, attached files
  *   events.c         what is told of it: counters, events, wake-ups
- *   faults.c         what a target does with its faults
- *   generation.c     the release sets of private trackers
- *   device.c         /dev/grid_missing: files, poll, read, ioctl dispatch
- *   device_vector.c  the calls on many blocks
- *   device_repair.c  those of them that bring data or values
- *   debugfs.c        dump and verify
+ *   trace.c          the tracepoints
+ *   ../tracker/      the state machine: no file, no user memory, no clock
+ *
+ * A file calls only files below it in this list, but for calls by pointer
+ * (hooks, operations, workers); tools/testing/layers checks it.
  *
  * Locks, outermost first:
  *   gm_file->lock         (mutex) one attach, one read() at a time; held while
@@ -214,9 +219,8 @@ int gm_verify_idle(struct grid_missing *gm, char *why, size_t len);
 u64 gm_due(struct grid_missing *gm, u32 min_age);
 
 /* events.c */
-extern const struct gm_hooks gm_event_hooks;
-
 int gm_events_init(struct grid_missing *gm);
+void gm_change(struct gm_tracker *t, const struct gm_change *c);
 void gm_events_exit(struct grid_missing *gm);
 void gm_call_begin(struct grid_missing *gm, struct gm_call *call);
 void gm_call_end(struct grid_missing *gm, struct gm_call *call);

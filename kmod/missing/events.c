@@ -205,7 +205,7 @@ static void __gm_count(struct grid_missing *gm, const struct gm_change *c)
 }
 
 /* The tracker's hook: lock held, interrupts off. */
-static void gm_change(struct gm_tracker *t, const struct gm_change *c)
+void gm_change(struct gm_tracker *t, const struct gm_change *c)
 {
 	struct grid_missing *gm = container_of(t, struct grid_missing, tracker);
 	unsigned int wake = 0;
@@ -222,11 +222,6 @@ static void gm_change(struct gm_tracker *t, const struct gm_change *c)
 		wake |= GM_WAKE_IDLE;
 	__gm_wake(gm, wake);
 }
-
-const struct gm_hooks gm_event_hooks = {
-	.change = gm_change,
-	.admit = gm_admit_value,
-};
 
 /* 0, -ENOMEM.  Nobody else sees @gm yet. */
 int gm_events_init(struct grid_missing *gm)

@@ -201,8 +201,8 @@ int gm_admit_value(struct gm_tracker *t, u64 address)
  */
 void gm_say_full(struct grid_missing *gm, bool table)
 {
-	struct grid_missing_limits more = gm->limits;
-	u64 bytes = grid_missing_bytes(&more);
+	struct gm_limits more = gm->tracker.limits;
+	u64 bytes = gm_tracker_bytes(&more);
 	u32 *max = table ? &more.tables_max : &more.blocks_max;
 	u32 was = *max;
 
@@ -211,7 +211,7 @@ void gm_say_full(struct grid_missing *gm, bool table)
 		"grid_missing: %s: full: %s:%u is reached; %s:%u would take %llu KiB more: load a table with it, or reclaim and repair\n",
 		gm->name, table ? "tables_max" : "blocks_max", was,
 		table ? "tables_max" : "blocks_max", *max,
-		(grid_missing_bytes(&more) - bytes) >> 10);
+		(gm_tracker_bytes(&more) - bytes) >> 10);
 }
 
 /* ---- for the target: lock not held ---- */
