@@ -14,32 +14,21 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "session.h"
-
-uint64_t device_random(struct device *d)
-{
-	uint64_t z = d->random += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
-	return z ^ z >> 27;
-}
-
-uint64_t device_jitter(struct device *d, uint64_t period)
-{
-	return period - period / 4 + device_random(d) % (period / 2 + 1);
-}
+#include "device.h"
 
 static void *device_thread(void *arg)
 {
 	struct device *d = arg;
-	struct pollfd p = { .fd = d->stop_event, .events = POLLIN };
+	struct pollfd p = { .fd = d->s.orders.event, .events = POLLIN };
 	uint64_t wait = 250000, until, now;
 	int err, said = 0;
 
-	while (!atomic_load(&d->stop) && !atomic_load(&d->drain)) {
+	while (!atomic_load(&d->s.orders.stop) &&
+	       !atomic_load(&d->s.orders.drain)) {
 		now = now_us();
-		err = session_run(d);
-		if (atomic_load(&d->stop) || atomic_load(&d->drain))
+		err = session_run(&d->s);
+		if (atomic_load(&d->s.orders.stop) ||
+		    atomic_load(&d->s.orders.drain))
 			break;
 		if (now_us() - now > 5000000) {
 			wait = 250000; /* it was there */
@@ -48,15 +37,16 @@ static void *device_thread(void *arg)
 		if (err == -ENODEV && said != err)
 			log_notice(
 				"%s: the device is not there; waiting for it",
-				d->config->device);
+				d->s.config->device);
 		else if (err != said)
 			log_err("%s: cannot attach: %s; trying on",
-				d->config->device, gm_reason(err));
+				d->s.config->device, gm_reason(err));
 		said = err;
-		until = now_us() + device_jitter(d, wait);
-		while ((now = now_us()) < until && !atomic_load(&d->stop) &&
-		       !atomic_load(&d->drain)) {
-			atomic_store(&d->heartbeat, now);
+		until = now_us() + session_jitter(&d->s.random, wait);
+		while ((now = now_us()) < until &&
+		       !atomic_load(&d->s.orders.stop) &&
+		       !atomic_load(&d->s.orders.drain)) {
+			atomic_store(&d->s.gauges.heartbeat, now);
 			poll(&p, 1,
 			     until - now > HEARTBEAT_US ?
 				     (int)(HEARTBEAT_US / 1000) :
@@ -80,21 +70,22 @@ struct device *device_new(struct config_device *config, char *error,
 		snprintf(error, size, "out of memory");
 		return NULL;
 	}
-	d->stop_event = -1;
+	d->s.orders.event = -1;
 	if (config->manifest &&
-	    known_load(&d->known, config->manifest, error, size))
+	    known_load(&d->s.known, config->manifest, error, size))
 		goto err_free;
 	if (config->index_format &&
-	    index_format_open(&d->index, config->index_format, error, size))
+	    index_format_open(&d->s.index, config->index_format, error, size))
 		goto err_free;
-	if (getrandom(&d->random, sizeof(d->random), GRND_NONBLOCK) < 0)
-		d->random = now_us();
-	d->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (d->stop_event < 0) {
+	if (getrandom(&d->s.random, sizeof(d->s.random), GRND_NONBLOCK) < 0)
+		d->s.random = now_us();
+	d->s.orders.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (d->s.orders.event < 0) {
 		snprintf(error, size, "eventfd: %s", strerrordesc_np(errno));
 		goto err_free;
 	}
 	d->config = config;
+	d->s.config = config;
 	return d;
 
 err_free:
@@ -107,7 +98,7 @@ int device_start(struct device *d)
 	pthread_attr_t attr;
 	int err;
 
-	atomic_store(&d->heartbeat, now_us());
+	atomic_store(&d->s.gauges.heartbeat, now_us());
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 256 << 10);
 	err = pthread_create(&d->thread, &attr, device_thread, d);
@@ -120,8 +111,8 @@ void device_stop(struct device *d)
 {
 	uint64_t one = 1;
 
-	atomic_store(&d->stop, true);
-	if (write(d->stop_event, &one, sizeof(one)) < 0)
+	atomic_store(&d->s.orders.stop, true);
+	if (write(d->s.orders.event, &one, sizeof(one)) < 0)
 		return; /* rung already */
 }
 
@@ -129,8 +120,8 @@ void device_drain(struct device *d)
 {
 	uint64_t one = 1;
 
-	atomic_store(&d->drain, true);
-	if (write(d->stop_event, &one, sizeof(one)) < 0)
+	atomic_store(&d->s.orders.drain, true);
+	if (write(d->s.orders.event, &one, sizeof(one)) < 0)
 		return; /* rung already */
 }
 
@@ -153,13 +144,13 @@ bool device_join(struct device *d, unsigned int ms)
 void device_free(struct device *d)
 {
 	/* A thread of its sources will use it, should it ever go on. */
-	if (d->stuck)
+	if (d->s.stuck)
 		return;
-	known_free(&d->known);
-	index_format_close(&d->index);
-	marks_put(d->marks);
+	known_free(&d->s.known);
+	index_format_close(&d->s.index);
+	marks_put(d->s.marks);
 	config_device_free(d->config);
-	if (d->stop_event >= 0)
-		close(d->stop_event);
+	if (d->s.orders.event >= 0)
+		close(d->s.orders.event);
 	free(d);
 }

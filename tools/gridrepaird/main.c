@@ -82,10 +82,10 @@ static int start_device(struct daemon *m, struct device *d,
 {
 	int err;
 
-	d->marks = before ?
-			   marks_get(before->marks) :
-			   marks_new(m->config->runtime_dir, d->config->device);
-	err = d->marks ? device_start(d) : -ENOMEM;
+	d->s.marks =
+		before ? marks_get(before->s.marks) :
+			 marks_new(m->config->runtime_dir, d->config->device);
+	err = d->s.marks ? device_start(d) : -ENOMEM;
 	if (err)
 		log_err("cannot start a thread: %s", strerrordesc_np(-err));
 	return err;
@@ -138,22 +138,24 @@ static void move_counters(struct device *to, struct device *from)
 	unsigned int i, j;
 	size_t k;
 
-	move_count(&to->repaired, &from->repaired);
-	move_count(&to->refused, &from->refused);
-	move_count(&to->unavailable, &from->unavailable);
-	move_count(&to->urgent, &from->urgent);
-	move_count(&to->overtaken, &from->overtaken);
+	move_count(&to->s.gauges.repaired, &from->s.gauges.repaired);
+	move_count(&to->s.gauges.refused, &from->s.gauges.refused);
+	move_count(&to->s.gauges.unavailable, &from->s.gauges.unavailable);
+	move_count(&to->s.gauges.urgent, &from->s.gauges.urgent);
+	move_count(&to->s.gauges.overtaken, &from->s.gauges.overtaken);
 	for (i = 0; i < to->config->source_count; i++) {
-		atomic_ullong *t = (atomic_ullong *)&to->stats[i];
+		atomic_ullong *t = (atomic_ullong *)&to->s.gauges.stats[i];
 
 		for (j = 0; j < from->config->source_count; j++)
 			if (!strcmp(to->config->sources[i].uri,
 				    from->config->sources[j].uri))
 				break;
 		for (k = 0; j < from->config->source_count &&
-			    k < sizeof(to->stats[i]) / sizeof(*t);
+			    k < sizeof(to->s.gauges.stats[i]) / sizeof(*t);
 		     k++)
-			move_count(&t[k], (atomic_ullong *)&from->stats[j] + k);
+			move_count(&t[k],
+				   (atomic_ullong *)&from->s.gauges.stats[j] +
+					   k);
 	}
 }
 
@@ -192,7 +194,7 @@ static void replace(struct daemon *m, struct device *fresh)
 				break;
 		before = *o;
 		if (before && config_device_equal(before->config, d->config) &&
-		    known_equal(&before->known, &d->known)) {
+		    known_equal(&before->s.known, &d->s.known)) {
 			*o = before->next;
 			before->next = d->next;
 			*at = before;
@@ -261,7 +263,7 @@ static bool alive(struct daemon *m)
 	struct device *d;
 
 	for (d = m->devices; d; d = d->next) {
-		heartbeat = atomic_load(&d->heartbeat);
+		heartbeat = atomic_load(&d->s.gauges.heartbeat);
 		if (now > heartbeat && now - heartbeat > STALLED_US)
 			return false;
 	}
@@ -275,8 +277,8 @@ static void notify_status(struct daemon *m)
 	struct device *d;
 
 	for (d = m->devices; d; d = d->next, count++) {
-		repaired += atomic_load(&d->repaired);
-		attached += atomic_load(&d->attached);
+		repaired += atomic_load(&d->s.gauges.repaired);
+		attached += atomic_load(&d->s.gauges.attached);
 	}
 	sd_notifyf(0, "STATUS=%u of %u devices there, %llu blocks repaired",
 		   attached, count, repaired);

@@ -52,7 +52,7 @@ struct item {
 };
 
 struct session {
-	struct device *d;
+	struct session_device *d;
 	struct gm_dev gm;
 	struct policy policy;
 	struct inbox inbox;
@@ -93,6 +93,19 @@ struct session {
 	bool wanted; /* for blocks that we don't know of */
 	int end; /* errno that ended it */
 };
+
+static uint64_t random_next(uint64_t *random)
+{
+	uint64_t z = *random += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
+	return z ^ z >> 27;
+}
+
+uint64_t session_jitter(uint64_t *random, uint64_t period)
+{
+	return period - period / 4 + random_next(random) % (period / 2 + 1);
+}
 
 /* ------------------------------------------------------------------- items */
 
@@ -241,7 +254,7 @@ static void repaired(struct session *s, struct item *item)
 		marks_forget(s->d->marks, address);
 	switch (item->result) {
 	case 0:
-		atomic_fetch_add(&s->d->repaired, 1);
+		atomic_fetch_add(&s->d->gauges.repaired, 1);
 		log_debug("%s: block %" PRIu64 ": repaired from %s",
 			  s->d->config->device, address,
 			  item->read.source->config->uri);
@@ -267,7 +280,7 @@ static void repaired(struct session *s, struct item *item)
 		}
 		/* fall through */
 	default:
-		atomic_fetch_add(&s->d->refused, 1);
+		atomic_fetch_add(&s->d->gauges.refused, 1);
 		if (log_allowed(&s->write_limit, now, &suppressed))
 			log_err("%s: block %" PRIu64
 				" from %s: repair refused: %s",
@@ -306,7 +319,7 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 	struct policy_request *r = item->request;
 	struct policy_job *job = r->job;
 	struct source *source = item->read.source;
-	struct source_stats *stats = &s->d->stats[source->number];
+	struct source_stats *stats = &s->d->gauges.stats[source->number];
 	enum policy_outcome outcome = POLICY_GOOD;
 	const char *why = NULL;
 	unsigned int suppressed;
@@ -402,7 +415,7 @@ static void retry_marked(struct session *s, bool lacking)
 				s->end = err;
 			return;
 		}
-		atomic_store(&s->d->heartbeat, now_us());
+		atomic_store(&s->d->gauges.heartbeat, now_us());
 	}
 }
 
@@ -416,7 +429,8 @@ static void bury_dead(struct session *s, uint64_t now)
 	while (s->mark_count < 256 &&
 	       (job = policy_dead(&s->policy, &death, now))) {
 		release_kept(s, job);
-		if (death != POLICY_LATER && !atomic_load(&s->d->drain)) {
+		if (death != POLICY_LATER &&
+		    !atomic_load(&s->d->orders.drain)) {
 			s->mark[s->mark_count++] = job->address;
 			if (marks_add(s->d->marks, job->address,
 				      death == POLICY_GIVE_UP) &&
@@ -440,7 +454,7 @@ static void bury_dead(struct session *s, uint64_t now)
 		v[i].address = s->mark[i];
 	if (gm_unavailable(&s->gm, v, s->mark_count, NULL) == -ENODEV)
 		s->end = -ENODEV;
-	atomic_fetch_add(&s->d->unavailable, s->mark_count);
+	atomic_fetch_add(&s->d->gauges.unavailable, s->mark_count);
 	s->mark_count = 0;
 }
 
@@ -464,16 +478,18 @@ static void read_mail(struct session *s)
 			break;
 		case MAIL_UP:
 			policy_source_up(&s->policy, read->source->number, now);
-			atomic_store(&s->d->gauges[read->source->number].up,
-				     true);
+			atomic_store(
+				&s->d->gauges.sources[read->source->number].up,
+				true);
 			retry_marked(s, true);
 			free(read);
 			break;
 		case MAIL_DOWN:
 			policy_source_down(&s->policy, read->source->number,
 					   now);
-			atomic_store(&s->d->gauges[read->source->number].up,
-				     false);
+			atomic_store(
+				&s->d->gauges.sources[read->source->number].up,
+				false);
 			free(read);
 			break;
 		}
@@ -497,7 +513,7 @@ static void send_requests(struct session *s, uint64_t now)
 		item->read.offset = source->config->offset +
 				    r->job->address * s->gm.block_size;
 		item->read.len = s->gm.block_size;
-		atomic_fetch_add(&s->d->stats[r->source].asked, 1);
+		atomic_fetch_add(&s->d->gauges.stats[r->source].asked, 1);
 		source_submit(source, &item->read);
 	}
 }
@@ -526,25 +542,28 @@ static void read_events(struct session *s, uint64_t now)
  */
 static void take_batch(struct session *s, unsigned int room, uint64_t now)
 {
-	struct device *d = s->d;
+	struct session_device *d = s->d;
 	unsigned int added = 0, urgent = 0;
 	int n, i;
 
 	if (!room)
 		room = URGENT_BATCH;
 	s->wanted = false;
-	s->look_at = now + device_jitter(d, d->config->min_age_ms * 500);
+	s->look_at =
+		now + session_jitter(&d->random, d->config->min_age_ms * 500);
 	if (room > d->config->batch)
 		room = d->config->batch;
 	n = gm_batch(&s->gm, s->faults, room,
-		     (uint32_t)device_jitter(d, d->config->min_age_ms));
+		     (uint32_t)session_jitter(&d->random,
+					      d->config->min_age_ms));
 	if (n < 0) {
 		if (n == -ENODEV)
 			s->end = n;
 		else if (!passing(n))
 			log_err("%s: batch: %s", d->config->device,
 				gm_reason(n));
-		s->batch_after = now + device_jitter(d, 5 * THROTTLE_US);
+		s->batch_after =
+			now + session_jitter(&d->random, 5 * THROTTLE_US);
 		return;
 	}
 	for (i = 0; i < n; i++) {
@@ -565,7 +584,7 @@ static void take_batch(struct session *s, unsigned int room, uint64_t now)
 	}
 	/* Nothing new: it is all under way, or put off.  Don't spin. */
 	if (!added)
-		s->batch_after = now + device_jitter(d, THROTTLE_US);
+		s->batch_after = now + session_jitter(&d->random, THROTTLE_US);
 }
 
 /* Figures for whoever asks. */
@@ -573,13 +592,15 @@ static void publish(struct session *s)
 {
 	unsigned int i;
 
-	atomic_store(&s->d->jobs, s->policy.job_count);
-	atomic_fetch_add(&s->d->urgent, s->policy.urgent_sent - s->urgent);
-	atomic_fetch_add(&s->d->overtaken, s->policy.overtaken - s->overtaken);
+	atomic_store(&s->d->gauges.jobs, s->policy.job_count);
+	atomic_fetch_add(&s->d->gauges.urgent,
+			 s->policy.urgent_sent - s->urgent);
+	atomic_fetch_add(&s->d->gauges.overtaken,
+			 s->policy.overtaken - s->overtaken);
 	s->urgent = s->policy.urgent_sent;
 	s->overtaken = s->policy.overtaken;
 	for (i = 0; i < s->source_count; i++) {
-		struct source_gauges *g = &s->d->gauges[i];
+		struct source_gauges *g = &s->d->gauges.sources[i];
 		const struct policy_source *p = &s->policy.sources[i];
 
 		atomic_store(&g->budget, p->budget);
@@ -599,10 +620,10 @@ static bool drained(struct session *s, uint64_t now)
 
 static void session_loop(struct session *s)
 {
-	struct device *d = s->d;
+	struct session_device *d = s->d;
 	struct pollfd p[4] = {
 		{ .fd = s->inbox.event, .events = POLLIN },
-		{ .fd = d->stop_event, .events = POLLIN },
+		{ .fd = d->orders.event, .events = POLLIN },
 		{ .fd = s->gm.fd },
 		{ .fd = s->watch.fd },
 	};
@@ -611,22 +632,23 @@ static void session_loop(struct session *s)
 	unsigned int room;
 	bool want, drain;
 
-	s->retry_at = now_us() + device_jitter(d, d->config->retry_ms * 1000);
-	while (!s->end && !atomic_load(&d->stop)) {
+	s->retry_at = now_us() +
+		      session_jitter(&d->random, d->config->retry_ms * 1000);
+	while (!s->end && !atomic_load(&d->orders.stop)) {
 		now = now_us();
-		atomic_store(&d->heartbeat, now);
+		atomic_store(&d->gauges.heartbeat, now);
 		policy_tick(&s->policy, now);
 		send_requests(s, now);
 		bury_dead(s, now);
 		publish(s);
-		drain = atomic_load(&d->drain);
+		drain = atomic_load(&d->orders.drain);
 		if (drain && drained(s, now))
 			break;
 		if (d->config->retry_ms && now >= s->retry_at) {
 			retry_marked(s, true);
-			s->retry_at =
-				now +
-				device_jitter(d, d->config->retry_ms * 1000);
+			s->retry_at = now + session_jitter(&d->random,
+							   d->config->retry_ms *
+								   1000);
 		}
 		if (s->undo && now >= s->undo_at)
 			retry_marked(s, s->undo == UNDO_LACKING);
@@ -715,7 +737,7 @@ static int session_policy(struct session *s)
 	unsigned int i;
 	int err;
 
-	err = policy_init(&s->policy, &p, device_random(s->d), now_us());
+	err = policy_init(&s->policy, &p, random_next(&s->d->random), now_us());
 	if (err)
 		return err;
 	s->policy.equal = equal_data;
@@ -752,7 +774,7 @@ static int session_threads(struct session *s)
 		source->hash = s->hash;
 		source->answer_timeout_ms = c->answer_timeout_ms;
 		source->block_size = s->gm.block_size;
-		source->stats = &s->d->stats[i];
+		source->stats = &s->d->gauges.stats[i];
 		err = source_start(source);
 		s->source_count++;
 	}
@@ -825,7 +847,7 @@ static void session_free(struct session *s)
 	free(s);
 }
 
-int session_run(struct device *d)
+int session_run(struct session_device *d)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	unsigned int i;
@@ -876,14 +898,14 @@ int session_run(struct device *d)
 	if (!err)
 		err = marks_attach(d->marks, s->gm.id, s->gm.blocks);
 	if (!err) {
-		atomic_store(&d->attached, true);
+		atomic_store(&d->gauges.attached, true);
 		/* A new start, or configuration, is a reason to try again. */
 		retry_marked(s, false);
 		session_loop(s);
 		err = s->end;
-		atomic_store(&d->attached, false);
+		atomic_store(&d->gauges.attached, false);
 		for (i = 0; i < d->config->source_count; i++)
-			atomic_store(&d->gauges[i].up, false);
+			atomic_store(&d->gauges.sources[i].up, false);
 	}
 	if (!session_end(s)) {
 		/* The file must go, or it counts as a helper for ever. */

@@ -7,6 +7,9 @@
  * puts them on its owner's *inbox* when they are answered, whatever the answer;
  * it also says there when it came up and went away.  It knows no policy.
  *
+ * A kind of source is a table of calls (source_nbd.c, source_file.c), which
+ * source.c picks by the URI; what kinds share is in source_kind.c.
+ *
  * Who owns a read: the queue from source_submit() on, until it is in the inbox.
  * Nobody else touches its buffer meanwhile.
  */
@@ -20,28 +23,8 @@
 
 #include "config.h"
 #include "gridmissing.h"
+#include "inbox.h"
 #include "log.h"
-
-/* What is put on an inbox; embedded as the first member. */
-enum mail_kind { MAIL_READ, MAIL_UP, MAIL_DOWN, MAIL_REPAIRED };
-
-struct mail {
-	struct mail *next;
-	enum mail_kind kind;
-};
-
-/* A queue of mail with an eventfd; many writers, one reader. */
-struct inbox {
-	pthread_mutex_t lock;
-	struct mail *first, **last;
-	int event;
-};
-
-int inbox_init(struct inbox *inbox);
-void inbox_exit(struct inbox *inbox);
-void inbox_put(struct inbox *inbox, struct mail *mail);
-/* All of it, oldest first; clears the event. */
-struct mail *inbox_take(struct inbox *inbox);
 
 enum read_status {
 	READ_GOOD,
@@ -71,7 +54,19 @@ struct source_stats {
 	atomic_ullong asked, served, late, wrong, errors, lost, bytes;
 };
 
+/* A kind of sources. */
+struct source_ops {
+	const char *name;
+	/* Start its threads, with source_start_thread(); 0 or a negative errno. */
+	int (*start)(struct source *s);
+	/* It is to end: wake those of its threads that don't wait for the queue. */
+	void (*wake)(struct source *s); /* or NULL */
+};
+
+extern const struct source_ops source_nbd, source_file;
+
 struct source {
+	const struct source_ops *ops; /* by its URI */
 	const struct config_source *config;
 	unsigned int number;
 	struct inbox *owner;
@@ -107,7 +102,7 @@ bool source_join(struct source *s, unsigned int ms);
 void source_free(struct source *s);
 void source_submit(struct source *s, struct read *r);
 
-/* For source_nbd.c and source_file.c. */
+/* For the kinds of sources. */
 void source_answer(struct source *s, struct gm_hash *hash, struct read *r,
 		   enum read_status status, int error);
 void source_says(struct source *s, bool up);
@@ -120,15 +115,6 @@ void source_wait(struct source *s, unsigned int ms);
  * it good blocks would count as wrong.
  */
 bool source_hash(struct source *s, struct gm_hash *hash, int *said);
-/* Wake whoever waits for its queue. */
-void source_ring(struct source *s);
 int source_start_thread(struct source *s, void *(*run)(void *));
-
-void *source_nbd_thread(void *source);
-int source_file_start(struct source *s);
-void source_file_wake(struct source *s);
-
-/* CLOCK_MONOTONIC in microseconds. */
-uint64_t now_us(void);
 
 #endif /* SOURCE_H */

@@ -36,7 +36,7 @@ static void read_block(struct source *s, struct gm_hash *hash, struct read *r)
 			source_answer(s, NULL, r, n ? READ_ERROR : READ_SHORT,
 				      n ? errno : 0);
 			if (!atomic_exchange(&s->file_failed, true))
-				source_ring(s);
+				inbox_ring(&s->queue);
 			return;
 		}
 		at += (size_t)n;
@@ -48,7 +48,7 @@ static void read_block(struct source *s, struct gm_hash *hash, struct read *r)
 		source_answer(s, hash, r, READ_GOOD, 0);
 }
 
-void source_file_wake(struct source *s)
+static void wake(struct source *s)
 {
 	pthread_mutex_lock(&s->file_lock);
 	pthread_cond_broadcast(&s->file_cond);
@@ -214,12 +214,12 @@ static void *feeder(void *arg)
 		source_says(s, true);
 	}
 	feed(s);
-	source_file_wake(s);
+	wake(s);
 	atomic_fetch_sub(&s->running, 1);
 	return NULL;
 }
 
-int source_file_start(struct source *s)
+static int start(struct source *s)
 {
 	int err = 0, i;
 
@@ -231,3 +231,9 @@ int source_file_start(struct source *s)
 		err = source_start_thread(s, worker);
 	return err ? err : source_start_thread(s, feeder);
 }
+
+const struct source_ops source_file = {
+	.name = "file",
+	.start = start,
+	.wake = wake,
+};

@@ -269,7 +269,7 @@ static unsigned int connection(struct connection *c, unsigned int *times,
 	return ms;
 }
 
-void *source_nbd_thread(void *arg)
+static void *nbd_thread(void *arg)
 {
 	struct source *s = arg;
 	struct connection c = { .source = s };
@@ -294,3 +294,13 @@ void *source_nbd_thread(void *arg)
 	atomic_fetch_sub(&s->running, 1);
 	return NULL;
 }
+
+static int start(struct source *s)
+{
+	return source_start_thread(s, nbd_thread);
+}
+
+const struct source_ops source_nbd = {
+	.name = "NBD",
+	.start = start,
+};

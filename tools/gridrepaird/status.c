@@ -41,9 +41,9 @@ static const struct counter {
 static unsigned long long count(const struct device *d, unsigned int source,
 				const struct counter *c)
 {
-	return atomic_load(
-		(const atomic_ullong *)((const char *)&d->stats[source] +
-					c->offset));
+	return atomic_load((
+		const atomic_ullong *)((const char *)&d->s.gauges.stats[source] +
+				       c->offset));
 }
 
 static void put(struct json_object *o, const char *key, uint64_t value)
@@ -54,7 +54,7 @@ static void put(struct json_object *o, const char *key, uint64_t value)
 static struct json_object *source_status(const struct device *d, unsigned int i)
 {
 	struct json_object *o = json_object_new_object();
-	const struct source_gauges *g = &d->gauges[i];
+	const struct source_gauges *g = &d->s.gauges.sources[i];
 	unsigned int j;
 
 	json_object_object_add(
@@ -79,13 +79,13 @@ static struct json_object *device_status(const struct device *d)
 			       json_object_new_string(d->config->device));
 	json_object_object_add(
 		o, "attached",
-		json_object_new_boolean(atomic_load(&d->attached)));
-	put(o, "repaired", atomic_load(&d->repaired));
-	put(o, "refused", atomic_load(&d->refused));
-	put(o, "unavailable", atomic_load(&d->unavailable));
-	put(o, "under_way", atomic_load(&d->jobs));
-	put(o, "urgent", atomic_load(&d->urgent));
-	put(o, "overtaken", atomic_load(&d->overtaken));
+		json_object_new_boolean(atomic_load(&d->s.gauges.attached)));
+	put(o, "repaired", atomic_load(&d->s.gauges.repaired));
+	put(o, "refused", atomic_load(&d->s.gauges.refused));
+	put(o, "unavailable", atomic_load(&d->s.gauges.unavailable));
+	put(o, "under_way", atomic_load(&d->s.gauges.jobs));
+	put(o, "urgent", atomic_load(&d->s.gauges.urgent));
+	put(o, "overtaken", atomic_load(&d->s.gauges.overtaken));
 	for (i = 0; i < d->config->source_count; i++)
 		json_object_array_add(sources, source_status(d, i));
 	json_object_object_add(o, "sources", sources);
@@ -347,7 +347,7 @@ static void print_metrics(FILE *f, const struct device *devices)
 		const char *name, *type, *help;
 		size_t offset;
 	} own[] = {
-#define OF(member) offsetof(struct device, member)
+#define OF(member) offsetof(struct device, s.gauges.member)
 		{ "repaired_total", "counter", "Blocks repaired",
 		  OF(repaired) },
 		{ "refused_total", "counter", "Repairs the kernel refused",
@@ -366,7 +366,7 @@ static void print_metrics(FILE *f, const struct device *devices)
 	      f);
 	for (d = devices; d; d = d->next) {
 		print_name(f, "attached", d, NULL);
-		fprintf(f, "%u\n", atomic_load(&d->attached));
+		fprintf(f, "%u\n", atomic_load(&d->s.gauges.attached));
 	}
 	for (i = 0; i < sizeof(own) / sizeof(*own); i++) {
 		fprintf(f,
@@ -387,7 +387,8 @@ static void print_metrics(FILE *f, const struct device *devices)
 		for (i = 0; i < d->config->source_count; i++) {
 			print_name(f, "source_up", d,
 				   d->config->sources[i].uri);
-			fprintf(f, "%u\n", atomic_load(&d->gauges[i].up));
+			fprintf(f, "%u\n",
+				atomic_load(&d->s.gauges.sources[i].up));
 		}
 	for (j = 0; j < COUNTERS; j++) {
 		char name[64];

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the kinds of sources share: answering, waiting, threads.  See source.h.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "source.h"
+
+void source_answer(struct source *s, struct gm_hash *hash, struct read *r,
+		   enum read_status status, int error)
+{
+	r->hashed = false;
+	if (status == READ_GOOD && hash) {
+		error = -gm_hash(hash, r->buf, r->len, &r->digest);
+		r->hashed = !error;
+		if (error)
+			status = READ_LOST; /* the kernel's trouble, not its */
+	}
+	r->status = status;
+	r->error = error;
+	r->mail.kind = MAIL_READ;
+	inbox_put(s->owner, &r->mail);
+}
+
+void source_says(struct source *s, bool up)
+{
+	struct read *r;
+
+	if (atomic_exchange(&s->up, up) == up)
+		return;
+	/* A read without buffer, that only carries the news. */
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return;
+	r->mail.kind = up ? MAIL_UP : MAIL_DOWN;
+	r->source = s;
+	inbox_put(s->owner, &r->mail);
+}
+
+unsigned int source_pause(unsigned int *times)
+{
+	unsigned int ms = 250U << (*times < 6 ? *times : 6);
+	uint16_t r = 0;
+
+	if (ms > 10000)
+		ms = 10000;
+	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) < 0)
+		r = (uint16_t)now_us();
+	++*times;
+	return ms + ms / 2 * r / UINT16_MAX;
+}
+
+void source_wait(struct source *s, unsigned int ms)
+{
+	struct pollfd p = { .fd = s->queue.event, .events = POLLIN };
+	uint64_t now, until = now_us() + ms * 1000ULL;
+	struct mail *mail, *next;
+
+	while (!atomic_load(&s->stop)) {
+		now = now_us();
+		if (now >= until)
+			break;
+		poll(&p, 1, (int)((until - now) / 1000) + 1);
+		for (mail = inbox_take(&s->queue); mail; mail = next) {
+			next = mail->next;
+			source_answer(s, NULL, (struct read *)mail, READ_LOST,
+				      ENOTCONN);
+		}
+	}
+}
+
+bool source_hash(struct source *s, struct gm_hash *hash, int *said)
+{
+	int err = gm_hash_open(hash, s->hash);
+
+	if (err && err != *said)
+		log_err("source %s: hash %s: %s; trying on", s->config->uri,
+			s->hash, strerrordesc_np(-err));
+	*said = err;
+	return !err;
+}
+
+int source_start_thread(struct source *s, void *(*run)(void *))
+{
+	pthread_attr_t attr;
+	int err;
+
+	pthread_attr_init(&attr);
+	/* All of it is locked in memory; libnbd and TLS need some. */
+	pthread_attr_setstacksize(&attr, 512 << 10);
+	atomic_fetch_add(&s->running, 1);
+	err = pthread_create(&s->threads[s->thread_count], &attr, run, s);
+	pthread_attr_destroy(&attr);
+	if (err)
+		atomic_fetch_sub(&s->running, 1);
+	else
+		s->thread_count++;
+	return -err;
+}
