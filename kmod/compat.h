@@ -1,13 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What differs between the kernels that we support (6.1 and 6.12): the only
- * place where a version is asked for.  It grows to a page at most.
+ * What differs between the kernels that we support (from 6.1 on): the only
+ * place where a version is asked for, and only where the headers have nothing
+ * else to ask for.  It grows to a page at most.
  */
 #ifndef _GM_COMPAT_H
 #define _GM_COMPAT_H
 
 #include <linux/blkdev.h>
 #include <linux/version.h>
+#include <linux/workqueue.h>
+
+/* 6.4 gave hex2bin() a header of its own, 7.x took it out of kernel.h. */
+#if __has_include(<linux/hex.h>)
+#include <linux/hex.h>
+#else
+#include <linux/kernel.h>
+#endif
+
+/*
+ * 6.17 wants every queue to say whether its work stays on the CPU that queued
+ * it; before, that was what a queue without WQ_UNBOUND did.  An enumerator, so
+ * no feature test sees it.
+ */
+#if KERNEL_VERSION(6, 17, 0) > LINUX_VERSION_CODE
+#define WQ_PERCPU 0
+#endif
 
 /* 6.9 split the limit of discards into the device's and the administrator's. */
 static inline void grid_set_max_discard(struct queue_limits *limits,

@@ -229,8 +229,9 @@ static struct grid *grid_new(const struct grid_table *t, unsigned int major,
 	if (r)
 		goto err_free;
 	r = -ENOMEM;
-	g->wq_io = alloc_workqueue("grid_io_%u_%u", WQ_MEM_RECLAIM | WQ_HIGHPRI,
-				   0, major, minor);
+	g->wq_io = alloc_workqueue("grid_io_%u_%u",
+				   WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0,
+				   major, minor);
 	g->wq = alloc_workqueue("grid_%u_%u", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
 				major, minor);
 	if (!g->wq_io || !g->wq)
