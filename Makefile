@@ -33,7 +33,7 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 	$(KDIR)/include/generated/utsrelease.h)
 
 .PHONY: all modules tools install uninstall modules_install tools_install
-.PHONY: check check-build check-kunit check-user check-vm kunit lint demo
+.PHONY: check check-user check-vm check-kcsan kunit lint demo
 .PHONY: setup clean help kdir bench-tracker bench-path bench-ioctl bench-sync fuzz fuzz-ioctl
 .PHONY: dkms_install dkms_uninstall
 
@@ -103,6 +103,9 @@ kunit: setup
 check-user: setup
 	@$(testing)/check user
 
+check-kcsan: setup
+	@$(testing)/check kcsan
+
 check-vm: setup
 	@$(vm)/run --kernel $(KERNEL) $(if $(CASE),$(CASE:%=--case %),--all)
 
@@ -153,10 +156,12 @@ help:
 	@echo 'Test (root; installs Debian packages, caches in GRID_CACHE):'
 	@echo '  check            everything below; last line "N passed, N failed"'
 	@echo '  lint             warnings, sparse, style'
-	@echo '  kunit            KUnit suites in the debug kernels (KASAN, KCSAN)'
+	@echo '  kunit            KUnit suites in the debug kernel (KASAN, lockdep)'
 	@echo '  check-user       userspace tests'
 	@echo '  check-vm         cases in virtual machines'
 	@echo '  demo             the whole system at work, in a virtual machine'
+	@echo 'Not in check:'
+	@echo '  check-kcsan      KUnit suites under KCSAN'
 	@echo
 	@echo 'Measure:'
 	@echo '  bench-tracker    what operations of the tracker cost'
@@ -170,5 +175,5 @@ help:
 	@echo '  KDIR             kernel headers [$(KDIR)]'
 	@echo '  DESTDIR, PREFIX  where install puts things [$(PREFIX)]'
 	@echo '  MOK, CERT        a key and its certificate: install signs the modules'
-	@echo '  CASE, KERNEL     for check-vm: case names, 6.1|6.12|debug|all'
+	@echo '  CASE, KERNEL     for check-vm: case names, 6.1|6.12|newest|debug|all'
 	@echo '  GRID_CACHE       [/var/cache/grid-missing]'

@@ -91,10 +91,12 @@ must_fail()
 	return 0
 }
 
-# wait_until SECONDS COMMAND...: until it succeeds, but no longer.
+# wait_until SECONDS COMMAND...: until it succeeds, but no longer; on a slow
+# host longer by as much.
 wait_until()
 {
-	local end=$((SECONDS + $1)) limit=$1
+	local limit=$(($1 * ${GRID_SLOW:-1}))
+	local end=$((SECONDS + limit))
 	shift
 	until "$@"; do
 		[ $SECONDS -lt $end ] || fail "not so within $limit s: $*"
@@ -144,6 +146,13 @@ need_module()
 		have_module "$m" || skip "this kernel has no $m"
 		modprobe "$m"
 	done
+}
+
+# need_hash NAME: the crypto API offers it, whichever module it is in.
+need_hash()
+{
+	modprobe -q "crypto-$1" || :
+	grep -qx "name *: $1" /proc/crypto || skip "this kernel has no $1"
 }
 
 # ---- disks ----

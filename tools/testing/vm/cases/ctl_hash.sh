@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D4 6 any hash of the kernel: gridctl, gridrepaird and the target agree on its bytes
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 120
 # boot: shared
 #

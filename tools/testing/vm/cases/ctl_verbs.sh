@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: U1 U5 every verb of gridctl on the real thing, its words and exit codes
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 90
 # boot: shared
 load_modules

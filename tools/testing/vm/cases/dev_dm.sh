@@ -8,7 +8,8 @@
 
 . "$GRID_TOP/tools/testing/dev/run.sh"
 
-need_module algif_hash sha256_generic
+need_module algif_hash
+need_hash sha256
 dev_begin
 ram_disk 32
 a=$REPLY
@@ -16,7 +17,7 @@ ram_disk 32
 b=$REPLY
 dm_create hashed "0 65536 grid $b 0 8 1 checksum:sha256"
 sizes=(-m64 -m32)
-[ "$GRID_KERNEL" != debug ] || sizes=(-m64)
+[[ $GRID_KERNEL != debug* ]] || sizes=(-m64)
 for m in "${sizes[@]}"; do
 	dm_create plain "0 65536 grid $a 0 8 1 checkpoint:explicit"
 	dev_run $m dm plain hashed

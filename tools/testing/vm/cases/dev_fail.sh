@@ -20,5 +20,5 @@ for f in /sys/kernel/debug/fail{slab,_page_alloc}; do
 	[ ! -e "$f/min-order" ] || echo 0 > "$f/min-order"
 done
 stride=1
-[ "$GRID_KERNEL" != debug ] || stride=3
+[[ $GRID_KERNEL != debug* ]] || stride=3
 dev_run -m64 fail "$(dmsetup info -c --noheadings -o major,minor --separator : g)" $stride

@@ -10,7 +10,7 @@
 . "$GRID_TOP/tools/testing/load/run.sh"
 
 writes=400
-[ "$GRID_KERNEL" != debug ] || writes=60
+[[ $GRID_KERNEL != debug* ]] || writes=60
 writes=${GRID_ACK_WRITES:-$writes}
 seed=${GRID_ACK_SEED:-$RANDOM}
 

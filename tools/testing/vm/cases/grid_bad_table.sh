@@ -41,7 +41,7 @@ refused "number of options" "0 $len grid $lower 0 128 2 detect:on"
 refused "more options" "0 $len grid $lower 0 128 1 detect:on start:held"
 refused "memory" "0 $len grid $lower 0 128 2 blocks_max:4294967295 tables_max:1"
 
-if [ "$GRID_KERNEL" != debug ]; then
+if [[ $GRID_KERNEL != debug* ]]; then
 	log "every option's bounds"
 	long=$(printf '%064d' 0)
 	for o in on_missing:wait on_missing: park_timeout_ms:-1 park_timeout_ms: \

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D2 D5 T9 T10 barriers: what they wait for, what they free, what they leave alone
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 150
 # boot: shared
 #

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D5 a lower device without a write cache and without discard
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 60
 # boot: shared
 . "$GRID_TOP/tools/testing/load/run.sh"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D2 D3 D9 suspends of all kinds and reloads under verified load, with blocks lost and mended, hang and lose nothing
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 240
 # boot: shared
 #

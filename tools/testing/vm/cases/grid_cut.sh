@@ -10,7 +10,7 @@
 . "$GRID_TOP/tools/testing/load/run.sh"
 
 transactions=100
-[ "$GRID_KERNEL" != debug ] || transactions=40
+[[ $GRID_KERNEL != debug* ]] || transactions=40
 transactions=${GRID_CUT_TRANSACTIONS:-$transactions}
 seed=${GRID_CUT_SEED:-$RANDOM}
 bs=8192

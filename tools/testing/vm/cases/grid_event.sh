@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D8 a dm event for every change between clean and missing, and for nothing else
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 120
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/grid.sh"

@@ -13,7 +13,7 @@
 # Half of the device: fio's own, nothing there is ever enqueued with bad data
 # below. The other half: lost and mended, read by a checker.
 mib=32 losses=40
-[ "$GRID_KERNEL" != debug ] || mib=8 losses=10
+[[ $GRID_KERNEL != debug* ]] || mib=8 losses=10
 grid_setup $mib 65536 checksum:sha256 no_helper_ms:60000
 half=$((blocks / 2))
 

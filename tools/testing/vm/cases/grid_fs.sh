@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D1 D2 D5 D11 ext4 and xfs work on a grid of which 5 % is missing, and are whole afterwards
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 240
 # boot: shared
 #

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D5 D9 a longer device keeps what is taken and what is freed; a table made for another shape is refused
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 60
 # boot: shared
 . "$GRID_TOP/tools/testing/load/run.sh"

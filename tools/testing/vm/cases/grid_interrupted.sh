@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D3 a noflush suspend that is interrupted: what dm was given back parks again, and fails nobody
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 60
 # boot: shared
 #

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D6 D10 exactly the bad blocks become faults, a dead disk's errors pass up
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 180
 # boot: shared
 #

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D2 D3 D5 an offset on the lower device: what parks, is held back, repaired or discarded is in its place
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 60
 # boot: shared
 . "$GRID_TOP/tools/testing/load/run.sh"

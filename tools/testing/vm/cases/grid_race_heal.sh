@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D2 D6 a write that heals a block while a failed read of it decides is not lost
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 90
 # boot: shared
 . "$GRID_TOP/tools/testing/load/run.sh"

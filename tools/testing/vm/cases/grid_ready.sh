@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: 5 start:held: what udev left alone it is told to look at once the device is ready
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 60
 # boot: shared
 #

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D5 thousands of blocks are released and freed at once: all of them, and no other
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 60
 # boot: shared
 #

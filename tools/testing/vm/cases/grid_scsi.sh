@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D6 a SCSI disk's medium error makes a fault; a transport's or a reservation's passes up unchanged
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 60
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/grid.sh"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D1 D2 D8 every block size, 4 KiB sectors below, any offset, an odd length, the table fed back
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 180
 # boot: shared
 load_modules

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D2 D3 what waits for the lower device alone has 10 s at least, and ends; a noflush suspend has it back at once
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 90
 # boot: shared
 . "$GRID_TOP/tools/testing/load/run.sh"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D3 U3 a helper that is stopped, or killed while stopped, holds nothing
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 180
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/repaird.sh"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D3 a write held back at its completion gets its own time, not that of a bio before it
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 120
 # boot: shared
 #

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: 6 U3 kill -9 of gridrepaird at any moment loses nothing, while everything is read
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 180
 # boot: shared
 #
