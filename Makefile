@@ -35,7 +35,7 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 .PHONY: all modules tools install uninstall modules_install tools_install
 .PHONY: check check-user check-vm check-kcsan kunit lint demo
 .PHONY: setup clean help kdir bench-tracker bench-path bench-ioctl bench-sync fuzz fuzz-ioctl
-.PHONY: dkms_install dkms_uninstall
+.PHONY: dkms_install dkms_uninstall deb
 
 all: modules tools
 
@@ -85,6 +85,10 @@ dkms_install:
 dkms_uninstall:
 	$(if $(DESTDIR),,dkms remove grid-missing/$(version) --all)
 	rm -rf $(dkms_dir)
+
+# Debian packages, into tools/build/deb.
+deb:
+	@$(top)tools/packaging/deb
 
 # ---- tests ----
 
@@ -151,6 +155,7 @@ help:
 	@echo '  tools            gridctl and gridrepaird'
 	@echo '  install          both; uninstall removes them'
 	@echo '  dkms_install     the modules by dkms; dkms_uninstall'
+	@echo '  deb              Debian packages, in tools/build/deb'
 	@echo '  clean            remove what make left in this tree'
 	@echo
 	@echo 'Test (root; installs Debian packages, caches in GRID_CACHE):'
