@@ -30,6 +30,7 @@ struct page {
 	uint64_t lacking[WORDS]; /* because no source had it */
 	uint64_t told[WORDS]; /* the log has it */
 	uint64_t ever[WORDS]; /* as in the file */
+	uint64_t open[WORDS]; /* taken, and not heard of since */
 };
 
 struct header {
@@ -46,6 +47,7 @@ struct marks {
 	int fd; /* of the file, or -1 */
 	bool headed; /* the file is this tracker's */
 	int said; /* errno of a write that failed */
+	unsigned int open; /* how many are */
 };
 
 struct marks *marks_new(const char *dir, const char *device)
@@ -89,6 +91,7 @@ static void free_pages(struct marks *m)
 	free(m->pages);
 	m->pages = NULL;
 	m->page_count = 0;
+	m->open = 0;
 }
 
 void marks_put(struct marks *m)
@@ -182,6 +185,36 @@ static void save(struct marks *m, const struct page *page, uint64_t address)
 
 /* ------------------------------------------------------------------- marks */
 
+static void close_one(struct marks *m, struct page *page, uint64_t w,
+		      uint64_t bit)
+{
+	if (page->open[w] & bit)
+		m->open--;
+	page->open[w] &= ~bit;
+}
+
+unsigned int marks_open(struct marks *m)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&m->lock);
+	n = m->open;
+	pthread_mutex_unlock(&m->lock);
+	return n;
+}
+
+void marks_let_go(struct marks *m)
+{
+	uint64_t i;
+
+	pthread_mutex_lock(&m->lock);
+	for (i = 0; m->open && i < m->page_count; i++)
+		if (m->pages[i])
+			memset(m->pages[i]->open, 0, sizeof(m->pages[i]->open));
+	m->open = 0;
+	pthread_mutex_unlock(&m->lock);
+}
+
 int marks_attach(struct marks *m, uint64_t tracker, uint64_t blocks)
 {
 	uint64_t pages = blocks / PAGE_BLOCKS + 1, i;
@@ -225,6 +258,7 @@ bool marks_add(struct marks *m, uint64_t address, bool lacking)
 		first = !(page->told[w] & bit);
 		page->told[w] |= bit;
 		page->set[w] |= bit;
+		close_one(m, page, w, bit);
 		if (lacking)
 			page->lacking[w] |= bit;
 		else
@@ -244,8 +278,10 @@ void marks_forget(struct marks *m, uint64_t address)
 
 	pthread_mutex_lock(&m->lock);
 	page = page_of(m, address, false);
-	if (page)
+	if (page) {
 		page->set[address / 64 % WORDS] &= ~(1ULL << address % 64);
+		close_one(m, page, address / 64 % WORDS, 1ULL << address % 64);
+	}
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -257,9 +293,12 @@ void marks_restore(struct marks *m, const uint64_t *addresses, unsigned int n)
 	pthread_mutex_lock(&m->lock);
 	for (i = 0; i < n; i++) {
 		page = page_of(m, addresses[i], false);
-		if (page)
+		if (page) {
 			page->set[addresses[i] / 64 % WORDS] |=
 				1ULL << addresses[i] % 64;
+			close_one(m, page, addresses[i] / 64 % WORDS,
+				  1ULL << addresses[i] % 64);
+		}
 	}
 	pthread_mutex_unlock(&m->lock);
 }
@@ -285,6 +324,8 @@ unsigned int marks_take(struct marks *m, bool lacking, uint64_t *cursor,
 		for (; bits && n < max; bits &= bits - 1) {
 			bit = bits & -bits;
 			page->set[w] &= ~bit;
+			m->open += !(page->open[w] & bit);
+			page->open[w] |= bit;
 			addresses[n++] =
 				*cursor + (uint64_t)__builtin_ctzll(bit);
 		}

@@ -40,6 +40,10 @@ void marks_forget(struct marks *m, uint64_t address);
  */
 unsigned int marks_take(struct marks *m, bool lacking, uint64_t *cursor,
 			uint64_t *addresses, unsigned int max);
+/* How many of those taken are neither marked again nor repaired yet. */
+unsigned int marks_open(struct marks *m);
+/* Don't wait for these any longer. */
+void marks_let_go(struct marks *m);
 /* These, which were taken, are marked in the kernel all the same. */
 void marks_restore(struct marks *m, const uint64_t *addresses, unsigned int n);
 

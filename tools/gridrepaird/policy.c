@@ -13,10 +13,14 @@
 
 #include "policy.h"
 
-#define REST_AFTER 8U /* failures in a row */
+#define REST_AFTER 8U /* answers that can be compared, before it may rest */
+#define REST_AGAIN 4U /* after it has rested already */
 #define REST_MIN_US 100000ULL
 #define REST_MAX_US 10000000ULL
-#define LOOK_MAX 64U /* ready jobs looked at for one that can be sent */
+#define LOOK_MAX 128U /* ready jobs looked at for one that can be sent */
+#define LOOK_AGAIN_US 1000U /* and then others */
+#define HOLD_MIN_US \
+	20000ULL /* after a request that was lost without a reason */
 #define HELD_MAX 64U /* background jobs taken while the rate holds them */
 #define RECENT 4U /* answers that must all be slow before a budget shrinks */
 #define QUEUE_MIN 4U /* requests that delay alone doesn't take away */
@@ -165,6 +169,8 @@ static void leave(struct policy *p, struct policy_job *job)
 	switch (job->state) {
 	case JOB_READY:
 		p->ready_count[job->urgency]--;
+		p->passed_count[job->urgency] -= job->passed;
+		job->passed = false;
 		list_del(&job->link);
 		break;
 	case JOB_ASKED:
@@ -204,7 +210,6 @@ static void put(struct policy *p, struct policy_job *job)
 {
 	if (job->state != JOB_ENDED || job->busy || job->asked)
 		return;
-	unhash(p, job);
 	job->chain = p->jobs_free;
 	p->jobs_free = job;
 }
@@ -227,6 +232,8 @@ static void bury(struct policy *p, struct policy_job *job)
 void policy_finish(struct policy *p, struct policy_job *job)
 {
 	job->busy = false;
+	/* An answer may never come: the block can be asked for again. */
+	unhash(p, job);
 	put(p, job);
 }
 
@@ -253,22 +260,52 @@ static uint64_t eligible(const struct policy *p, const struct policy_job *job)
 	return mask;
 }
 
+/* Requests of a source that may be late: each has its share of half of all. */
+static unsigned int late_share(const struct policy *p)
+{
+	unsigned int share = p->config.requests_max / 2 / p->source_count;
+
+	return share < 2 ? 2 : share;
+}
+
+/* A source is up that doesn't rest: then others may. */
+static bool awake(const struct policy *p, uint64_t now)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->source_count; i++)
+		if (p->sources[i].up && p->sources[i].rest <= now)
+			return true;
+	return false;
+}
+
 /* How many more requests it may get: urgent ones, or of the background. */
 static unsigned int room_of(const struct policy *p,
-			    const struct policy_source *s, bool urgent)
+			    const struct policy_source *s, bool urgent,
+			    uint64_t now)
 {
 	unsigned int own = s->inflight - s->background, room, share;
 
-	/* Late ones have no place in the budget, but there is an end to it. */
+	if (s->hold > now)
+		return 0;
+	/*
+	 * Late ones have no place in the budget, but there is an end to it: each
+	 * holds memory that others need.
+	 */
 	if (s->inflight + s->late >= (urgent ? 4 : 2) * p->config.budget_max)
+		return 0;
+	share = late_share(p);
+	if (s->late >= (urgent ? share + share / 2 : share))
 		return 0;
 	if (urgent)
 		return s->budget > own ? s->budget - own : 0;
 	if (s->probing)
 		return !s->inflight;
-	room = s->budget > s->inflight ? s->budget - s->inflight : 0;
 	share = s->budget < 8 ? 1 : s->budget / 4;
 	share = share > s->background ? share - s->background : 0;
+	if (s->rest > now)
+		return share;
+	room = s->budget > s->inflight ? s->budget - s->inflight : 0;
 	return room > share ? room : share;
 }
 
@@ -373,7 +410,6 @@ static void went_well(struct policy *p, struct policy_source *s,
 {
 	bool may_grow = follow_latency(p, s, r, now);
 
-	s->bad = 0;
 	s->rest = 0;
 	/* Grow only where the budget may be what holds it. */
 	if (!may_grow || r->late || !r->crowded ||
@@ -385,16 +421,48 @@ static void went_well(struct policy *p, struct policy_source *s,
 	}
 }
 
-static void went_badly(struct policy *p, struct policy_source *s, uint64_t now)
+/*
+ * It failed a block that another source had, or (@good) served one.  It rests
+ * when it fails most of what can be compared so.
+ */
+static void compared(struct policy *p, struct policy_source *s, bool good,
+		     uint64_t now)
 {
+	unsigned int failed, times;
 	uint64_t rest = REST_MIN_US;
-	unsigned int times;
 
-	if (++s->bad < REST_AFTER)
+	/* What was under way when it was put to rest counts once, not each. */
+	if (s->rest > now)
 		return;
-	for (times = s->bad - REST_AFTER; times && rest < REST_MAX_US; times--)
+	s->history = s->history << 1 | !good;
+	if (s->compared < 32)
+		s->compared++;
+	failed = (unsigned int)__builtin_popcount(
+		s->compared < 32 ? s->history & ((1U << s->compared) - 1) :
+				   s->history);
+	if (4 * failed < 3 * s->compared) {
+		if (s->compared >= REST_AFTER)
+			s->rests = 0;
+		return;
+	}
+	if (s->compared < (s->rests ? REST_AGAIN : REST_AFTER))
+		return;
+	for (times = s->rests++; times && rest < REST_MAX_US; times--)
 		rest *= 2;
 	s->rest = now + jitter(p, rest < REST_MAX_US ? rest : REST_MAX_US);
+	s->rest_end = s->rest;
+	s->compared = 0;
+}
+
+/* The block is had: those that failed it are to blame for that. */
+static void blame(struct policy *p, struct policy_job *job, uint64_t now)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->source_count; i++)
+		if (job->blamed & bit(i))
+			compared(p, &p->sources[i], false, now);
+	job->blamed = 0;
 }
 
 unsigned int policy_add_source(struct policy *p, bool trust,
@@ -407,18 +475,34 @@ unsigned int policy_add_source(struct policy *p, bool trust,
 	s->priority = priority;
 	s->down_since = now;
 	s->budget = p->config.budget;
+	s->end = UINT64_MAX;
 	list_init(&s->requests);
 	return p->source_count++;
+}
+
+/* What waits for its answer alone has to look elsewhere. */
+static void look_elsewhere(struct policy *p)
+{
+	struct policy_link *at, *next;
+
+	for (at = p->idle.next; at != &p->idle; at = next) {
+		next = at->next;
+		move(p, job_of(at), JOB_READY);
+	}
 }
 
 void policy_source_up(struct policy *p, unsigned int source, uint64_t now)
 {
 	struct policy_source *s = &p->sources[source];
-	struct policy_link *at, *next;
 
 	s->up = true;
-	s->bad = 0;
+	s->tried = true;
 	s->rest = 0;
+	s->rest_end = 0;
+	s->rests = 0;
+	s->compared = 0;
+	s->hold = 0;
+	s->losses = 0;
 	s->budget = p->config.budget;
 	s->sample_count = 0;
 	s->sample_at = 0;
@@ -427,18 +511,24 @@ void policy_source_up(struct policy *p, unsigned int source, uint64_t now)
 	s->probing = false;
 	s->probe_at = now + jitter(p, PROBE_US);
 	/* Those that have run out of sources have one more. */
-	for (at = p->idle.next; at != &p->idle; at = next) {
-		next = at->next;
-		move(p, job_of(at), JOB_READY);
-	}
+	look_elsewhere(p);
 	memset(p->deferred, 0, POLICY_DEFERRED * sizeof(*p->deferred));
+}
+
+void policy_source_end(struct policy *p, unsigned int source, uint64_t blocks)
+{
+	p->sources[source].end = blocks;
 }
 
 void policy_source_down(struct policy *p, unsigned int source, uint64_t now)
 {
-	if (p->sources[source].up)
-		p->sources[source].down_since = now;
-	p->sources[source].up = false;
+	struct policy_source *s = &p->sources[source];
+
+	if (s->up)
+		s->down_since = now;
+	s->up = false;
+	s->tried = true;
+	look_elsewhere(p);
 }
 
 /* --------------------------------------------------------------- beginning */
@@ -529,23 +619,47 @@ static bool rate_holds(const struct policy *p)
 
 /* ------------------------------------------------------------------- faults */
 
+/* Gone, but not for long: it may have the block. */
+static bool may_return(const struct policy *p, const struct policy_source *s,
+		       uint64_t now)
+{
+	/* One that never answered isn't waited for, once it was tried. */
+	return (s->answered || !s->tried) &&
+	       now - s->down_since < p->config.patience_us;
+}
+
+/* Nobody is there to be asked, nor will be: what is missing is to be given up. */
+static bool forsaken(const struct policy *p, uint64_t now)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->source_count; i++)
+		if (p->sources[i].up || may_return(p, &p->sources[i], now))
+			return false;
+	return true;
+}
+
 unsigned int policy_room(const struct policy *p, bool urgent, uint64_t now)
 {
 	unsigned int i, room = 0, ready = 0;
 	unsigned int most = jobs_for(p, urgent);
 	unsigned int left = most > p->job_count ? most - p->job_count : 0;
+	bool others = !urgent && awake(p, now);
 
 	for (i = 0; i < p->source_count; i++) {
 		const struct policy_source *s = &p->sources[i];
 
-		if (s->up && s->rest <= now)
-			room += room_of(p, s, urgent);
+		if (s->up && !(others && s->rest > now))
+			room += room_of(p, s, urgent, now);
 	}
 	if (p->config.rate && !urgent && room > HELD_MAX)
 		room = HELD_MAX;
+	if (forsaken(p, now))
+		return left;
+	/* Those that wait for one source alone don't keep the others idle. */
 	for (i = 0; i < POLICY_URGENCIES; i++)
 		if (!urgent || is_urgent(i))
-			ready += p->ready_count[i];
+			ready += p->ready_count[i] - p->passed_count[i];
 	room = room > ready ? room - ready : 0;
 	return room < left ? room : left;
 }
@@ -635,6 +749,17 @@ static uint64_t kept_mask(const struct policy_job *job)
 	return mask;
 }
 
+static uint64_t up_mask(const struct policy *p)
+{
+	uint64_t mask = 0;
+	unsigned int i;
+
+	for (i = 0; i < p->source_count; i++)
+		if (p->sources[i].up)
+			mask |= bit(i);
+	return mask;
+}
+
 /*
  * A source to ask for @job now, or -1.  *@hope: one may be free later, though
  * none is asked now; *@dead: nobody is left who could have it.
@@ -645,28 +770,32 @@ static int pick(struct policy *p, struct policy_job *job, uint64_t now,
 	uint64_t mask = eligible(p, job), tried = job->asked | job->failed;
 	unsigned int best = UINT32_MAX, count = 0, i, which = 0;
 	unsigned int candidates[POLICY_SOURCES_MAX];
-	bool trusted_first = !job->verifiable;
+	bool trusted_first = !job->verifiable, left = false;
 
 	*hope = false;
-	*dead = !job->asked;
+	*dead = !(job->asked & up_mask(p));
 	tried |= kept_mask(job);
 	for (i = 0; i < p->source_count; i++) {
 		const struct policy_source *s = &p->sources[i];
+		bool rests = s->rest > now;
 		unsigned int rank;
 
-		if (!(mask & bit(i)) || tried & bit(i))
+		if (!(mask & bit(i)) || tried & bit(i) ||
+		    job->address >= s->end)
 			continue;
 		if (!s->up) {
-			/* Gone, but not for long: it may have the block. */
-			if (now - s->down_since < p->config.patience_us)
+			if (may_return(p, s, now))
 				*dead = false;
 			continue;
 		}
 		*dead = false;
 		*hope = true;
-		if (s->rest > now || !room_of(p, s, is_urgent(job->urgency)))
+		left |= !rests;
+		if (!room_of(p, s, is_urgent(job->urgency), now))
 			continue;
-		rank = 2 * s->priority + (trusted_first && !s->trust);
+		/* One that rests is asked when no other is left. */
+		rank = 2 * s->priority + (trusted_first && !s->trust) +
+		       (rests ? UINT32_MAX / 2 : 0);
 		if (rank < best) {
 			best = rank;
 			count = 0;
@@ -674,7 +803,7 @@ static int pick(struct policy *p, struct policy_job *job, uint64_t now,
 		if (rank == best)
 			candidates[count++] = i;
 	}
-	if (!count)
+	if (!count || (left && best >= UINT32_MAX / 2))
 		return -1;
 	if (count > 1)
 		which = (unsigned int)(random_next(p) % count);
@@ -720,32 +849,68 @@ static struct policy_request *ask(struct policy *p, struct policy_job *job,
 	return r;
 }
 
+/* Its sources have no room now: others come first, and it waits beside them. */
+static void pass_over(struct policy *p, struct policy_job *job)
+{
+	list_del(&job->link);
+	list_add(&job->link, &p->ready[job->urgency]);
+	if (job->passed)
+		return;
+	/* They are not to fill the memory. */
+	if (!is_urgent(job->urgency) && !job->asked &&
+	    p->passed_count[job->urgency] >= p->config.jobs_max / 4) {
+		bury(p, job);
+		return;
+	}
+	job->passed = true;
+	p->passed_count[job->urgency]++;
+}
+
+static bool any_room(const struct policy *p, bool urgent, uint64_t now)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->source_count; i++)
+		if (p->sources[i].up && room_of(p, &p->sources[i], urgent, now))
+			return true;
+	return false;
+}
+
 struct policy_request *policy_next(struct policy *p, uint64_t now)
 {
 	struct policy_link *at, *next;
 	struct policy_job *job;
+	unsigned int look, u;
 	bool hope, dead;
-	unsigned int looked, u;
 	int source;
 
 	fill_bucket(p, now);
+	p->look_again = false;
 	for (u = 0; u < POLICY_URGENCIES; u++) {
 		if (!is_urgent(u) &&
 		    (rate_holds(p) ||
 		     p->requests_left <= reserved(p->config.requests_max)))
 			break;
-		looked = 0;
-		for (at = p->ready[u].next; at != &p->ready[u]; at = next) {
-			if (!p->requests_free || looked++ > LOOK_MAX)
+		/* Without any room there is nobody to ask; but some may be dead. */
+		look = p->ready_count[u];
+		if (look > LOOK_MAX) {
+			look = LOOK_MAX;
+			p->look_again |= any_room(p, is_urgent(u), now);
+		}
+		for (at = p->ready[u].next; look && at != &p->ready[u];
+		     at = next, look--) {
+			if (!p->requests_free)
 				break;
 			next = at->next;
 			job = job_of(at);
 			source = pick(p, job, now, &hope, &dead);
 			if (source >= 0)
 				return ask(p, job, (unsigned int)source, now);
-			if (hope)
-				continue; /* its source has no room now */
-			if (job->asked)
+			if (hope && any_room(p, is_urgent(u), now))
+				pass_over(p, job);
+			else if (hope)
+				continue;
+			else if (job->asked & up_mask(p))
 				move(p, job, JOB_IDLE);
 			else
 				bury(p, job);
@@ -800,9 +965,13 @@ uint64_t policy_timer(const struct policy *p, uint64_t now)
 		}
 		if (s->rest > now)
 			when = s->rest < when ? s->rest : when;
+		if (s->hold > now)
+			when = s->hold < when ? s->hold : when;
 		if (s->probing)
 			when = s->probe_at < when ? s->probe_at : when;
 	}
+	if (p->look_again && now + LOOK_AGAIN_US < when)
+		when = now + LOOK_AGAIN_US;
 	if (rate_holds(p) && p->ready_count[POLICY_NORMAL]) {
 		t = now + 1 +
 		    (p->config.block_size - p->tokens) * 1000000 /
@@ -856,12 +1025,25 @@ enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,
 	job->asked &= ~bit(source);
 	if (outcome != POLICY_LOST)
 		sample(s, now - r->sent);
-	if (outcome == POLICY_GOOD)
+	if (outcome != POLICY_LOST) {
+		s->answered = true;
+		s->losses = 0;
+	} else if (s->up) {
+		/* For no reason that anybody knows: it isn't asked at once. */
+		s->hold = now + jitter(p, HOLD_MIN_US << s->losses);
+		if (s->losses < 6)
+			s->losses++;
+	}
+	if (outcome == POLICY_GOOD) {
 		went_well(p, s, r, now);
-	else if (outcome != POLICY_LOST)
-		went_badly(p, s, now);
+		compared(p, s, true, now);
+	} else if (outcome != POLICY_LOST && r->sent >= s->rest_end) {
+		job->blamed |= bit(source);
+	}
 
 	if (job->state == JOB_ENDED) {
+		if (job->accepted)
+			blame(p, job, now);
 		free_request(p, r);
 		put(p, job);
 		return POLICY_DROP;
@@ -870,6 +1052,8 @@ enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,
 		if (job->verifiable || s->trust || agreed(p, job, r)) {
 			deferred_slot(p, job->address)->times = 0;
 			end(p, job);
+			job->accepted = true;
+			blame(p, job, now);
 			return POLICY_ACCEPT;
 		}
 		if (job->kept_count < POLICY_KEPT_MAX) {
@@ -891,6 +1075,17 @@ enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,
 	return POLICY_DROP;
 }
 
+/* A source ends before it. */
+static bool beyond(const struct policy *p, const struct policy_job *job)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->source_count; i++)
+		if (job->address >= p->sources[i].end)
+			return true;
+	return false;
+}
+
 struct policy_job *policy_dead(struct policy *p, enum policy_death *death,
 			       uint64_t now)
 {
@@ -906,7 +1101,9 @@ struct policy_job *policy_dead(struct policy *p, enum policy_death *death,
 	if (!eligible(p, job)) {
 		*death = POLICY_UNTRUSTED;
 	} else if (dead) {
-		*death = POLICY_GIVE_UP;
+		*death = job->failed || job->kept_count || beyond(p, job) ?
+				 POLICY_GIVE_UP :
+				 POLICY_UNREACHED;
 	} else {
 		*death = POLICY_LATER;
 		d = deferred_slot(p, job->address);

@@ -22,8 +22,15 @@
  *    source is asked for one block alone, more requests would only wait in its
  *    queue, and readers' blocks behind them, so it shrinks.
  *  - An error, a short read or wrong data is held against that source for this
- *    block; many in a row let the source rest.  Only when every source that
- *    counts has failed the block is it given up.
+ *    block.  One answer says nothing about a source: only a block that another
+ *    one had counts against it, and when it fails most of what can be compared
+ *    so, it rests: it is asked only for what no other one is left for, by the
+ *    background less at a time.  A block beyond its end isn't asked of it.
+ *  - When every source that counts has failed the block, it is given up at once.
+ *    A source that is away counts for patience_us if it ever answered.
+ *  - A request that is lost while its source is up costs that source a pause.
+ *  - A block whose sources have no room now keeps neither the others waiting nor
+ *    their sources idle; and late requests have a share of all there may be.
  *  - A block that cannot be verified (nobody knows its checksum) is accepted
  *    only from a trusted source, or when `agree` sources returned the same.
  *  - Blocks with parked readers go first, wanted ones next; these are *urgent*.
@@ -89,9 +96,12 @@ struct policy_job {
 	bool verifiable; /* known, and there is a hash to check it by */
 	bool index; /* a table's index block */
 	bool busy; /* the caller holds it: accepted, not yet finished */
+	bool accepted;
+	bool passed; /* ready, but its sources had no room */
 	uint8_t state, urgency;
 	uint64_t asked; /* sources with a request, late ones too */
 	uint64_t failed; /* sources that failed it */
+	uint64_t blamed; /* of these: it counts against them when another has it */
 	uint64_t hedge;
 	size_t heap; /* its place there */
 	struct policy_request *kept[POLICY_KEPT_MAX]; /* for agreement */
@@ -121,8 +131,14 @@ struct policy_source {
 	unsigned int background; /* of those in flight */
 	unsigned int budget, acks;
 	uint64_t shrunk; /* when the budget was last halved */
-	unsigned int bad; /* failures in a row */
-	uint64_t rest; /* not asked before that */
+	bool tried; /* it has been up, or failed to come up */
+	bool answered; /* a request, ever */
+	uint64_t end; /* blocks it has */
+	uint32_t history; /* of what could be compared: 1 failed, newest first */
+	unsigned int compared, rests;
+	uint64_t rest, rest_end; /* rests till then; the latest one's end */
+	uint64_t hold; /* not asked at all before that */
+	unsigned int losses; /* without a reason, in a row */
 	uint64_t samples[POLICY_SAMPLES], median;
 	unsigned int sample_count, sample_at;
 	uint64_t base; /* latency when asked for one block alone; 0: unknown */
@@ -151,6 +167,8 @@ struct policy {
 
 	struct policy_link ready[POLICY_URGENCIES], idle, dead;
 	unsigned int ready_count[POLICY_URGENCIES];
+	unsigned int passed_count[POLICY_URGENCIES]; /* of these */
+	bool look_again; /* not all of them were looked at */
 	struct policy_job **heap;
 	size_t heap_count;
 
@@ -173,7 +191,9 @@ void policy_exit(struct policy *p);
 unsigned int policy_add_source(struct policy *p, bool trust,
 			       unsigned int priority, uint64_t now);
 void policy_source_up(struct policy *p, unsigned int source, uint64_t now);
-/* Its requests come back one by one as POLICY_LOST. */
+/* It has so many blocks. */
+void policy_source_end(struct policy *p, unsigned int source, uint64_t blocks);
+/* Also: it failed to come up.  Its requests come back one by one as POLICY_LOST. */
 void policy_source_down(struct policy *p, unsigned int source, uint64_t now);
 
 /* How many more blocks are worth asking the kernel for, now: urgent ones, or any. */
@@ -235,6 +255,7 @@ enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,
 /* Why a job ended without being accepted. */
 enum policy_death {
 	POLICY_GIVE_UP, /* every source that counts failed it */
+	POLICY_UNREACHED, /* no source that counts could be asked */
 	POLICY_UNTRUSTED, /* its checksum is unknown, and nothing is trusted */
 	POLICY_LATER, /* sources that may have it are away */
 };

@@ -33,11 +33,14 @@
 #define THROTTLE_US 20000U
 #define EVENTS_US 5000U /* events are read that often */
 #define EVENTS 256U
+#define MARKS_MAX 512U
 #define URGENT_BATCH 16U
 #define DRAIN_US 10000000U
 #define UNDO_US 250000U
-
-enum undo { UNDO_NOTHING, UNDO_LACKING, UNDO_ALL };
+#define REDO_MAX 256U
+#define REDO_US 20000000U
+#define SILENT_US 1000000U
+#define PARKED_US 500000U
 
 struct item {
 	struct read read; /* first: its mail is what travels */
@@ -73,14 +76,24 @@ struct session {
 	atomic_bool writer_stop, writer_ended;
 
 	/* Blocks that cannot be repaired, to be marked. */
-	uint64_t mark[256];
+	uint64_t mark[MARKS_MAX];
 	unsigned int mark_count;
 	uint64_t retry_at;
-	enum undo undo; /* what the kernel could not do */
-	uint64_t undo_at;
+	struct {
+		bool on, again;
+		bool lacking; /* those that sources lacked, only */
+		unsigned int slice; /* at a time */
+		uint64_t cursor, begun, at; /* not before that */
+	} redo; /* of marks, see redo() */
 	uint64_t drain_until; /* 0: not asked to */
 	uint64_t urgent, overtaken; /* the policy's, when last published */
 	unsigned int accepted; /* with the writer */
+
+	/* Of each source: when it last said anything; it says nothing. */
+	uint64_t heard[POLICY_SOURCES_MAX];
+	bool silent[POLICY_SOURCES_MAX];
+	uint64_t parked_at; /* when to look whether readers wait */
+	bool anew; /* a source came up: what was handed out lately, too */
 
 	struct log_limit lost_limit, write_limit;
 	struct grid_missing_fault *faults;
@@ -274,7 +287,7 @@ static void repaired(struct session *s, struct item *item)
 	case -EEXIST:
 	case -EINVAL:
 		/* It would come back for ever. */
-		if (job->index && s->mark_count < 256) {
+		if (job->index && s->mark_count < MARKS_MAX) {
 			marks_add(s->d->marks, address, false);
 			s->mark[s->mark_count++] = address;
 		}
@@ -314,6 +327,80 @@ static const char *judge_index(struct session *s, struct item *item)
 	return NULL;
 }
 
+/* ------------------------------------------ sources that come and go */
+
+static void source_is(struct session *s, unsigned int n, bool up, uint64_t now)
+{
+	const struct source *source = &s->sources[n];
+	unsigned long long size = atomic_load(&source->size);
+	uint64_t offset = source->config->offset;
+
+	atomic_store(&s->d->gauges.sources[n].up, up);
+	if (!up) {
+		policy_source_down(&s->policy, n, now);
+		return;
+	}
+	policy_source_end(&s->policy, n,
+			  size > offset ? (size - offset) / s->gm.block_size :
+					  0);
+	policy_source_up(&s->policy, n, now);
+	s->heard[n] = now;
+	s->anew = true;
+}
+
+/* It said something. */
+static void hear(struct session *s, unsigned int n, uint64_t now)
+{
+	s->heard[n] = now;
+	if (!s->silent[n])
+		return;
+	s->silent[n] = false;
+	log_notice("source %s: it answers again", s->sources[n].config->uri);
+	source_is(s, n, true, now);
+}
+
+/*
+ * A source that has requests, and answers none of them, is down, whatever it
+ * is.  (Those of NBD find that out by themselves, and first.)
+ */
+static void find_silent(struct session *s, uint64_t now)
+{
+	uint64_t timeout = s->d->config->answer_timeout_ms * 1000 + SILENT_US;
+	unsigned int n;
+
+	for (n = 0; n < s->source_count; n++) {
+		const struct policy_source *p = &s->policy.sources[n];
+
+		if (!(p->inflight + p->late) || s->silent[n])
+			continue;
+		if (!p->up || now - s->heard[n] < timeout)
+			continue;
+		s->silent[n] = true;
+		log_warning(
+			"source %s: no answers for %llu ms; it isn't asked until it answers",
+			s->sources[n].config->uri,
+			(unsigned long long)s->d->config->answer_timeout_ms);
+		source_is(s, n, false, now);
+	}
+}
+
+/* Do readers wait, while sources are away?  Then these hurry. */
+static void look_for_readers(struct session *s, uint64_t now)
+{
+	struct grid_missing_status status;
+	bool away = false, hurry;
+	unsigned int n;
+
+	if (now < s->parked_at)
+		return;
+	s->parked_at = now + PARKED_US;
+	for (n = 0; n < s->source_count; n++)
+		away |= !s->policy.sources[n].up;
+	hurry = away && !gm_status(&s->gm, &status) && status.parked;
+	for (n = 0; n < s->source_count; n++)
+		source_hurry(&s->sources[n], hurry);
+}
+
 static void answered(struct session *s, struct item *item, uint64_t now)
 {
 	struct policy_request *r = item->request;
@@ -324,6 +411,7 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 	const char *why = NULL;
 	unsigned int suppressed;
 
+	hear(s, source->number, now);
 	item->job = job;
 	item->values_count = 0;
 	switch (item->read.status) {
@@ -346,6 +434,9 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 	case READ_SHORT:
 		outcome = POLICY_ERROR;
 		why = "it ends before the block does";
+		if (job->address < s->policy.sources[source->number].end)
+			policy_source_end(&s->policy, source->number,
+					  job->address);
 		atomic_fetch_add(&stats->errors, 1);
 		break;
 	case READ_ERROR:
@@ -384,69 +475,88 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 
 /* ------------------------------------------------------ what no source has */
 
-/*
- * Undo our own marks: all of them, or those of blocks that sources lacked.
- * What an operator has marked stays.  When the kernel can't, for the moment
- * (memory is short, a signal came), it is done again in a while.
- */
+/* Undo our own marks: all of them, or those of blocks that sources lacked. */
 static void retry_marked(struct session *s, bool lacking)
 {
-	struct grid_missing_block v[256];
-	uint64_t addresses[256], cursor = 0;
-	unsigned int n, i;
-	size_t done;
-	int err;
-
-	if (s->undo == UNDO_ALL)
-		lacking = false;
-	s->undo = UNDO_NOTHING;
-	while ((n = marks_take(s->d->marks, lacking, &cursor, addresses,
-			       256))) {
-		memset(v, 0, sizeof(v));
-		for (i = 0; i < n; i++)
-			v[i].address = addresses[i];
-		err = gm_retry(&s->gm, v, n, &done);
-		if (err) {
-			marks_restore(s->d->marks, addresses + done,
-				      n - (unsigned int)done);
-			s->undo = lacking ? UNDO_LACKING : UNDO_ALL;
-			s->undo_at = now_us() + UNDO_US;
-			if (err == -ENODEV)
-				s->end = err;
-			return;
-		}
-		atomic_store(&s->d->gauges.heartbeat, now_us());
+	if (s->redo.on) {
+		s->redo.again = true;
+		s->redo.lacking &= lacking;
+		return;
 	}
+	s->redo.on = true;
+	s->redo.lacking = lacking;
+	s->redo.cursor = 0;
+	s->redo.slice = 1;
 }
 
-static void bury_dead(struct session *s, uint64_t now)
+static bool any_up(const struct session *s)
 {
-	struct grid_missing_block v[256];
-	enum policy_death death;
-	struct policy_job *job;
-	unsigned int suppressed, i;
+	unsigned int n;
 
-	while (s->mark_count < 256 &&
-	       (job = policy_dead(&s->policy, &death, now))) {
-		release_kept(s, job);
-		if (death != POLICY_LATER &&
-		    !atomic_load(&s->d->orders.drain)) {
-			s->mark[s->mark_count++] = job->address;
-			if (marks_add(s->d->marks, job->address,
-				      death == POLICY_GIVE_UP) &&
-			    log_allowed(&s->lost_limit, now, &suppressed))
-				log_err("%s: block %" PRIu64
-					" cannot be repaired: %s%s",
-					s->d->config->device, job->address,
-					death == POLICY_UNTRUSTED ?
-						"nobody knows its checksum (manifest, agree or trust would allow it)" :
-					job->verifiable ?
-						"no source has it" :
-						"the sources don't agree on it",
-					suppressed ? " (and others)" : "");
-		}
-		policy_finish(&s->policy, job);
+	for (n = 0; n < s->source_count; n++)
+		if (s->policy.sources[n].up)
+			return true;
+	return false;
+}
+
+/*
+ * The next of them, when the ones before are marked again or repaired: marks are
+ * undone no faster than they are made.  It begins with one, since a source that
+ * came up may not answer; meanwhile the readers of the others would wait for
+ * nothing.  What an operator has marked stays.  When the kernel can't, for the
+ * moment (memory is short, a signal came), it is done again in a while.
+ */
+static void redo(struct session *s, uint64_t now)
+{
+	struct grid_missing_block v[REDO_MAX];
+	uint64_t addresses[REDO_MAX];
+	unsigned int n, i;
+	size_t done = 0;
+	int err;
+
+	if (!s->redo.on || now < s->redo.at || !any_up(s))
+		return;
+	if (marks_open(s->d->marks)) {
+		if (now - s->redo.begun < REDO_US)
+			return;
+		marks_let_go(s->d->marks);
+		s->redo.slice = 1;
 	}
+	n = marks_take(s->d->marks, s->redo.lacking, &s->redo.cursor, addresses,
+		       s->redo.slice);
+	if (!n) {
+		s->redo.on = false;
+		if (s->redo.again)
+			retry_marked(s, s->redo.lacking);
+		s->redo.again = false;
+		return;
+	}
+	memset(v, 0, sizeof(v));
+	for (i = 0; i < n; i++)
+		v[i].address = addresses[i];
+	err = gm_retry(&s->gm, v, n, &done);
+	for (i = 0; i < done; i++)
+		if (v[i].result)
+			marks_forget(s->d->marks, addresses[i]);
+	s->redo.begun = now;
+	if (s->redo.slice < REDO_MAX)
+		s->redo.slice *= 2;
+	if (!err)
+		return;
+	marks_restore(s->d->marks, addresses + done, n - (unsigned int)done);
+	if (done < n)
+		s->redo.cursor = addresses[done] - addresses[done] % 64;
+	s->redo.at = now + UNDO_US;
+	if (err == -ENODEV)
+		s->end = err;
+}
+
+/* Tell the kernel what is to be marked. */
+static void mark(struct session *s)
+{
+	struct grid_missing_block v[MARKS_MAX];
+	unsigned int i;
+
 	if (!s->mark_count)
 		return;
 	memset(v, 0, sizeof(v));
@@ -456,6 +566,39 @@ static void bury_dead(struct session *s, uint64_t now)
 		s->end = -ENODEV;
 	atomic_fetch_add(&s->d->gauges.unavailable, s->mark_count);
 	s->mark_count = 0;
+}
+
+static void bury_dead(struct session *s, uint64_t now)
+{
+	enum policy_death death;
+	struct policy_job *job;
+	unsigned int suppressed;
+
+	while ((job = policy_dead(&s->policy, &death, now))) {
+		if (s->mark_count == MARKS_MAX)
+			mark(s);
+		release_kept(s, job);
+		if (death != POLICY_LATER &&
+		    !atomic_load(&s->d->orders.drain)) {
+			s->mark[s->mark_count++] = job->address;
+			if (marks_add(s->d->marks, job->address,
+				      death != POLICY_UNTRUSTED) &&
+			    log_allowed(&s->lost_limit, now, &suppressed))
+				log_err("%s: block %" PRIu64
+					" cannot be repaired: %s%s",
+					s->d->config->device, job->address,
+					death == POLICY_UNTRUSTED ?
+						"nobody knows its checksum (manifest, agree or trust would allow it)" :
+					death == POLICY_UNREACHED ?
+						"no source answers" :
+					job->verifiable ?
+						"no source has it" :
+						"the sources don't agree on it",
+					suppressed ? " (and others)" : "");
+		}
+		policy_finish(&s->policy, job);
+	}
+	mark(s);
 }
 
 /* ---------------------------------------------------------------- the loop */
@@ -477,19 +620,12 @@ static void read_mail(struct session *s)
 			repaired(s, item_of(read));
 			break;
 		case MAIL_UP:
-			policy_source_up(&s->policy, read->source->number, now);
-			atomic_store(
-				&s->d->gauges.sources[read->source->number].up,
-				true);
-			retry_marked(s, true);
-			free(read);
-			break;
 		case MAIL_DOWN:
-			policy_source_down(&s->policy, read->source->number,
-					   now);
-			atomic_store(
-				&s->d->gauges.sources[read->source->number].up,
-				false);
+			s->silent[read->source->number] = false;
+			source_is(s, read->source->number,
+				  mail->kind == MAIL_UP, now);
+			if (mail->kind == MAIL_UP)
+				retry_marked(s, true);
 			free(read);
 			break;
 		}
@@ -513,6 +649,9 @@ static void send_requests(struct session *s, uint64_t now)
 		item->read.offset = source->config->offset +
 				    r->job->address * s->gm.block_size;
 		item->read.len = s->gm.block_size;
+		item->read.urgent = !r->background;
+		if (r->alone)
+			s->heard[r->source] = now;
 		atomic_fetch_add(&s->d->gauges.stats[r->source].asked, 1);
 		source_submit(source, &item->read);
 	}
@@ -554,8 +693,10 @@ static void take_batch(struct session *s, unsigned int room, uint64_t now)
 	if (room > d->config->batch)
 		room = d->config->batch;
 	n = gm_batch(&s->gm, s->faults, room,
-		     (uint32_t)session_jitter(&d->random,
-					      d->config->min_age_ms));
+		     s->anew ? 1 :
+			       (uint32_t)session_jitter(&d->random,
+							d->config->min_age_ms));
+	s->anew = false;
 	if (n < 0) {
 		if (n == -ENODEV)
 			s->end = n;
@@ -637,6 +778,8 @@ static void session_loop(struct session *s)
 	while (!s->end && !atomic_load(&d->orders.stop)) {
 		now = now_us();
 		atomic_store(&d->gauges.heartbeat, now);
+		find_silent(s, now);
+		look_for_readers(s, now);
 		policy_tick(&s->policy, now);
 		send_requests(s, now);
 		bury_dead(s, now);
@@ -650,8 +793,7 @@ static void session_loop(struct session *s)
 							   d->config->retry_ms *
 								   1000);
 		}
-		if (s->undo && now >= s->undo_at)
-			retry_marked(s, s->undo == UNDO_LACKING);
+		redo(s, now);
 		room = drain ? 0 : policy_room(&s->policy, false, now);
 		/* Seldom also unasked: what was handed out lately comes late. */
 		want = now >= s->batch_after &&
@@ -664,6 +806,9 @@ static void session_loop(struct session *s)
 			when = s->look_at;
 		if (s->events_after > now && s->events_after < when)
 			when = s->events_after;
+		if (s->redo.on && any_up(s) && !marks_open(d->marks) &&
+		    s->redo.at < when)
+			when = s->redo.at;
 		if (when > now + HEARTBEAT_US)
 			when = now + HEARTBEAT_US;
 		when = when > now ? when - now : 0;
@@ -774,6 +919,8 @@ static int session_threads(struct session *s)
 		source->hash = s->hash;
 		source->answer_timeout_ms = c->answer_timeout_ms;
 		source->block_size = s->gm.block_size;
+		source->length = source->config->offset +
+				 s->gm.blocks * s->gm.block_size;
 		source->stats = &s->d->gauges.stats[i];
 		err = source_start(source);
 		s->source_count++;

@@ -16,6 +16,8 @@ int source_start(struct source *s)
 {
 	int err = inbox_init(&s->queue);
 
+	if (!err)
+		err = inbox_init(&s->urgent);
 	s->ops = kinds[s->config->kind];
 	return err ? err : s->ops->start(s);
 }
@@ -24,6 +26,7 @@ void source_stop(struct source *s)
 {
 	atomic_store(&s->stop, true);
 	inbox_ring(&s->queue);
+	inbox_ring(&s->urgent);
 	if (s->ops->wake)
 		s->ops->wake(s);
 }
@@ -49,10 +52,19 @@ void source_free(struct source *s)
 	if (s->file_fd >= 0)
 		close(s->file_fd);
 	inbox_exit(&s->queue);
+	inbox_exit(&s->urgent);
 }
 
 void source_submit(struct source *s, struct read *r)
 {
 	r->source = s;
-	inbox_put(&s->queue, &r->mail);
+	inbox_put(r->urgent && atomic_load(&s->urgent_up) ? &s->urgent :
+							    &s->queue,
+		  &r->mail);
+}
+
+void source_hurry(struct source *s, bool hurry)
+{
+	if (atomic_exchange(&s->hurry, hurry) != hurry && hurry)
+		inbox_ring(&s->queue);
 }

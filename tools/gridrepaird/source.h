@@ -45,6 +45,7 @@ struct read {
 	int error;
 	struct grid_missing_checksum digest; /* when the source has a hash */
 	bool hashed;
+	bool urgent; /* a reader waits for it */
 	/* Of source_nbd.c. */
 	struct read *nbd_next, *nbd_prev;
 };
@@ -74,8 +75,13 @@ struct source {
 	uint64_t answer_timeout_ms;
 	uint32_t block_size;
 
+	uint64_t length; /* where the device's last block ends in it */
+
 	struct inbox queue; /* of reads */
 	atomic_bool stop, up;
+	atomic_ullong size; /* bytes it has; set before it is said to be up */
+	atomic_bool hurry; /* readers wait: try again within a second */
+	bool told; /* that it could not come up */
 	struct source_stats *stats;
 	struct log_limit limit; /* of the owner's messages */
 
@@ -83,10 +89,15 @@ struct source {
 	unsigned int thread_count;
 	atomic_uint running;
 
-	/* Of source_file.c: reads taken from the queue's event. */
+	/* Of source_nbd.c: reads for the connection that is readers' own. */
+	struct inbox urgent;
+	atomic_bool urgent_up, multi;
+
+	/* Of source_file.c: reads taken from the queue; [1]: the urgent ones. */
 	pthread_mutex_t file_lock;
 	pthread_cond_t file_cond;
-	struct mail *file_first, **file_last;
+	struct mail *file_first[2], **file_last[2];
+	unsigned int file_background; /* that workers are at */
 	int file_fd; /* -1 before it is open */
 	atomic_uint file_changes; /* times two; odd while it is changed */
 	atomic_bool file_failed; /* a read has, since it was looked at */
@@ -101,14 +112,21 @@ bool source_join(struct source *s, unsigned int ms);
 /* After source_join() has said true. */
 void source_free(struct source *s);
 void source_submit(struct source *s, struct read *r);
+/* Do readers wait? */
+void source_hurry(struct source *s, bool hurry);
 
 /* For the kinds of sources. */
 void source_answer(struct source *s, struct gm_hash *hash, struct read *r,
 		   enum read_status status, int error);
 void source_says(struct source *s, bool up);
-/* How long to wait, in ms: jittered, and doubling from 250 ms to 10 s. */
+/* It could not come up; its owner hears that once. */
+void source_failed(struct source *s);
+/* How long to wait, in ms: jittered, and doubling from 250 ms to 10 s or so. */
 unsigned int source_pause(unsigned int *times);
-/* Wait so long, or until it is to end; what it is asked for is lost. */
+/*
+ * Wait so long, or until it is to end, or for most of a second when readers
+ * wait; what it is asked for is lost.
+ */
 void source_wait(struct source *s, unsigned int ms);
 /*
  * Open its hash; false when that can't be for now, which is told once: without

@@ -5,11 +5,13 @@
  * The *feeder* opens the file, tries again while it cannot, and hands the reads of
  * the queue to the *workers*.  A worker that is stuck in a read (a dying disk)
  * keeps only its own read; when all are stuck, the policy sees late answers and
- * asks elsewhere.
+ * asks elsewhere.  Reads that a reader waits for go first, and one worker is
+ * theirs.
  *
  * After a read has failed the feeder looks whether there is another file or
  * device by this name now (a disk that was replaced, an image that was renamed
- * into its place), and goes on with that.
+ * into its place), and goes on with that.  It also looks now and then while the
+ * file is shorter than the device: it may grow.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +22,8 @@
 #include <unistd.h>
 
 #include "source.h"
+
+#define WORKERS 3
 
 static void read_block(struct source *s, struct gm_hash *hash, struct read *r)
 {
@@ -55,11 +59,26 @@ static void wake(struct source *s)
 	pthread_mutex_unlock(&s->file_lock);
 }
 
+/* The next read to do, or NULL: none is there that this one may do. */
+static struct mail *take(struct source *s)
+{
+	unsigned int u = s->file_first[1] ? 1 : 0;
+	struct mail *mail = s->file_first[u];
+
+	if (!mail || (!u && s->file_background == WORKERS - 1))
+		return NULL;
+	s->file_background += !u;
+	s->file_first[u] = mail->next;
+	if (!mail->next)
+		s->file_last[u] = &s->file_first[u];
+	return mail;
+}
+
 static void *worker(void *arg)
 {
 	struct source *s = arg;
 	struct gm_hash hash;
-	bool hashing = false;
+	bool hashing = false, urgent;
 	struct mail *mail;
 	int said = 0;
 
@@ -71,23 +90,25 @@ static void *worker(void *arg)
 				poll(NULL, 0, 250);
 		}
 		pthread_mutex_lock(&s->file_lock);
-		while (!s->file_first && !atomic_load(&s->stop))
+		while (!(mail = take(s)) && !atomic_load(&s->stop))
 			pthread_cond_wait(&s->file_cond, &s->file_lock);
-		mail = s->file_first;
-		if (mail) {
-			s->file_first = mail->next;
-			if (!s->file_first)
-				s->file_last = &s->file_first;
-		}
 		pthread_mutex_unlock(&s->file_lock);
 		if (!mail)
 			break;
+		urgent = ((struct read *)mail)->urgent;
 		if (atomic_load(&s->stop))
 			source_answer(s, NULL, (struct read *)mail, READ_LOST,
 				      ECANCELED);
 		else
 			read_block(s, hashing ? &hash : NULL,
 				   (struct read *)mail);
+		if (urgent)
+			continue;
+		pthread_mutex_lock(&s->file_lock);
+		s->file_background--;
+		if (s->file_first[0])
+			pthread_cond_signal(&s->file_cond);
+		pthread_mutex_unlock(&s->file_lock);
 	}
 	if (hashing)
 		gm_hash_close(&hash);
@@ -118,6 +139,14 @@ static int open_file(const struct source *s)
 	return err;
 }
 
+/* Bytes it has, now. */
+static uint64_t size_of(int fd)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+
+	return end < 0 ? UINT64_MAX : (uint64_t)end;
+}
+
 /* Can it hash, and be read?  Else that is told once. */
 static bool begin(struct source *s, int *said, int *hash_said)
 {
@@ -138,6 +167,7 @@ static bool begin(struct source *s, int *said, int *hash_said)
 		return false;
 	}
 	s->file_fd = fd;
+	atomic_store(&s->size, size_of(fd));
 	return true;
 }
 
@@ -145,14 +175,23 @@ static bool begin(struct source *s, int *said, int *hash_said)
 static bool look_again(struct source *s)
 {
 	struct stat now, then;
+	uint64_t size;
 	bool changed;
 	int fd;
 
 	if (stat(s->config->path, &now) || fstat(s->file_fd, &then))
 		return false;
 	if (now.st_dev == then.st_dev && now.st_ino == then.st_ino &&
-	    now.st_rdev == then.st_rdev)
+	    now.st_rdev == then.st_rdev) {
+		size = size_of(s->file_fd);
+		if (size == atomic_exchange(&s->size, size))
+			return true;
+		log_notice("source %s: it has another size now",
+			   s->config->uri);
+		source_says(s, false);
+		source_says(s, true);
 		return true;
+	}
 	fd = open_file(s);
 	if (fd < 0)
 		return false;
@@ -162,6 +201,7 @@ static bool look_again(struct source *s)
 	close(fd);
 	if (!changed)
 		return false;
+	atomic_store(&s->size, size_of(s->file_fd));
 	log_notice("source %s: it is another one now", s->config->uri);
 	source_says(s, false);
 	source_says(s, true);
@@ -176,22 +216,26 @@ static void feed(struct source *s)
 	unsigned int times = 0;
 	struct mail *mail, *next;
 	bool look = false;
+	unsigned int u;
 
 	while ((mail = inbox_take(&s->queue)) || !atomic_load(&s->stop)) {
 		pthread_mutex_lock(&s->file_lock);
 		for (; mail; mail = next) {
 			next = mail->next;
+			u = ((struct read *)mail)->urgent;
 			mail->next = NULL;
-			*s->file_last = mail;
-			s->file_last = &mail->next;
+			*s->file_last[u] = mail;
+			s->file_last[u] = &mail->next;
 		}
 		pthread_cond_broadcast(&s->file_cond);
 		pthread_mutex_unlock(&s->file_lock);
-		if (atomic_exchange(&s->file_failed, false))
+		if (atomic_exchange(&s->file_failed, false) ||
+		    atomic_load(&s->size) < s->length)
 			look = true;
 		now = now_us();
 		if (look && now >= look_at) {
-			look = !look_again(s);
+			look = !look_again(s) ||
+			       atomic_load(&s->size) < s->length;
 			if (!look)
 				times = 0;
 			look_at = now + source_pause(&times) * 1000ULL;
@@ -207,8 +251,10 @@ static void *feeder(void *arg)
 	unsigned int times = 0;
 
 	while (!atomic_load(&s->stop) && s->file_fd < 0)
-		if (!begin(s, &said, &hash_said))
+		if (!begin(s, &said, &hash_said)) {
+			source_failed(s);
 			source_wait(s, source_pause(&times));
+		}
 	if (!atomic_load(&s->stop)) {
 		log_notice("source %s: open", s->config->uri);
 		source_says(s, true);
@@ -225,9 +271,9 @@ static int start(struct source *s)
 
 	pthread_mutex_init(&s->file_lock, NULL);
 	pthread_cond_init(&s->file_cond, NULL);
-	s->file_first = NULL;
-	s->file_last = &s->file_first;
-	for (i = 0; !err && i < 3; i++)
+	for (i = 0; i < 2; i++)
+		s->file_last[i] = &s->file_first[i];
+	for (i = 0; !err && i < WORKERS; i++)
 		err = source_start_thread(s, worker);
 	return err ? err : source_start_thread(s, feeder);
 }

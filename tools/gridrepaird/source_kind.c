@@ -10,6 +10,8 @@
 
 #include "source.h"
 
+#define HURRY_US 1000000U
+
 void source_answer(struct source *s, struct gm_hash *hash, struct read *r,
 		   enum read_status status, int error)
 {
@@ -26,19 +28,31 @@ void source_answer(struct source *s, struct gm_hash *hash, struct read *r,
 	inbox_put(s->owner, &r->mail);
 }
 
-void source_says(struct source *s, bool up)
+static void post_news(struct source *s, enum mail_kind kind)
 {
-	struct read *r;
-
-	if (atomic_exchange(&s->up, up) == up)
-		return;
 	/* A read without buffer, that only carries the news. */
-	r = calloc(1, sizeof(*r));
+	struct read *r = calloc(1, sizeof(*r));
+
 	if (!r)
 		return;
-	r->mail.kind = up ? MAIL_UP : MAIL_DOWN;
+	r->mail.kind = kind;
 	r->source = s;
 	inbox_put(s->owner, &r->mail);
+}
+
+void source_says(struct source *s, bool up)
+{
+	if (atomic_exchange(&s->up, up) == up)
+		return;
+	s->told = true;
+	post_news(s, up ? MAIL_UP : MAIL_DOWN);
+}
+
+void source_failed(struct source *s)
+{
+	if (!s->told)
+		post_news(s, MAIL_DOWN);
+	s->told = true;
 }
 
 unsigned int source_pause(unsigned int *times)
@@ -57,11 +71,14 @@ unsigned int source_pause(unsigned int *times)
 void source_wait(struct source *s, unsigned int ms)
 {
 	struct pollfd p = { .fd = s->queue.event, .events = POLLIN };
-	uint64_t now, until = now_us() + ms * 1000ULL;
+	uint64_t now = now_us(), until = now + ms * 1000ULL;
+	uint64_t soon = now + HURRY_US / 2 + ms * 1000ULL % (HURRY_US / 2);
 	struct mail *mail, *next;
 
 	while (!atomic_load(&s->stop)) {
 		now = now_us();
+		if (atomic_load(&s->hurry) && soon < until)
+			until = soon;
 		if (now >= until)
 			break;
 		poll(&p, 1, (int)((until - now) / 1000) + 1);

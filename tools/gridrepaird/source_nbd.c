@@ -2,13 +2,21 @@
 /*
  * NBD sources, by libnbd's asynchronous calls.
  *
- * One thread with one connection.  It connects, then moves reads between its
- * queue and the server, with as many in flight as the owner's budget submits,
- * and hashes what arrives.  When the connection dies, every read that is out
- * comes back as lost, and it connects again, with back-off, which a connection
+ * Two threads with a connection each.  The first connects, then moves reads
+ * between its queue and the server, with as many in flight as the owner's budget
+ * submits, and hashes what arrives.  When the connection dies, every read that is
+ * out comes back as lost, and it connects again, with back-off, which a connection
  * ends only by an answer or by lasting: a server that takes every connection and
  * drops it is not worn down.  One that answers nothing for answer_timeout counts
  * as dead.
+ *
+ * The second, while the first is up, has what readers wait for: on one
+ * connection it would wait behind the background.  A server that takes only one
+ * is asked again seldom, and all goes over the first.  What the second can't do
+ * any more goes over the first, too; nobody else hears of its troubles.
+ *
+ * A read is cut into what the server takes at most, and widened to what it
+ * takes at least.
  */
 #include <errno.h>
 #include <libnbd.h>
@@ -19,13 +27,19 @@
 #include "source.h"
 
 #define LASTING_US 10000000U
+#define PART_MAX (32U << 20)
+#define SECOND_MS 5000U /* for a second connection to come up */
+#define SECOND_PAUSE_MS 60000U /* before it is tried again */
 
 struct connection {
 	struct source *source;
+	struct inbox *queue;
+	bool second; /* the readers' own */
 	struct nbd_handle *nbd;
 	struct gm_hash hash;
 	bool hashing;
 	int64_t size;
+	uint64_t least, most; /* of a request: aligned to, bytes */
 	struct read out; /* reads with the server: a ring */
 	unsigned int out_count;
 	uint64_t heard; /* when the server last answered */
@@ -50,72 +64,139 @@ static void out_del(struct connection *c, struct read *r)
 	c->out_count--;
 }
 
-struct pair {
+/* A read with the server, in parts; each holds it, and start_read() does. */
+struct pending {
 	struct connection *connection;
 	struct read *read;
+	char *wide; /* instead of its buffer, or NULL */
+	uint64_t before; /* what is too much at its begin */
+	unsigned int holds, left;
+	int error;
 };
 
-static int completed(void *data, int *error)
+static void drop(void *data)
 {
-	struct pair *pair = data;
-	struct connection *c = pair->connection;
-	struct read *r = pair->read;
+	struct pending *p = data;
+
+	if (--p->holds)
+		return;
+	free(p->wide);
+	free(p);
+}
+
+/* All its parts are in, or could not be asked for. */
+static void finish(struct pending *p)
+{
+	struct connection *c = p->connection;
+	struct read *r = p->read;
 	enum read_status status = READ_GOOD;
 
 	out_del(c, r);
-	c->heard = now_us();
 	/*
 	 * The server's errors are those the protocol knows; others are the
 	 * connection's end, seen from each read that was under way.  (The
 	 * handle must not be asked here: libnbd holds its lock.)
 	 */
-	if (*error)
-		status = *error == ENOTCONN || *error == ECONNRESET ||
-					 *error == EPIPE ||
-					 *error == ESHUTDOWN ?
+	if (p->error)
+		status = p->error == ENOTCONN || p->error == ECONNRESET ||
+					 p->error == EPIPE ||
+					 p->error == ESHUTDOWN ||
+					 p->error == ENOMEM ?
 				 READ_LOST :
 				 READ_ERROR;
+	else if (p->wide)
+		memcpy(r->buf, p->wide + p->before, r->len);
 	c->answered |= status == READ_GOOD;
 	source_answer(c->source, c->hashing ? &c->hash : NULL, r, status,
-		      *error);
+		      p->error);
+}
+
+static int completed(void *data, int *error)
+{
+	struct pending *p = data;
+
+	p->connection->heard = now_us();
+	if (*error)
+		p->error = *error;
+	if (!--p->left)
+		finish(p);
 	return 1;
 }
 
 static void start_read(struct connection *c, struct read *r)
 {
-	struct pair *pair;
+	uint64_t from = r->offset - r->offset % c->least;
+	uint64_t to = r->offset + r->len, part;
 	nbd_completion_callback callback = {
 		.callback = completed,
-		.free = free,
+		.free = drop,
 	};
+	struct pending *p;
+	char *buf = r->buf;
 
 	if (r->offset > (uint64_t)c->size ||
 	    r->len > (uint64_t)c->size - r->offset) {
 		source_answer(c->source, NULL, r, READ_SHORT, 0);
 		return;
 	}
-	pair = malloc(sizeof(*pair));
-	if (!pair) {
+	to += (c->least - to % c->least) % c->least;
+	if (to > (uint64_t)c->size)
+		to = (uint64_t)c->size;
+	p = calloc(1, sizeof(*p));
+	if (p && (from != r->offset || to != r->offset + r->len)) {
+		p->wide = malloc(to - from);
+		buf = p->wide;
+	}
+	if (!p || !buf) {
+		free(p);
 		source_answer(c->source, NULL, r, READ_LOST, ENOMEM);
 		return;
 	}
-	pair->connection = c;
-	pair->read = r;
-	callback.user_data = pair;
+	p->connection = c;
+	p->read = r;
+	p->before = r->offset - from;
+	p->holds = 1;
+	p->left = (unsigned int)((to - from + c->most - 1) / c->most);
+	callback.user_data = p;
 	out_add(c, r);
-	/* On failure libnbd frees the callback's data, and doesn't call it. */
-	if (nbd_aio_pread(c->nbd, r->buf, r->len, r->offset, callback, 0) < 0) {
-		out_del(c, r);
-		source_answer(c->source, NULL, r, READ_LOST, nbd_get_errno());
+	for (; from < to; from += part, buf += part) {
+		part = to - from < c->most ? to - from : c->most;
+		/* If it fails the callback's data is dropped, and it isn't called. */
+		p->holds++;
+		if (nbd_aio_pread(c->nbd, buf, part, from, callback, 0) >= 0)
+			continue;
+		/*
+		 * Nothing was sent.  While the connection lives this is a
+		 * failure of the block: asked again it would be the same.
+		 */
+		p->error = nbd_aio_is_dead(c->nbd) ||
+					   nbd_aio_is_closed(c->nbd) ?
+				   ENOTCONN :
+				   nbd_get_errno();
+		if (!p->error)
+			p->error = EINVAL;
+		p->left -= (unsigned int)((to - from + c->most - 1) / c->most);
+		if (!p->left)
+			finish(p);
+		break;
 	}
+	drop(p);
+}
+
+/* What a read that cannot be done here is to go through. */
+static void give_back(struct connection *c, struct read *r)
+{
+	if (c->second)
+		inbox_put(&c->source->queue, &r->mail);
+	else
+		source_answer(c->source, NULL, r, READ_LOST, ENOTCONN);
 }
 
 /* One round of the loop: false when the connection has come to its end. */
 static bool serve(struct connection *c, bool ready)
 {
-	struct source *s = c->source;
 	struct pollfd p[2] = {
-		{ .fd = s->queue.event, .events = POLLIN },
+		{ .fd = c->queue->event, .events = POLLIN },
 		{ .fd = nbd_aio_get_fd(c->nbd) },
 	};
 	unsigned int direction = nbd_aio_get_direction(c->nbd);
@@ -129,13 +210,12 @@ static bool serve(struct connection *c, bool ready)
 	if (poll(p, 2, 200) < 0 && errno != EINTR)
 		return false;
 	if (p[0].revents & POLLIN)
-		for (mail = inbox_take(&s->queue); mail; mail = next) {
+		for (mail = inbox_take(c->queue); mail; mail = next) {
 			next = mail->next;
 			if (ready)
 				start_read(c, (struct read *)mail);
 			else
-				source_answer(s, NULL, (struct read *)mail,
-					      READ_LOST, ENOTCONN);
+				give_back(c, (struct read *)mail);
 		}
 	/* The state may have moved on by the reads just started. */
 	direction = nbd_aio_get_direction(c->nbd);
@@ -149,12 +229,29 @@ static bool serve(struct connection *c, bool ready)
 	       nbd_aio_is_closed(c->nbd) == 0;
 }
 
+/* What it takes at least and at most: 1 and 32 MiB where it doesn't say. */
+static void limits(struct connection *c)
+{
+	int64_t least = nbd_get_block_size(c->nbd, LIBNBD_SIZE_MINIMUM);
+	int64_t most = nbd_get_block_size(c->nbd, LIBNBD_SIZE_MAXIMUM);
+
+	c->least = least > 0 && least <= PART_MAX ? (uint64_t)least : 1;
+	c->most = most > 0 && most < PART_MAX ? (uint64_t)most : PART_MAX;
+	c->most -= c->most % c->least;
+	if (!c->most)
+		c->most = c->least;
+}
+
 /* Connect; false with *@why. */
 static bool establish(struct connection *c, char *why, size_t size)
 {
 	struct source *s = c->source;
-	uint64_t until = now_us() + s->answer_timeout_ms * 1000;
+	uint64_t ms = s->answer_timeout_ms, until;
 	const char *error;
+
+	if (c->second && ms > SECOND_MS)
+		ms = SECOND_MS;
+	until = now_us() + ms * 1000;
 
 	c->nbd = nbd_create();
 	if (!c->nbd)
@@ -167,11 +264,12 @@ static bool establish(struct connection *c, char *why, size_t size)
 	if (nbd_aio_connect_uri(c->nbd, s->config->uri) < 0)
 		goto fail;
 	while (nbd_aio_is_connecting(c->nbd) == 1) {
-		if (atomic_load(&s->stop))
+		if (atomic_load(&s->stop) ||
+		    (c->second && !atomic_load(&s->up)))
 			goto fail;
 		if (now_us() >= until) {
 			snprintf(why, size, "no answer for %llu ms",
-				 (unsigned long long)s->answer_timeout_ms);
+				 (unsigned long long)ms);
 			return false;
 		}
 		if (!serve(c, false))
@@ -182,6 +280,7 @@ static bool establish(struct connection *c, char *why, size_t size)
 	c->size = nbd_get_size(c->nbd);
 	if (c->size < 0)
 		goto fail;
+	limits(c);
 	return true;
 
 fail:
@@ -198,12 +297,11 @@ static void lose_all(struct connection *c)
 	while (c->out_count) {
 		r = c->out.nbd_next;
 		out_del(c, r);
-		source_answer(c->source, NULL, r, READ_LOST, ENOTCONN);
+		give_back(c, r);
 	}
-	for (mail = inbox_take(&c->source->queue); mail; mail = next) {
+	for (mail = inbox_take(c->queue); mail; mail = next) {
 		next = mail->next;
-		source_answer(c->source, NULL, (struct read *)mail, READ_LOST,
-			      ENOTCONN);
+		give_back(c, (struct read *)mail);
 	}
 }
 
@@ -217,8 +315,14 @@ static unsigned int stay(struct connection *c, unsigned int *times)
 
 	log_notice("source %s: connected, %lld bytes", s->config->uri,
 		   (long long)c->size);
+	if (c->least > s->block_size || c->most < s->block_size)
+		log_info("source %s: it takes reads of %llu to %llu bytes",
+			 s->config->uri, (unsigned long long)c->least,
+			 (unsigned long long)c->most);
 	c->heard = begin;
 	c->answered = false;
+	atomic_store(&s->size, (unsigned long long)c->size);
+	atomic_store(&s->multi, nbd_can_multi_conn(c->nbd) == 1);
 	source_says(s, true);
 	while (!atomic_load(&s->stop) && !silent && serve(c, true))
 		silent = c->out_count && now_us() - c->heard > timeout;
@@ -252,6 +356,7 @@ static unsigned int connection(struct connection *c, unsigned int *times,
 		*said = 0;
 		ms = stay(c, times);
 	} else {
+		source_failed(s);
 		ms = source_pause(times);
 		/* Said once, till it is another trouble. */
 		if (!atomic_load(&s->stop) && strcmp(why, said))
@@ -269,10 +374,10 @@ static unsigned int connection(struct connection *c, unsigned int *times,
 	return ms;
 }
 
-static void *nbd_thread(void *arg)
+static void *first_thread(void *arg)
 {
 	struct source *s = arg;
-	struct connection c = { .source = s };
+	struct connection c = { .source = s, .queue = &s->queue };
 	unsigned int times = 0, ms;
 	char said[256] = "";
 	int hash_said = 0;
@@ -295,9 +400,76 @@ static void *nbd_thread(void *arg)
 	return NULL;
 }
 
+/* The readers' connection, while there is one. */
+static bool serve_readers(struct connection *c)
+{
+	struct source *s = c->source;
+	uint64_t timeout = s->answer_timeout_ms * 1000;
+	bool good, silent = false;
+	char why[256];
+
+	good = establish(c, why, sizeof(why));
+	if (good) {
+		log_debug("source %s: a connection for readers",
+			  s->config->uri);
+		c->heard = now_us();
+		atomic_store(&s->urgent_up, true);
+		while (!atomic_load(&s->stop) && atomic_load(&s->up) &&
+		       !silent && serve(c, true))
+			silent = c->out_count && now_us() - c->heard > timeout;
+		atomic_store(&s->urgent_up, false);
+	}
+	nbd_close(c->nbd);
+	c->nbd = NULL;
+	lose_all(c);
+	return good;
+}
+
+static void *second_thread(void *arg)
+{
+	struct source *s = arg;
+	struct connection c = { .source = s,
+				.queue = &s->urgent,
+				.second = true };
+	struct pollfd p = { .fd = s->urgent.event, .events = POLLIN };
+	unsigned int times = 0;
+	uint64_t next = 0;
+	int said = 0;
+
+	c.out.nbd_next = &c.out;
+	c.out.nbd_prev = &c.out;
+	while (!atomic_load(&s->stop)) {
+		if (!atomic_load(&s->up) || now_us() < next) {
+			poll(&p, 1, 200);
+			lose_all(&c);
+			continue;
+		}
+		if (s->hash && !c.hashing)
+			c.hashing = source_hash(s, &c.hash, &said);
+		if (s->hash && !c.hashing) {
+			next = now_us() + source_pause(&times) * 1000ULL;
+			continue;
+		}
+		if (serve_readers(&c))
+			times = 0;
+		else if (!atomic_load(&s->multi) && atomic_load(&s->up))
+			times = 6; /* it takes only one, it seems */
+		next = now_us() +
+		       (times > 5 ? SECOND_PAUSE_MS : source_pause(&times)) *
+			       1000ULL;
+	}
+	lose_all(&c);
+	if (c.hashing)
+		gm_hash_close(&c.hash);
+	atomic_fetch_sub(&s->running, 1);
+	return NULL;
+}
+
 static int start(struct source *s)
 {
-	return source_start_thread(s, nbd_thread);
+	int err = source_start_thread(s, first_thread);
+
+	return err ? err : source_start_thread(s, second_thread);
 }
 
 const struct source_ops source_nbd = {

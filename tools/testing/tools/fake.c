@@ -22,7 +22,8 @@
  *
  * In a process with $GRID_FAKE_FLAKY set three of four calls that change something
  * do nothing but fail, for reasons that pass.  While the file
- * $GRID_FAKE_NO_HASH is there, no hash can be opened.
+ * $GRID_FAKE_NO_HASH is there, no hash can be opened; while $GRID_FAKE_SILENT is,
+ * reads of the file $GRID_FAKE_SILENT_SOURCE don't come back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -164,12 +165,32 @@ int __wrap_open(const char *path, int flags, ...)
 	return fd;
 }
 
+/* While the file $GRID_FAKE_SILENT is there, $GRID_FAKE_SILENT_SOURCE says nothing. */
+static void silence(int fd, size_t size)
+{
+	const char *while_ = getenv("GRID_FAKE_SILENT");
+	char link[64], path[4096];
+	ssize_t n;
+
+	if (!while_ || size != (size_t)atoi(getenv("GRID_FAKE_BLOCK")))
+		return;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return;
+	path[n] = 0;
+	while (!strcmp(path, getenv("GRID_FAKE_SILENT_SOURCE")) &&
+	       !access(while_, F_OK))
+		usleep(10000);
+}
+
 /* A run with the bad block in it fails as a whole, as a disk's would. */
 ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset)
 {
 	const char *bad = getenv("GRID_FAKE_UNREADABLE");
 	off_t at;
 
+	silence(fd, size);
 	if (bad && fd >= 0 && fd < 4096 && ours[fd] & OURS_BELOW) {
 		at = (off_t)atoi(bad) * atoi(getenv("GRID_FAKE_BLOCK"));
 		if (at >= offset && at < offset + (off_t)size) {

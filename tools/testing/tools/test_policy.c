@@ -285,16 +285,23 @@ static void test_many_errors_rest(void **state)
 		accept(&p, r);
 	}
 	assert_in_range(asked[0], 15, 50);
-	/* Alone and at rest, it is waited for, not given up. */
-	policy_source_down(&p, 1, now);
+	/* At rest, it is asked for what is left to no other. */
 	p.sources[0].rest = now + 300 * MS;
 	add(&p, 1000, 0);
-	assert_null(next(&p));
+	r = must(&p);
+	assert_int_equal(r->source, 1);
+	answer(&p, r, POLICY_ERROR);
+	r = must(&p);
+	assert_int_equal(r->source, 0);
+	accept(&p, r);
+	/* And when it is alone. */
+	policy_source_down(&p, 1, now);
+	p.sources[0].rest = now + 300 * MS;
+	assert_int_not_equal(policy_room(&p, false, now), 0);
+	add(&p, 1001, 0);
+	accept(&p, must(&p));
 	job = policy_dead(&p, &death, now);
 	assert_null(job);
-	assert_true(policy_timer(&p, now) <= now + 300 * MS);
-	pass(&p, 300 * MS);
-	accept(&p, must(&p));
 	policy_exit(&p);
 }
 
@@ -307,6 +314,7 @@ static void test_source_lost(void **state)
 
 	(void)state;
 	begin(&p, &standard, 2);
+	p.sources[0].answered = true;
 	policy_source_down(&p, 1, now);
 	add(&p, 1, 0);
 	r = must(&p);
@@ -362,7 +370,7 @@ static void test_priority(void **state)
 		r = must(&p);
 		assert_int_equal(r->source, 0);
 		accept(&p, r);
-		p.sources[1].bad = 0;
+		p.sources[1].compared = 0;
 	}
 	policy_exit(&p);
 }
@@ -703,6 +711,372 @@ static void test_rate(void **state)
 }
 
 /*
+ * A world: blocks that are missing, a kernel that hands them out in batches
+ * again and again, sources of which each has some of them.
+ */
+#define WORLD 1200U
+
+struct source_of_world {
+	uint64_t latency;
+	bool (*has)(uint64_t address);
+	bool mute; /* never answers */
+};
+
+struct world {
+	const struct source_of_world *sources;
+	bool missing[WORLD], reader[WORLD], marked[WORLD];
+	uint64_t handed[WORLD], done[WORLD];
+	unsigned int cursor, batch, left;
+	struct {
+		struct policy_request *r;
+		uint64_t at;
+	} out[512];
+};
+
+static void world_batch(struct world *w, struct policy *p)
+{
+	unsigned int i, n = 0, most = policy_room(p, false, now);
+	unsigned int pass, a;
+
+	if (!most && policy_room(p, true, now))
+		most = 16;
+	most = most < w->batch ? most : w->batch;
+	/* Readers first, half of it; as the kernel does. */
+	for (pass = 0; pass < 2; pass++)
+		for (i = 0; i < WORLD && n < (pass ? most : (most + 1) / 2);
+		     i++) {
+			a = (w->cursor + i) % WORLD;
+			if (!w->missing[a] || w->marked[a] ||
+			    (!pass && !w->reader[a]) ||
+			    (w->handed[a] && now - w->handed[a] < 500 * MS))
+				continue;
+			w->handed[a] = now;
+			add(p, a, w->reader[a] ? GRID_MISSING_F_READERS : 0);
+			n++;
+		}
+	w->cursor = (w->cursor + 97) % WORLD;
+}
+
+/* Until nothing is left that isn't had or marked, or the time is over. */
+static void world_run(struct world *w, struct policy *p, uint64_t us)
+{
+	uint64_t end = now + us;
+	enum policy_death death;
+	struct policy_request *r;
+	struct policy_job *job;
+	unsigned int i;
+
+	while (now < end && w->left) {
+		world_batch(w, p);
+		while ((r = next(p))) {
+			for (i = 0; w->out[i].r; i++)
+				;
+			w->out[i].r = r;
+			w->out[i].at =
+				w->sources[r->source].mute ?
+					UINT64_MAX :
+					now + w->sources[r->source].latency;
+		}
+		while ((job = policy_dead(p, &death, now))) {
+			if (death != POLICY_LATER) {
+				w->marked[job->address] = true;
+				w->done[job->address] = now;
+				w->left--;
+			}
+			policy_finish(p, job);
+		}
+		pass(p, 1 * MS);
+		for (i = 0; i < 512; i++) {
+			if (!w->out[i].r || w->out[i].at > now)
+				continue;
+			r = w->out[i].r;
+			w->out[i].r = NULL;
+			job = r->job;
+			if (policy_answer(
+				    p, r,
+				    w->sources[r->source].has(job->address) ?
+					    POLICY_GOOD :
+					    POLICY_WRONG,
+				    now) != POLICY_ACCEPT)
+				continue;
+			w->missing[job->address] = false;
+			w->done[job->address] = now;
+			w->left--;
+			policy_release(p, r);
+			policy_finish(p, job);
+		}
+	}
+}
+
+static void lose(struct world *w, unsigned int from, unsigned int to,
+		 bool readers)
+{
+	for (; from < to; from++) {
+		w->missing[from] = true;
+		w->reader[from] = readers;
+		w->done[from] = 0;
+		w->left++;
+	}
+}
+
+static bool odd(uint64_t address)
+{
+	return address % 2;
+}
+
+static bool all(uint64_t address)
+{
+	(void)address;
+	return true;
+}
+
+static bool none(uint64_t address)
+{
+	(void)address;
+	return false;
+}
+
+/* 24 blocks that nobody has, and one good source: a reader of another block. */
+static void test_nobody_has(void **state)
+{
+	static const struct source_of_world one[] = { { 2 * MS, odd, false } };
+	struct policy_config config = standard;
+	static struct world w;
+	struct policy p;
+	unsigned int i;
+	uint64_t begun;
+
+	(void)state;
+	memset(&w, 0, sizeof(w));
+	w.sources = one;
+	w.batch = 64;
+	config.budget = 16;
+	begin(&p, &config, 1);
+	for (i = 0; i < 48; i += 2)
+		lose(&w, i, i + 1, false);
+	world_run(&w, &p, 20 * MS);
+	lose(&w, 101, 102, true);
+	begun = now;
+	world_run(&w, &p, 20 * S);
+	assert_in_range(w.done[101] - begun, 1, 20 * MS);
+	assert_int_equal(w.left, 0);
+	for (i = 0; i < 48; i += 2)
+		assert_true(w.marked[i]);
+	policy_exit(&p);
+}
+
+/*
+ * 300 blocks that nobody has among 300 that one of three sources has, with a
+ * reader each: all are had or marked in no time, with batches of any size.
+ */
+static void test_one_of_three(void **state)
+{
+	static const struct source_of_world three[] = {
+		{ 2 * MS, odd, false },
+		{ 5 * MS, none, false },
+		{ 3 * MS, none, false },
+	};
+	static const unsigned int batches[] = { 4, 64 };
+	struct policy_config config = standard;
+	static struct world w;
+	struct policy p;
+	unsigned int i, k;
+
+	(void)state;
+	for (k = 0; k < 4; k++) {
+		memset(&w, 0, sizeof(w));
+		w.sources = three;
+		w.batch = batches[k % 2];
+		config.budget = 16;
+		config.budget_max = 64;
+		config.jobs_max = config.requests_max = k < 2 ? 256 : 64;
+		begin(&p, &config, 3);
+		lose(&w, 0, 600, k % 2);
+		world_run(&w, &p, 8 * S);
+		assert_int_equal(w.left, 0);
+		for (i = 0; i < 600; i++)
+			assert_int_equal(w.marked[i], !odd(i));
+		policy_exit(&p);
+	}
+}
+
+/* A source that ends in the middle: what lies beyond isn't asked of it. */
+static void test_short_source(void **state)
+{
+	static const struct source_of_world one[] = { { 2 * MS, all, false } };
+	static struct world w;
+	struct policy p;
+	unsigned int i;
+
+	(void)state;
+	memset(&w, 0, sizeof(w));
+	w.sources = one;
+	w.batch = 64;
+	begin(&p, &standard, 1);
+	policy_source_end(&p, 0, 600);
+	lose(&w, 300, 1200, true);
+	world_run(&w, &p, 20 * S);
+	assert_int_equal(w.left, 0);
+	for (i = 300; i < 1200; i++)
+		assert_int_equal(w.marked[i], i >= 600);
+	policy_exit(&p);
+}
+
+/* One that says nothing holds no more than its share of the memory. */
+static void test_silent_source(void **state)
+{
+	static const struct source_of_world two[] = { { 0, all, true },
+						      { 100 * MS, all, false } };
+	struct policy_config config = standard;
+	static struct world w;
+	unsigned int round;
+	struct policy p;
+
+	(void)state;
+	memset(&w, 0, sizeof(w));
+	w.sources = two;
+	w.batch = 64;
+	config.budget = 4;
+	config.budget_max = 64;
+	config.jobs_max = config.requests_max = 64; /* blocks of 1 MiB */
+	begin(&p, &config, 2);
+	for (round = 0; round < 4; round++) {
+		lose(&w, 0, 1200, false);
+		memset(w.handed, 0, sizeof(w.handed));
+		world_run(&w, &p, 100 * S);
+		assert_int_equal(w.left, 0);
+	}
+	assert_true(p.sources[0].late <= 24);
+	policy_exit(&p);
+}
+
+/* Blocks that one slow source alone has don't keep the others idle. */
+static bool first_half(uint64_t address)
+{
+	return address < 600;
+}
+
+static bool second_half(uint64_t address)
+{
+	return address >= 600;
+}
+
+static void test_slow_alone(void **state)
+{
+	static const struct source_of_world two[] = {
+		{ 200 * MS, first_half, false },
+		{ 2 * MS, second_half, false },
+	};
+	struct policy_config config = standard;
+	static struct world w;
+	struct policy p;
+	unsigned int i, good = 0;
+
+	(void)state;
+	memset(&w, 0, sizeof(w));
+	w.sources = two;
+	w.batch = 64;
+	config.jobs_max = config.requests_max = 128;
+	begin(&p, &config, 2);
+	lose(&w, 0, 1200, false);
+	world_run(&w, &p, 15 * S);
+	for (i = 600; i < 1200; i++)
+		good += !w.missing[i];
+	assert_int_equal(good, 600);
+	policy_exit(&p);
+}
+
+/* Requests that are lost while their source is up: no more than some a second. */
+static void test_lost_for_nothing(void **state)
+{
+	struct policy_request *r;
+	unsigned int asked = 0;
+	struct policy p;
+	uint64_t end;
+
+	(void)state;
+	begin(&p, &standard, 1);
+	add(&p, 1, GRID_MISSING_F_READERS);
+	for (end = now + 10 * S; now < end; pass(&p, 1 * MS))
+		while ((r = next(&p))) {
+			asked++;
+			answer(&p, r, POLICY_LOST);
+		}
+	assert_in_range(asked, 5, 40);
+	policy_exit(&p);
+}
+
+/* A source that never answered isn't waited for, once it was tried. */
+static void test_never_answered(void **state)
+{
+	enum policy_death death;
+	struct policy_job *job;
+	struct policy p;
+
+	(void)state;
+	begin(&p, &standard, 0);
+	policy_add_source(&p, false, 0, now);
+	policy_add_source(&p, false, 0, now);
+	/* Both are being tried: not yet given up. */
+	add(&p, 1, GRID_MISSING_F_READERS);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_non_null(job);
+	assert_int_equal(death, POLICY_LATER);
+	policy_finish(&p, job);
+	policy_source_down(&p, 0, now);
+	policy_source_down(&p, 1, now);
+	now += 2 * S;
+	add(&p, 1, GRID_MISSING_F_READERS);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_non_null(job);
+	assert_int_equal(death, POLICY_UNREACHED);
+	policy_finish(&p, job);
+	/* One that did is, for as long as patience. */
+	policy_source_up(&p, 0, now);
+	add(&p, 1, 0);
+	accept(&p, must(&p));
+	policy_source_down(&p, 0, now);
+	add(&p, 2, 0);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_int_equal(death, POLICY_LATER);
+	policy_finish(&p, job);
+	policy_exit(&p);
+}
+
+/* A request that never comes back keeps nobody from asking again. */
+static void test_stuck_request(void **state)
+{
+	enum policy_death death;
+	struct policy_request *r;
+	struct policy_job *job;
+	struct policy p;
+
+	(void)state;
+	begin(&p, &standard, 2);
+	policy_source_down(&p, 1, now);
+	add(&p, 1, 0);
+	r = must(&p);
+	assert_int_equal(r->source, 0);
+	pass(&p, 20 * S);
+	assert_null(next(&p));
+	/* A disk that says nothing: down, with its request. */
+	policy_source_down(&p, 0, now);
+	assert_null(next(&p));
+	job = policy_dead(&p, &death, now);
+	assert_non_null(job);
+	policy_finish(&p, job);
+	policy_source_up(&p, 1, now);
+	assert_int_equal(add(&p, 1, 0), POLICY_ADDED);
+	accept(&p, must(&p));
+	assert_int_equal(answer(&p, r, POLICY_GOOD), POLICY_DROP);
+	assert_int_equal(p.job_count, 0);
+	policy_exit(&p);
+}
+
+/*
  * A simulation, with every kind of source: everything that can be repaired is,
  * nothing that is wrong lands, nothing leaks, and the cost is bounded.
  */
@@ -921,6 +1295,14 @@ int main(void)
 		cmocka_unit_test(test_budget_follows_latency),
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_nobody_has),
+		cmocka_unit_test(test_one_of_three),
+		cmocka_unit_test(test_short_source),
+		cmocka_unit_test(test_silent_source),
+		cmocka_unit_test(test_slow_alone),
+		cmocka_unit_test(test_lost_for_nothing),
+		cmocka_unit_test(test_never_answered),
+		cmocka_unit_test(test_stuck_request),
 		cmocka_unit_test(test_simulation),
 		cmocka_unit_test(test_storm),
 	};
