@@ -74,6 +74,17 @@ static int fail(struct config *c, const char *format, ...)
 	return -EINVAL;
 }
 
+void config_inherit(struct config *c, const struct config *from)
+{
+	c->given = from->given;
+	if (c->given & CONFIG_STATS)
+		c->stats_interval_ms = from->stats_interval_ms;
+	if (c->given & CONFIG_LEVEL)
+		c->log_level = from->log_level;
+	if (c->given & CONFIG_METRICS)
+		c->metrics = from->metrics ? strdup(from->metrics) : NULL;
+}
+
 void config_init(struct config *config)
 {
 	const char *dir;
@@ -280,6 +291,61 @@ static int set_source(struct config *c, struct config_source *s,
 	return 0;
 }
 
+/*
+ * What is wrong with an NBD URI, or NULL.  libnbd would say so only when it
+ * connects, again and again.
+ */
+static const char *nbd_mistake(const char *uri)
+{
+	const char *rest = strstr(uri, "://") + 3, *host, *end, *port, *p;
+	bool local = strstr(uri, "+unix://") == rest - 8;
+	size_t len = strcspn(rest, "/?#");
+	char *stop;
+	unsigned long n;
+
+	for (p = uri; *p; p++)
+		if (isspace((unsigned char)*p) || iscntrl((unsigned char)*p))
+			return "has a blank (%20)";
+	p = strstr(rest, "socket=");
+	if (local) {
+		if (len)
+			return "has a host, and a socket: nbd+unix:///EXPORT?socket=PATH";
+		if (!p || !strchr(rest, '?') || strchr(rest, '?') > p)
+			return "names no socket: nbd+unix:///EXPORT?socket=PATH";
+		p += strlen("socket=");
+		return !*p || *p == '&' ? "names an empty socket" : NULL;
+	}
+	end = rest + len;
+	host = memchr(rest, '@', len);
+	host = host ? host + 1 : rest;
+	if (*host == '[') {
+		port = memchr(host, ']', (size_t)(end - host));
+		if (!port)
+			return "has an address whose bracket isn't closed";
+		if (port == host + 1)
+			return "names no host";
+		port++;
+		if (port < end && *port != ':')
+			return "has something after its address: [ADDRESS]:PORT";
+	} else {
+		port = memchr(host, ':', (size_t)(end - host));
+		if (!port)
+			port = end;
+		if (port == host)
+			return "names no host";
+		if (port < end &&
+		    memchr(port + 1, ':', (size_t)(end - port - 1)))
+			return "has an address of IPv6 without brackets: [ADDRESS]:PORT";
+	}
+	if (port == end)
+		return NULL;
+	n = strtoul(++port, &stop, 10);
+	if (stop != end || stop == port || !isdigit((unsigned char)*port) ||
+	    !n || n > 65535)
+		return "has no port from 1 to 65535 after the colon";
+	return NULL;
+}
+
 static int add_source(struct config *c, struct config_device *d,
 		      const char *uri)
 {
@@ -290,6 +356,7 @@ static int add_source(struct config *c, struct config_device *d,
 		"nbds+unix://",
 	};
 	struct config_source *s = &d->sources[d->source_count];
+	const char *mistake = NULL;
 	size_t i;
 
 	if (d->source_count == POLICY_SOURCES_MAX)
@@ -301,22 +368,33 @@ static int add_source(struct config *c, struct config_device *d,
 	for (i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
 		if (!strncmp(uri, schemes[i], strlen(schemes[i])))
 			s->kind = SOURCE_NBD;
-	if (s->kind == SOURCE_NBD && strstr(uri, "+unix://") &&
-	    !strstr(uri, "socket="))
-		return fail(
-			c,
-			"source %s names no socket: nbd+unix:///EXPORT?socket=PATH",
-			uri);
+	if (s->kind == SOURCE_NBD)
+		mistake = nbd_mistake(uri);
+	if (mistake)
+		return fail(c, "source %s %s", uri, mistake);
 	if (s->kind == SOURCE_FILE && strstr(uri, "://") &&
 	    strncmp(uri, "file://", 7))
 		return fail(
 			c,
 			"source %s: unknown scheme (nbd://, nbds://, nbd+unix://, file:// or a path)",
 			uri);
+	/* "nbd:host:port", as QEMU writes it, "nbd:/x", "nbd+unix:x", "file:x". */
+	if (s->kind == SOURCE_FILE && strncmp(uri, "file://", 7) &&
+	    (!strncmp(uri, "nbd", 3) || !strncmp(uri, "file", 4)) &&
+	    strcspn(uri, ":") < strcspn(uri, "/"))
+		return fail(
+			c,
+			"source %s: no file by such a name is meant, is it? (nbd://HOST:PORT/EXPORT; ./NAME for a file)",
+			uri);
 	s->uri = strdup(uri);
 	if (!s->uri)
 		return fail(c, "out of memory");
 	s->path = s->uri + (strncmp(uri, "file://", 7) ? 0 : 7);
+	if (s->kind == SOURCE_FILE && !*s->path) {
+		free(s->uri);
+		s->uri = NULL;
+		return fail(c, "source %s names no file", uri);
+	}
 	d->source_count++;
 	return 0;
 }
@@ -368,6 +446,14 @@ static int check(struct config *c)
 	return 0;
 }
 
+static unsigned int given_bit(const char *name)
+{
+	return !strcmp(name, "stats-interval") ? CONFIG_STATS :
+	       !strcmp(name, "log-level")      ? CONFIG_LEVEL :
+	       !strcmp(name, "metrics")	       ? CONFIG_METRICS :
+						 CONFIG_RUNTIME;
+}
+
 static int set_global(struct config *c, const char *name, const char *value)
 {
 	static const char *const levels[] = {
@@ -375,9 +461,21 @@ static int set_global(struct config *c, const char *name, const char *value)
 		[LOG_NOTICE] = "notice", [LOG_INFO] = "info",
 		[LOG_DEBUG] = "debug",
 	};
+	struct config unused = { .error = "" };
 	uint64_t ms;
-	int i;
+	int i, err;
 
+	/* What the command line said stands; the file's is checked all the same. */
+	if (c->given & given_bit(name) && !c->command_line) {
+		err = set_global(&unused, name, value);
+		free(unused.metrics);
+		free(unused.runtime_dir);
+		if (err)
+			memcpy(c->error, unused.error, sizeof(c->error));
+		return err;
+	}
+	if (c->command_line)
+		c->given |= given_bit(name);
 	if (!strcmp(name, "stats-interval")) {
 		if (gm_parse_ms(value, 1000, &ms) || ms > 86400000)
 			return fail(
@@ -597,6 +695,7 @@ int config_command_line(struct config *c, int argc, char **argv)
 		longs[i].val = O_DEVICE + (int)i;
 	}
 	memcpy(longs + DEVICE_OPTIONS, fixed, sizeof(fixed));
+	c->command_line = true;
 	optind = 0;
 	opterr = 0;
 	while (!err && (o = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
@@ -669,6 +768,7 @@ int config_command_line(struct config *c, int argc, char **argv)
 					 optarg);
 		}
 	}
+	c->command_line = false;
 	if (err)
 		return err;
 	if (optind < argc)

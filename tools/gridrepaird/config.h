@@ -46,6 +46,13 @@ struct config_device {
 	struct config_source source_defaults;
 };
 
+enum {
+	CONFIG_STATS = 1,
+	CONFIG_LEVEL = 2,
+	CONFIG_METRICS = 4,
+	CONFIG_RUNTIME = 8,
+};
+
 struct config {
 	struct config_device **devices;
 	unsigned int device_count;
@@ -58,11 +65,15 @@ struct config {
 	bool status; /* don't run, ask the daemon that does */
 	bool json; /* and print the answer so */
 	char *path; /* of the file, or NULL */
+	unsigned int given; /* on the command line: the file doesn't change it */
+	bool command_line; /* it is being read */
 	char error[512];
 };
 
 /* 0; -EINVAL with ->error; 1: help or version was asked for and shown. */
 int config_command_line(struct config *config, int argc, char **argv);
+/* Before config_file(): what @from has from the command line stands. */
+void config_inherit(struct config *config, const struct config *from);
 /* Read the file at @path into an empty @config. */
 int config_file(struct config *config, const char *path);
 void config_init(struct config *config);

@@ -232,6 +232,7 @@ static void reload(struct daemon *m)
 		return;
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
 	config_init(config);
+	config_inherit(config, m->config);
 	if (config_file(config, m->config->path)) {
 		log_err("not reloaded: %s", config->error);
 		goto out;

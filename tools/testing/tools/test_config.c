@@ -305,6 +305,95 @@ static void test_global(void **state)
 	config_free(&c);
 }
 
+/* URIs are checked when they are read. */
+static void test_uris(void **state)
+{
+	static const char *const good[] = {
+		"nbd://host",
+		"nbd://host/x",
+		"nbd://host:10809/x",
+		"nbd://[::1]/x",
+		"nbd://[fe80::1%25eth0]:10809/x",
+		"nbds://user@host:1/x?tls-psk-file=/k",
+		"nbd+unix:///?socket=/run/s",
+		"nbds+unix:///x?tls-certificates=/c&socket=/run/s",
+		"/a:b/c",
+		"./nbd:host",
+		"file:///x",
+		"dir/nbd:x",
+	};
+	static const char *const bad[][2] = {
+		{ "nbd://[::1:10809/x", "bracket isn't closed" },
+		{ "nbd://[]/x", "names no host" },
+		{ "nbd://[::1]10809/x", "after its address" },
+		{ "nbd://::1/x", "names no host" },
+		{ "nbd://fe80::1/x", "without brackets" },
+		{ "nbd://host:abc/x", "no port" },
+		{ "nbd://host:99999/x", "no port" },
+		{ "nbd://host:0/x", "no port" },
+		{ "nbd://host:-1/x", "no port" },
+		{ "nbd://host:/x", "no port" },
+		{ "nbd:///x", "names no host" },
+		{ "nbd://:10809/x", "names no host" },
+		{ "nbd://user@/x", "names no host" },
+		{ "nbd://ho st/x", "has a blank" },
+		{ "nbd+unix:///x", "names no socket" },
+		{ "nbd+unix:///x?socket=", "an empty socket" },
+		{ "nbd+unix:///x?socket=&a=b", "an empty socket" },
+		{ "nbd+unix:///socket=x", "names no socket" },
+		{ "nbd+unix://host/x?socket=/s", "has a host" },
+		{ "nbd:host:10809", "no file by such a name" },
+		{ "nbd:/host", "no file by such a name" },
+		{ "file:x", "no file by such a name" },
+		{ "file://", "names no file" },
+		{ "http://x/", "unknown scheme" },
+	};
+	struct config c;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		assert_int_equal(LINE(&c, "--device", "x", "--source", good[i]),
+				 0);
+		config_free(&c);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		assert_int_equal(LINE(&c, "--device", "x", "--source",
+				      bad[i][0]),
+				 -EINVAL);
+		assert_non_null(strstr(c.error, bad[i][1]));
+		config_free(&c);
+	}
+}
+
+/* What the command line says of the daemon stands, also when the file is read again. */
+static void test_command_line_stands(void **state)
+{
+	struct config c, again;
+	FILE *f;
+
+	(void)state;
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("log-level = error\nmetrics = /file.prom\nstats-interval = 5s\n[x]\nsource = /x\n",
+	      f);
+	fclose(f);
+	assert_int_equal(LINE(&c, "--config", path, "--log-level=debug",
+			      "--metrics=/line.prom"),
+			 0);
+	assert_int_equal(c.log_level, LOG_DEBUG);
+	assert_string_equal(c.metrics, "/line.prom");
+	assert_int_equal(c.stats_interval_ms, 5000);
+	config_init(&again);
+	config_inherit(&again, &c);
+	assert_int_equal(config_file(&again, path), 0);
+	assert_int_equal(again.log_level, LOG_DEBUG);
+	assert_string_equal(again.metrics, "/line.prom");
+	assert_int_equal(again.stats_interval_ms, 5000);
+	config_free(&c);
+	config_free(&again);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +404,8 @@ int main(void)
 		cmocka_unit_test(test_no_text),
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_global),
+		cmocka_unit_test(test_uris),
+		cmocka_unit_test(test_command_line_stands),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, setup, teardown);
