@@ -184,7 +184,9 @@ static void model_leave(struct model_run *r, struct model_fault *f)
 		model_end_table(r, table, GRID_MISSING_TABLE_CANCELLED);
 	if (tab->state == GRID_MISSING_TABLE_FILLING &&
 	    !model_left(&r->m, table))
-		model_end_table(r, table, GRID_MISSING_TABLE_DONE);
+		model_end_table(r, table,
+				tab->lost ? GRID_MISSING_TABLE_CANCELLED :
+					    GRID_MISSING_TABLE_DONE);
 }
 
 static void model_remove(struct model_run *r, struct model_fault *f)
@@ -468,6 +470,11 @@ static int model_complete(struct model_run *r, u64 address,
 		if (n)
 			return -EINVAL;
 		model_remove(r, f);
+		/* What a table set aside wants there is there now. */
+		f = model_find(m, address, true);
+		if (f && f->cause == GRID_MISSING_CAUSE_TABLE_VALUE && sum &&
+		    model_same(sum, &f->sum))
+			model_remove(r, f);
 		return 0;
 	}
 	if (!v)
@@ -553,6 +560,9 @@ static int model_cancel(struct model_run *r, u64 address, bool keep)
 		return -ENOENT;
 	if (f->state == MODEL_ABORTING)
 		return -EBUSY;
+	/* Not all of the table will be there. */
+	if (f->table >= 0)
+		r->m.tables[f->table].lost = true;
 	model_drop(r, f, keep);
 	return 0;
 }
@@ -608,12 +618,14 @@ static u32 model_state_count(const struct model *m, u8 state)
 	return n;
 }
 
-static bool model_checkpoint_complete(struct model *m)
+static int model_checkpoint_complete(struct model *m)
 {
-	if (!m->checkpoint || model_state_count(m, MODEL_ABORTING))
-		return false;
+	if (!m->checkpoint)
+		return -EINVAL;
+	if (model_state_count(m, MODEL_ABORTING))
+		return -EAGAIN;
 	m->checkpoint = false;
-	return true;
+	return 0;
 }
 
 static int model_cancel_all(struct model_run *r, bool keep)
@@ -989,9 +1001,7 @@ static void model_change(struct gm_tracker *t, const struct gm_change *c)
 	r->calls++;
 	if (i == MODEL_ADDRESSES)
 		return;
-	/* A jump hides the state before, and lands with a reminder. */
-	if (!t->jump && !t->twins_gone && c->why != GRID_MISSING_WHY_JUMPED &&
-	    r->seen[i] != c->from)
+	if (r->seen[i] != c->from)
 		model_fail(r, "change: from", c->from, r->seen[i]);
 	if (!c->why || c->why > GRID_MISSING_WHY_JUMPED)
 		model_fail(r, "change: why", c->why, 0);
@@ -1042,6 +1052,11 @@ static bool model_compare_fault(struct model_run *r,
 		flags |= GRID_MISSING_F_NO_CHECKSUM;
 	else if (!model_same(&f->sum, &o->checksum))
 		return model_fail(r, "checksum", o->address, -1);
+	/* Its number stays what it is, whatever is refused meanwhile. */
+	if (!f->serial)
+		f->serial = o->serial;
+	if (!f->has_sum && !model_expect(r, "serial", o->serial, f->serial))
+		return false;
 	return model_expect(r, "flags", o->flags, flags) &&
 	       model_expect(r, "state", o->state, f->state) &&
 	       model_expect(r, "cause", o->cause, f->cause) &&
@@ -1140,10 +1155,9 @@ static bool model_compare_seen(struct model_run *r)
 	struct model_fault *f;
 	u32 i;
 
-	if (r->m.jump)
-		return true;
 	for (i = 0; i < MODEL_ADDRESSES; i++) {
-		f = model_find(&r->m, model_address(i), false);
+		/* What is set aside is missing as before. */
+		f = model_find_any(&r->m, model_address(i));
 		if (!model_expect(r, "changes told", r->seen[i],
 				  f ? f->state : GRID_MISSING_STATE_GONE))
 			return false;
@@ -1497,25 +1511,47 @@ static void model_op_retry(struct model_run *r)
 	model_expect(r, "result", gm_retry_all(&r->t), n);
 }
 
+/* Does @owner's end, or an age, end what is being written of @f? */
+static bool model_reverts(const struct model_fault *f, bool older, u64 limit,
+			  u32 owner)
+{
+	if (f->state == MODEL_WAITING || f->aside)
+		return false;
+	return older ? f->owner != GM_OWNER_KERNEL && f->start < limit :
+		       f->owner == owner;
+}
+
 static void model_op_revert_many(struct model_run *r)
 {
-	u32 owner = model_below(r, 3), i;
+	u32 owner = model_below(r, 3), i, writing = 0;
 	bool older = model_below(r, 2);
 	u64 limit = r->time - min_t(u64, r->time, model_below(r, 4) * 100);
+	struct model_fault *f;
 	u64 n = 0;
 
 	r->op = older ? "revert_older" : "revert_owner";
+	/* In a sweep we don't know the slots, nor with that their order. */
+	for (i = 0; i < r->m.n; i++)
+		writing += r->m.faults[i].state == MODEL_WRITING &&
+			   model_reverts(&r->m.faults[i], older, limit, owner);
+	if (r->nested && writing > 1)
+		return;
+	/* What waits again does so in the order of the slots. */
 	for (i = 0; i < r->m.n; i++) {
-		struct model_fault *f = model_find(&r->m, r->order[i], false);
-
+		f = r->nested ? &r->m.faults[i] :
+				model_find(&r->m, r->order[i], false);
 		if (!f || f->state != MODEL_WRITING ||
-		    (r->out[i].flags & GRID_MISSING_F_ASIDE))
-			continue;
-		if (older ? f->owner == GM_OWNER_KERNEL || f->start >= limit :
-			    f->owner != owner)
+		    !model_reverts(f, older, limit, owner))
 			continue;
 		f->state = MODEL_WAITING;
 		model_join(&r->m, f);
+		n++;
+	}
+	for (i = r->m.n; i-- > 0;) {
+		f = &r->m.faults[i];
+		if (!model_reverts(f, older, limit, owner))
+			continue;
+		model_remove(r, f);
 		n++;
 	}
 	model_expect(r, "result",
@@ -1712,6 +1748,29 @@ static void model_op_move(struct model_run *r)
 	r->m.reserve = r->t.reserve;
 }
 
+static void model_op_checkpoint_complete(struct model_run *r)
+{
+	bool commencing = r->nested && r->t.sweep.kind &&
+			  !strcmp(r->sweep, "checkpoint");
+	int got = gm_checkpoint_complete(&r->t), want;
+
+	r->op = "checkpoint_complete";
+	if (commencing) {
+		/* What it has not reached yet may be about to abort. */
+		want = -EAGAIN;
+	} else if (r->nested && !got && r->m.checkpoint) {
+		/*
+		 * What a cancel has not reached yet is no freed block's write:
+		 * the checkpoint need not wait for it, nor be closed by others.
+		 */
+		r->m.checkpoint = false;
+		want = 0;
+	} else {
+		want = model_checkpoint_complete(&r->m);
+	}
+	model_expect(r, "result", got, want);
+}
+
 static bool model_backing_off(const struct model *m)
 {
 	u32 i;
@@ -1750,8 +1809,7 @@ static void model_one(struct model_run *r)
 	} else if (what < 51) {
 		model_op_retry(r);
 	} else if (what < 52) {
-		if (!r->nested)
-			model_op_revert_many(r);
+		model_op_revert_many(r);
 	} else if (what < 54) {
 		model_op_drop(r);
 	} else if (what < 56) {
@@ -1760,13 +1818,7 @@ static void model_one(struct model_run *r)
 	} else if (what < 59) {
 		model_op_sweep(r);
 	} else if (what < 61) {
-		r->op = "checkpoint_complete";
-		if (!r->nested || !r->t.sweep.kind)
-			model_expect(r, "result", gm_checkpoint_complete(&r->t),
-				     model_checkpoint_complete(&r->m));
-		else
-			model_expect(r, "result", gm_checkpoint_complete(&r->t),
-				     false);
+		model_op_checkpoint_complete(r);
 	} else if (what < 62) {
 		model_op_move(r);
 	} else {

@@ -38,6 +38,7 @@ struct model_fault {
 	u64 seq;
 	u32 owner;
 	u64 start;
+	u64 serial; /* as listed first */
 };
 
 struct model_table {
@@ -47,6 +48,7 @@ struct model_table {
 	struct grid_missing_checksum sum;
 	u32 values;
 	u32 gone;
+	bool lost; /* a value was cancelled */
 	u64 enqueued;
 	u64 ended; /* the epoch that ended it */
 };

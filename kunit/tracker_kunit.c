@@ -367,7 +367,7 @@ static void d02_serial(struct kunit *test)
 	EQ(gm_repair_commence(T, 1, SUM(1), first, 1, 0), 0);
 	EQ(end_write(1), 0);
 
-	/* A checksum that is taken back leaves another number behind. */
+	/* A checksum that is taken back leaves the number as it was. */
 	EQ(gm_enqueue_block(T, 4, NULL, GRID_MISSING_WHY_DETECTED),
 	   GM_INSERTED);
 	find(4);
@@ -380,8 +380,9 @@ static void d02_serial(struct kunit *test)
 	VERIFIED();
 	find(4);
 	EQ(env->out[0].flags, GRID_MISSING_F_NO_CHECKSUM);
-	EQ(gm_repair_commence(T, 4, SUM(4), first, 1, 0), -ESTALE);
-	EQ(gm_repair_commence(T, 4, SUM(4), env->out[0].serial, 1, 0), 0);
+	EQ(env->out[0].serial, first);
+	EQ(gm_repair_commence(T, 4, SUM(4), first + 1, 1, 0), -ESTALE);
+	EQ(gm_repair_commence(T, 4, SUM(4), first, 1, 0), 0);
 	VERIFIED();
 }
 
@@ -868,6 +869,27 @@ static void t07_ends_of_tables(struct kunit *test)
 	VERIFIED();
 }
 
+/* T7: a table that lost a value to a cancel is not all there. */
+static void t07_cancelled_values(struct kunit *test)
+{
+	u32 keep;
+
+	for (keep = 0; keep < 2; keep++) {
+		make(test, 8, 2, 4);
+		filling(test, 1, 10, 2);
+		filling(test, 2, 20, 2);
+		EQ(gm_cancel(T, 10, keep), 0);
+		EQ(begin_write(20), 0);
+		EQ(gm_cancel(T, 20, keep), 0);
+		EQ(begin_write(11), 0);
+		EQ(end_write(11), 0);
+		EQ(table_state(1), GRID_MISSING_TABLE_CANCELLED);
+		EQ(gm_cancel(T, 21, keep), 0);
+		EQ(table_state(2), GRID_MISSING_TABLE_CANCELLED);
+		VERIFIED();
+	}
+}
+
 /* T8 */
 static void t08_checkpoint(struct kunit *test)
 {
@@ -876,7 +898,7 @@ static void t08_checkpoint(struct kunit *test)
 
 	for (by_set = 0; by_set < 2; by_set++) {
 		make(test, 16, 3, 4);
-		EQ(gm_checkpoint_complete(T), false);
+		EQ(gm_checkpoint_complete(T), -EINVAL);
 		fault(1);
 		fault(2);
 		fault(3);
@@ -895,9 +917,9 @@ static void t08_checkpoint(struct kunit *test)
 		EQ(find(21), GRID_MISSING_STATE_ABORTING);
 		EQ(find(22), GRID_MISSING_STATE_GONE);
 		EQ(gm_checkpoint_commence(T, set_of(freed, 5, by_set)), -EBUSY);
-		EQ(gm_checkpoint_complete(T), false);
+		EQ(gm_checkpoint_complete(T), -EAGAIN);
 		EQ(end_write(2), -ECANCELED);
-		EQ(gm_checkpoint_complete(T), false);
+		EQ(gm_checkpoint_complete(T), -EAGAIN);
 		/* Its end touches no table: the slot is another's by now. */
 		EQ(gm_reclaim_tables(T), 2);
 		filling(test, 30, 31, 3);
@@ -905,8 +927,8 @@ static void t08_checkpoint(struct kunit *test)
 		EQ(T->tables[T->active_head].gone, 0);
 		EQ(T->tables[T->active_head].left, 3);
 		VERIFIED();
-		EQ(gm_checkpoint_complete(T), true);
-		EQ(gm_checkpoint_complete(T), false);
+		EQ(gm_checkpoint_complete(T), 0);
+		EQ(gm_checkpoint_complete(T), -EINVAL);
 		EQ(counts().checkpoint, false);
 	}
 }
@@ -926,7 +948,7 @@ static void t08_aborting_ends(struct kunit *test)
 	EQ(find(1), GRID_MISSING_STATE_GONE);
 	EQ(gm_repair_revert(T, 2, 1), -ECANCELED);
 	EQ(find(2), GRID_MISSING_STATE_GONE);
-	EQ(gm_checkpoint_complete(T), true);
+	EQ(gm_checkpoint_complete(T), 0);
 	VERIFIED();
 }
 
@@ -948,7 +970,7 @@ static void t08_pause(void)
 	}
 	EQ(fault(39), -EBUSY);
 	EQ(begin_write(38), -ENOENT);
-	EQ(gm_checkpoint_complete(T), false);
+	EQ(gm_checkpoint_complete(T), T->checkpoint ? -EAGAIN : -EINVAL);
 	/* One that comes back during the sweep is not meant by it. */
 	EQ(fault(38), GM_INSERTED);
 	EQ(begin_write(38), 0);
@@ -956,6 +978,85 @@ static void t08_pause(void)
 	EQ(gm_sync_jump_commence(T), -EBUSY);
 	EQ(gm_sync_jump_complete(T, NULL, 0), -EBUSY);
 	VERIFIED();
+}
+
+/* The last aborting write ends while a cancel is under way. */
+static void t08_cancel_pause(void)
+{
+	struct kunit *test = pause_test;
+
+	on_pause = NULL; /* once */
+	EQ(end_write(3), -ECANCELED);
+	EQ(counts().checkpoint, true);
+	EQ(gm_checkpoint_complete(T), 0);
+	EQ(gm_checkpoint_complete(T), -EINVAL);
+	VERIFIED();
+}
+
+/* T8, T11: whoever waits for aborting faults learns how the checkpoint ended. */
+static void t08_cancel_meanwhile(struct kunit *test)
+{
+	u64 freed[] = { 3 };
+	u32 i;
+
+	pause_test = test;
+	make(test, 64, 3, 4);
+	for (i = 0; i < 40; i++)
+		fault(i);
+	EQ(begin_write(3), 0);
+	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
+	EQ(gm_checkpoint_complete(T), -EAGAIN);
+	on_pause = t08_cancel_pause;
+	EQ(gm_cancel_all(T, true), 0);
+	YES(!on_pause);
+	EQ(counts().checkpoint, false);
+	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
+	/* One that drops all closes it, and says so. */
+	EQ(gm_cancel_all(T, false), 0);
+	EQ(gm_checkpoint_complete(T), -EINVAL);
+	VERIFIED();
+}
+
+/* Owner 1 dies in the middle of a commence. */
+static void t11_pause(void)
+{
+	struct kunit *test = pause_test;
+
+	on_pause = NULL; /* once */
+	EQ(gm_revert_owner(T, 1), 40);
+	EQ(counts().writing, 0);
+	EQ(counts().aborting, 0);
+	VERIFIED();
+}
+
+/* T11, U3: what a dead owner was writing does not keep a checkpoint open. */
+static void t11_owner_dies(struct kunit *test)
+{
+	u64 freed[MODEL_ADDRESSES];
+	u32 i, meanwhile;
+
+	pause_test = test;
+	for (meanwhile = 0; meanwhile < 2; meanwhile++) {
+		make(test, 64, 3, 4);
+		for (i = 0; i < 40; i++) {
+			fault(i);
+			EQ(begin_write(i), 0);
+		}
+		for (i = 0; i < MODEL_ADDRESSES; i++)
+			freed[i] = i;
+		on_pause = meanwhile ? t11_pause : NULL;
+		EQ(gm_checkpoint_commence(
+			   T, set_of(freed, MODEL_ADDRESSES, false)),
+		   0);
+		YES(!on_pause);
+		if (!meanwhile)
+			EQ(gm_revert_owner(T, 1), 40);
+		EQ(gm_checkpoint_complete(T), 0);
+		EQ(counts().waiting, 40 - MODEL_ADDRESSES);
+		/* Whoever has his number next finds nothing of his. */
+		EQ(gm_revert_owner(T, 1), 0);
+		VERIFIED();
+	}
 }
 
 /* T8: in slices; from the first on all of it is gone. */
@@ -1010,10 +1111,10 @@ static void t09_only_the_set(struct kunit *test)
 		fault(2);
 		EQ(gm_checkpoint_commence(T, set_of(before, 1, by_set)), 0);
 		EQ(find(2), GRID_MISSING_STATE_WAITING);
-		EQ(gm_checkpoint_complete(T), true);
+		EQ(gm_checkpoint_complete(T), 0);
 		EQ(gm_checkpoint_commence(T, set_of(after, 1, by_set)), 0);
 		EQ(find(2), GRID_MISSING_STATE_GONE);
-		EQ(gm_checkpoint_complete(T), true);
+		EQ(gm_checkpoint_complete(T), 0);
 	}
 }
 
@@ -1061,7 +1162,7 @@ static void t10_table_loses_members(struct kunit *test)
 		EQ(table_state(1), GRID_MISSING_TABLE_FILLING);
 		EQ(begin_table(1), GM_DUPLICATE);
 		EQ(end_write(12), -ECANCELED);
-		EQ(gm_checkpoint_complete(T), true);
+		EQ(gm_checkpoint_complete(T), 0);
 		if (by_set) {
 			/* The last of them is freed, too: done. */
 			EQ(gm_checkpoint_commence(T, set_of(rest, 1, true)), 0);
@@ -1184,11 +1285,11 @@ static void t11_cancel_all(struct kunit *test)
 		EQ(counts().checkpoint, keep);
 		EQ(gm_reclaim_tables(T), 1);
 		if (keep) {
-			EQ(gm_checkpoint_complete(T), false);
+			EQ(gm_checkpoint_complete(T), -EAGAIN);
 			EQ(end_write(2), -ECANCELED);
 			EQ(end_write(3), -ECANCELED);
 			EQ(end_write(11), -ECANCELED);
-			EQ(gm_checkpoint_complete(T), true);
+			EQ(gm_checkpoint_complete(T), 0);
 		}
 		EQ(end_write(2), -ENOENT);
 		EQ(fault(2), GM_INSERTED);
@@ -1209,11 +1310,11 @@ static void t11_revert(struct kunit *test)
 	filling(test, 10, 11, 2);
 	EQ(begin_write(11), 0);
 	EQ(gm_cancel(T, 1, true), 0);
-	EQ(gm_revert_owner(T, 1), 3);
+	EQ(gm_revert_owner(T, 1), 4);
 	EQ(find(4), GRID_MISSING_STATE_WAITING);
 	EQ(find(7), GRID_MISSING_STATE_WAITING);
 	EQ(find(11), GRID_MISSING_STATE_WAITING);
-	EQ(find(1), GRID_MISSING_STATE_ABORTING);
+	EQ(find(1), GRID_MISSING_STATE_GONE);
 	EQ(find(2), GRID_MISSING_STATE_WRITING);
 	EQ(find(3), GRID_MISSING_STATE_WRITING);
 	EQ(table_state(10), GRID_MISSING_TABLE_FILLING);
@@ -1243,7 +1344,7 @@ static void t12_jump(struct kunit *test)
 	EQ(gm_repair_revert(T, 1, 1), 0);
 	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
 	EQ(gm_sync_jump_commence(T), -EBUSY);
-	EQ(gm_checkpoint_complete(T), true);
+	EQ(gm_checkpoint_complete(T), 0);
 	fault(1);
 	fault(2);
 	filling(test, 10, 11, 2);
@@ -1327,6 +1428,35 @@ static void t12_merge(struct kunit *test)
 	EQ(gm_sync_jump_complete(T, &cancel, 1), 0);
 	EQ(counts().blocks_single, 1);
 	EQ(counts().blocks_table, 0);
+	VERIFIED();
+}
+
+/*
+ * T12, D2: what is set aside is missing until it is there.  Else an overwrite
+ * of the block, good as it seems, would be undone after the jump.
+ */
+static void t12_twin_is_repaired(struct kunit *test)
+{
+	make(test, 8, 3, 4);
+	filling(test, 10, 11, 2);
+	EQ(gm_sync_jump_commence(T), 0);
+	/* The same content: then it is repaired. */
+	EQ(fault(11), GM_INSERTED);
+	EQ(begin_write(11), 0);
+	EQ(end_write(11), 0);
+	EQ(find(11), GRID_MISSING_STATE_GONE);
+	/* Another one: then it is missing as before. */
+	EQ(gm_enqueue_block(T, 12, SUM(99), GRID_MISSING_WHY_ENQUEUED), 0);
+	EQ(gm_repair_commence(T, 12, SUM(99), 0, 1, 0), 0);
+	EQ(gm_repair_complete(T, 12, SUM(99), 1, NULL, 0), 0);
+	EQ(find(12), GRID_MISSING_STATE_WAITING);
+	EQ(env->out[0].flags, GRID_MISSING_F_ASIDE);
+	VERIFIED();
+	EQ(gm_sync_jump_complete(T, NULL, 0), 0);
+	EQ(find(11), GRID_MISSING_STATE_GONE);
+	EQ(begin_write(12), 0);
+	EQ(end_write(12), 0);
+	EQ(table_state(10), GRID_MISSING_TABLE_DONE);
 	VERIFIED();
 }
 
@@ -1923,9 +2053,12 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(t06_life),
 	KUNIT_CASE(t06_all_or_nothing),
 	KUNIT_CASE(t07_ends_of_tables),
+	KUNIT_CASE(t07_cancelled_values),
 	KUNIT_CASE(t08_checkpoint),
 	KUNIT_CASE(t08_aborting_ends),
 	KUNIT_CASE(t08_slices),
+	KUNIT_CASE(t08_cancel_meanwhile),
+	KUNIT_CASE(t11_owner_dies),
 	KUNIT_CASE(t09_only_the_set),
 	KUNIT_CASE(t10_aborting_is_busy),
 	KUNIT_CASE(t10_table_loses_members),
@@ -1936,6 +2069,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(t11_revert),
 	KUNIT_CASE(t12_jump),
 	KUNIT_CASE(t12_merge),
+	KUNIT_CASE(t12_twin_is_repaired),
 	KUNIT_CASE(t12_readers),
 	KUNIT_CASE(t13_wrong_calls),
 	KUNIT_CASE(t13_vectors),

@@ -219,13 +219,13 @@ struct grid_missing_set {
 };
 
 /*
- * Checkpoint; commence and cancel_all may sleep.  complete: true once nothing
- * is aborting, and closes it.  aborting: faults aborting now (lock not held).
- * cancel_all: starts; what is writing becomes aborting.
+ * Checkpoint; commence and cancel_all may sleep.  complete: 0 once nothing is
+ * aborting, and closes it; -EAGAIN before that; -EINVAL when none is open: a
+ * cancel closed it.  cancel_all: starts; what is writing becomes aborting.
  */
 int grid_missing_checkpoint_commence(struct grid_missing *gm,
 				     const struct grid_missing_set *set);
-bool grid_missing_checkpoint_complete(struct grid_missing *gm);
+int grid_missing_checkpoint_complete(struct grid_missing *gm);
 int grid_missing_cancel_all(struct grid_missing *gm);
 u64 grid_missing_count(struct grid_missing *gm);
 

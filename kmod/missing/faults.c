@@ -426,20 +426,22 @@ EXPORT_SYMBOL_GPL(grid_missing_checkpoint_commence);
  * @gm: the tracker
  *
  * Context: any; lock not held; does not sleep.
- * Return: true once nothing is aborting: the checkpoint is closed.  false
- * before that, and when none is open.
+ * Return: 0: nothing is aborting, the checkpoint is closed.  -EAGAIN: not yet:
+ * ask again after a change() from aborting.  -EINVAL: none is open: a cancel
+ * has closed it.
  */
-bool grid_missing_checkpoint_complete(struct grid_missing *gm)
+int grid_missing_checkpoint_complete(struct grid_missing *gm)
 {
 	unsigned long flags;
+	int ret = gm_checkpoint_complete(&gm->tracker);
 
-	if (!gm_checkpoint_complete(&gm->tracker))
-		return false;
+	if (ret)
+		return ret;
 	GM_LOCK(&gm->tracker, flags);
 	gm->counters.checkpoints++;
 	GM_UNLOCK(&gm->tracker, flags);
 	trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMPLETED, 0);
-	return true;
+	return 0;
 }
 EXPORT_SYMBOL_GPL(grid_missing_checkpoint_complete);
 

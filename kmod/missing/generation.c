@@ -324,16 +324,17 @@ out_unlock:
 int gm_durable_complete(struct grid_missing *gm, u32 *pending)
 {
 	struct gm_counts c;
-	int ret = 0;
+	int ret;
 
 	if (mutex_lock_interruptible(&gm->release_lock))
 		return -EINTR;
-	gm_get_counts(&gm->tracker, &c);
 	*pending = 0;
-	if (!c.checkpoint)
-		ret = -EINVAL;
-	else if (!grid_missing_checkpoint_complete(gm))
+	ret = grid_missing_checkpoint_complete(gm);
+	if (ret == -EAGAIN) {
+		gm_get_counts(&gm->tracker, &c);
 		*pending = clamp_t(u64, c.aborting, 1, U32_MAX);
+		ret = 0;
+	}
 	mutex_unlock(&gm->release_lock);
 	return ret;
 }

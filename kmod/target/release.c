@@ -255,12 +255,10 @@ static int grid_commence(struct grid *g)
  */
 static void grid_wait_aborting(struct grid *g)
 {
-	do {
-		while (!wait_event_timeout(g->barrier_wait,
-					   !READ_ONCE(g->aborting), HZ))
-			;
-	} while (!grid_missing_checkpoint_complete(g->gm) &&
-		 READ_ONCE(g->aborting));
+	/* Whoever cancels everything may close it first: not ours to wait for. */
+	while (grid_missing_checkpoint_complete(g->gm) == -EAGAIN)
+		wait_event_timeout(g->barrier_wait, !READ_ONCE(g->aborting),
+				   HZ);
 }
 
 static void grid_barrier_worker(struct work_struct *work)

@@ -303,7 +303,11 @@ void gm_erase(struct gm_tracker *t, u32 slot, const struct gm_key *k)
 	gm_slot_free(t, slot);
 }
 
-/* The fault at @slot is gone, because of @why. */
+/*
+ * The fault at @slot is gone, because of @why.  While the other one of a pair
+ * stays, the block is missing as before: what is told is what the single one
+ * was, if that went, and nothing else.
+ */
 void gm_remove_key(struct gm_tracker *t, u32 slot, u8 why,
 		   const struct gm_key *k)
 {
@@ -311,18 +315,18 @@ void gm_remove_key(struct gm_tracker *t, u32 slot, u8 why,
 	u8 from = gm_state(f), to = GRID_MISSING_STATE_GONE;
 	struct gm_table *tab;
 	bool note = true;
+	u32 twin;
 
-	if (unlikely(t->twins) && gm_untwin(t, k)) {
-		/* The other one is still there: the block is missing still. */
-		if (gm_is_member(f))
-			note = false;
-		else if (why == GRID_MISSING_WHY_REPAIRED ||
-			 why == GRID_MISSING_WHY_SUPERSEDED)
-			t->twins_gone = true;
-		else
-			to = GRID_MISSING_STATE_WAITING;
+	if (unlikely(t->twins)) {
+		twin = gm_untwin(t, slot, k);
+		if (twin != GM_NIL) {
+			note = !gm_is_member(f);
+			to = gm_state(&t->faults[twin]);
+		}
 	}
 	tab = gm_leave(t, f);
+	if (tab && why == GRID_MISSING_WHY_CANCELLED)
+		tab->lost = true;
 	gm_erase(t, slot, k);
 	if (likely(note))
 		gm_note(t, k->address, from, to, why);
@@ -340,6 +344,7 @@ void gm_abort(struct gm_tracker *t, u32 slot, u8 why)
 	struct gm_table *tab = gm_leave(t, f);
 
 	if (tab) {
+		tab->lost |= why == GRID_MISSING_WHY_CANCELLED;
 		f->member = f->member & GM_INDEX ? GM_ORPHAN_INDEX :
 						   GM_ORPHAN_VALUE;
 		t->orphans++;

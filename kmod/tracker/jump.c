@@ -61,15 +61,18 @@ void gm_join_sides(struct gm_tracker *t)
  * Twins.
  */
 
-/* An aside member's readers now wait for the single fault at its address. */
-void gm_insert_twin(struct gm_tracker *t, const struct gm_key *k, u32 slot)
+/*
+ * The fault at @slot is new.  The readers of a member that is set aside there
+ * wait for it from now on.  Returns the state that the address had.
+ */
+u8 gm_insert_twin(struct gm_tracker *t, const struct gm_key *k, u32 slot)
 {
 	struct gm_fault *m;
 	u32 other, member;
 
 	gm_lookup_both(t, k, &other, &member);
 	if (member == GM_NIL)
-		return;
+		return GRID_MISSING_STATE_GONE;
 	t->twins++;
 	m = &t->faults[member];
 	if (m->word & GM_W_WANTED)
@@ -79,18 +82,39 @@ void gm_insert_twin(struct gm_tracker *t, const struct gm_key *k, u32 slot)
 		gm_lose_readers(t, member);
 	}
 	gm_check_pair(t, k);
+	return gm_state(m);
 }
 
-/* One of a pair goes: a single fault, and a member that is set aside. */
-bool gm_untwin(struct gm_tracker *t, const struct gm_key *k)
+/* @slot goes: the other one of its pair, that stays; GM_NIL if it has none. */
+u32 gm_untwin(struct gm_tracker *t, u32 slot, const struct gm_key *k)
 {
 	u32 other, member;
 
 	gm_lookup_both(t, k, &other, &member);
 	if (other == GM_NIL || member == GM_NIL)
-		return false;
+		return GM_NIL;
 	t->twins--;
-	return true;
+	return slot == other ? member : other;
+}
+
+/*
+ * A single fault at @k is repaired, with data whose checksum is @sum.  A value
+ * that is set aside there and wants the same is repaired with it: else it came
+ * back with the jump's end, and its repair undid what was written meanwhile.
+ * An index stays, since nobody told its values; so does what wants something
+ * else: the block is missing until the jump's end says who is right.
+ */
+void gm_repair_aside(struct gm_tracker *t, const struct gm_key *k,
+		     const struct grid_missing_checksum *sum)
+{
+	u32 other, member;
+
+	gm_lookup_both(t, k, &other, &member);
+	if (other == GM_NIL || member == GM_NIL || !sum ||
+	    gm_is_index(&t->faults[member]) ||
+	    !gm_same_sum(t->faults[member].sum, sum))
+		return;
+	gm_remove_key(t, member, GRID_MISSING_WHY_REPAIRED, k);
 }
 
 /* Why the twins can't be merged: 0, -EBUSY, -ESTALE. */

@@ -471,12 +471,14 @@ static inline bool gm_sweeping(const struct gm_tracker *t)
 /* jump.c */
 struct gm_side *gm_side_jump(struct gm_tracker *t, const struct gm_fault *f);
 void gm_join_sides(struct gm_tracker *t);
-bool gm_untwin(struct gm_tracker *t, const struct gm_key *k);
+u32 gm_untwin(struct gm_tracker *t, u32 slot, const struct gm_key *k);
+void gm_repair_aside(struct gm_tracker *t, const struct gm_key *k,
+		     const struct grid_missing_checksum *sum);
 int gm_pair_conflict(const struct gm_tracker *t, u32 other, u32 member);
 void gm_check_pair(struct gm_tracker *t, const struct gm_key *k);
 void gm_merge(struct gm_tracker *t, u32 single, u32 aside,
 	      const struct gm_key *k);
-void gm_insert_twin(struct gm_tracker *t, const struct gm_key *k, u32 slot);
+u8 gm_insert_twin(struct gm_tracker *t, const struct gm_key *k, u32 slot);
 
 static inline struct gm_side *gm_side(struct gm_tracker *t,
 				      const struct gm_fault *f)

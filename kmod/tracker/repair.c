@@ -136,6 +136,8 @@ static inline int gm_complete_key(struct gm_tracker *t, const struct gm_key *k,
 	tab->values = n;
 	tab->state = GRID_MISSING_TABLE_FILLING;
 out_repaired:
+	if (unlikely(t->twins))
+		gm_repair_aside(t, k, sum);
 	t->unverified += !(f->word & GM_W_SUM);
 	gm_remove_key(t, slot, GRID_MISSING_WHY_REPAIRED, k);
 	return 0;
@@ -386,7 +388,28 @@ void gm_repair_complete_vector(struct gm_tracker *t,
  * What an owner leaves behind.
  */
 
-/* Revert what is being written by @owner, or since before *@older_than. */
+/*
+ * End, or revert, what is being written at @slot; true if there was something.
+ * What a sweep was about to abort is aborting now, and still its owner's.
+ */
+static bool gm_end_writing(struct gm_tracker *t, u32 slot)
+{
+	struct gm_fault *f = &t->faults[slot];
+	struct gm_key k;
+
+	gm_settle(t, slot);
+	if (gm_pos(f) == GM_POS_WRITING) {
+		gm_revert_slot(t, slot);
+		return true;
+	}
+	if (gm_pos(f) != GM_POS_ABORTING)
+		return false;
+	gm_key_init(t, f->address, &k);
+	gm_remove_key(t, slot, gm_abort_why(f), &k);
+	return true;
+}
+
+/* End the writes by @owner, or those since before *@older_than. */
 static u64 gm_revert(struct gm_tracker *t, u32 owner, const u64 *older_than)
 {
 	unsigned long flags;
@@ -399,9 +422,9 @@ static u64 gm_revert(struct gm_tracker *t, u32 owner, const u64 *older_than)
 		GM_LOCK(t, flags);
 		while (budget-- > 0) {
 			slot = gm_slot_skip(t, slot, t->used, &budget);
-			if (slot >= t->used || !t->writing)
+			if (slot >= t->used || !(t->writing + t->aborting))
 				break;
-			if (gm_pos(&t->faults[slot]) == GM_POS_WRITING) {
+			if (gm_pos(&t->faults[slot]) >= GM_POS_WRITING) {
 				const struct gm_link l = t->links[slot];
 				bool match = l.prev == owner;
 
@@ -409,14 +432,12 @@ static u64 gm_revert(struct gm_tracker *t, u32 owner, const u64 *older_than)
 					match = l.prev != GM_OWNER_KERNEL &&
 						(s32)((u32)*older_than -
 						      l.next) > 0;
-				if (match && !gm_settle(t, slot)) {
-					gm_revert_slot(t, slot);
-					n++;
-				}
+				if (match)
+					n += gm_end_writing(t, slot);
 			}
 			slot++;
 		}
-		if (slot >= t->used || !t->writing)
+		if (slot >= t->used || !(t->writing + t->aborting))
 			break;
 		GM_UNLOCK(t, flags);
 		gm_pause();
@@ -430,6 +451,9 @@ static u64 gm_revert(struct gm_tracker *t, u32 owner, const u64 *older_than)
  * @t: tracker
  * @owner: who went away; nothing is commenced in its name meanwhile
  *
+ * What is aborting ends: nobody else may end it, and a checkpoint waits for it.
+ * Afterwards no fault is @owner's, so that another may get its number.
+ *
  * Context: may sleep.
  * Return: how many faults.
  */
@@ -442,7 +466,8 @@ u64 gm_revert_owner(struct gm_tracker *t, u32 owner)
  * gm_revert_older() - what takes too long waits again (U3)
  * @t: tracker
  * @older_than: time in ms; what was commenced before it, by any owner but the
- *	kernel, is reverted.  Not further back than 24 days.
+ *	kernel, is reverted, or ends if it is aborting.  Not further back than
+ *	24 days.
  *
  * Context: may sleep.
  * Return: how many faults.

@@ -187,8 +187,6 @@ static void gm_sweep_end(struct gm_tracker *t, int result)
 {
 	struct gm_sweep *sw = &t->sweep;
 
-	if (!t->jump)
-		t->twins_gone = false;
 	*sw->result = result;
 	sw->result = NULL;
 	sw->set = NULL;
@@ -324,12 +322,6 @@ static void gm_sweep_slots(struct gm_tracker *t, int *budget)
 			continue;
 		if (sw->kind == GM_SWEEP_LAND) {
 			gm_settle(t, slot);
-			/* Its address was reported as gone, perhaps. */
-			if (t->twins_gone && gm_is_member(f) &&
-			    gm_is_waiting(f))
-				gm_note(t, f->address, GRID_MISSING_STATE_GONE,
-					GRID_MISSING_STATE_WAITING,
-					GRID_MISSING_WHY_JUMPED);
 			continue;
 		}
 		if (!gm_pending(t, slot))
@@ -375,7 +367,7 @@ static void gm_sweep_dying(struct gm_tracker *t, int *budget)
 	}
 	if (t->dying_head != GM_NIL)
 		return;
-	if (sw->kind == GM_SWEEP_LAND && (t->twins || t->twins_gone)) {
+	if (sw->kind == GM_SWEEP_LAND && t->twins) {
 		gm_sweep_phase(t, GM_PHASE_SLOTS);
 		return;
 	}
@@ -531,22 +523,29 @@ int gm_checkpoint_commence(struct gm_tracker *t, const struct gm_set *set)
  * gm_checkpoint_complete() - have all writes to freed blocks ended?
  * @t: tracker
  *
+ * A cancel in slices does not hold it up: what that has not reached yet is no
+ * write to a freed block, or it would be aborting since the commence.
+ *
  * Context: any.
- * Return: true once no fault is aborting; the checkpoint is closed then.
- * False also when none is open.
+ * Return: 0: no fault is aborting, and the checkpoint is closed; -EAGAIN: not
+ * yet: ask again when a fault is aborting no more; -EINVAL: none is open, a
+ * cancel has closed it perhaps.
  */
-bool gm_checkpoint_complete(struct gm_tracker *t)
+int gm_checkpoint_complete(struct gm_tracker *t)
 {
 	unsigned long flags;
-	bool done;
+	int r = 0;
 
 	GM_LOCK(t, flags);
-	/* What a sweep has not reached yet may be about to abort. */
-	done = t->checkpoint && !t->aborting && t->sweep.kind == GM_SWEEP_NONE;
-	if (done)
+	if (!t->checkpoint)
+		r = -EINVAL;
+	/* What the commence has not reached yet may be about to abort. */
+	else if (t->aborting || t->sweep.kind == GM_SWEEP_CHECKPOINT)
+		r = -EAGAIN;
+	else
 		t->checkpoint = false;
 	GM_UNLOCK(t, flags);
-	return done;
+	return r;
 }
 
 /**

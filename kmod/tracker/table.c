@@ -76,7 +76,9 @@ void gm_table_follow(struct gm_tracker *t, struct gm_table *tab)
 	if (tab->state == GRID_MISSING_TABLE_INDEXING)
 		gm_table_retire(t, tab, GRID_MISSING_TABLE_CANCELLED);
 	else if (tab->state == GRID_MISSING_TABLE_FILLING)
-		gm_table_retire(t, tab, GRID_MISSING_TABLE_DONE);
+		gm_table_retire(t, tab,
+				tab->lost ? GRID_MISSING_TABLE_CANCELLED :
+					    GRID_MISSING_TABLE_DONE);
 }
 
 /* The active table whose index is at @address, or NULL. */
@@ -320,10 +322,6 @@ static void gm_dequeue_values(struct gm_tracker *t, u32 base, u32 n)
 			tab->writing--;
 			t->members_writing--;
 		}
-		if (cell & GM_MARK_ADOPTED) {
-			f->word &= ~GM_W_SUM;
-			gm_number(t, f);
-		}
 		f->member = GM_SINGLE;
 		t->single++;
 		t->members_count--;
@@ -359,13 +357,11 @@ static int gm_enqueue_value(struct gm_tracker *t, u32 member,
 	/* Another table's, or this one's: twice in the list. */
 	if (!gm_is_single(f))
 		return -EEXIST;
-	if (!(f->word & GM_W_SUM)) {
-		gm_copy_sum(f->sum, sum);
-		f->word |= GM_W_SUM;
+	/* Its number is in the way: what it adopts waits for the whole list. */
+	if (!(f->word & GM_W_SUM))
 		mark = GM_MARK_ADOPTED;
-	} else if (!gm_same_sum(f->sum, sum)) {
+	else if (!gm_same_sum(f->sum, sum))
 		return -ESTALE;
-	}
 	gm_promote(t, slot, member);
 	t->members[member] = slot | mark;
 	return 0;
@@ -407,6 +403,10 @@ int gm_enqueue_values(struct gm_tracker *t, u32 base,
 			continue;
 		}
 		f = &t->faults[cell & ~GM_MARKS];
+		if (cell & GM_MARK_ADOPTED) {
+			gm_copy_sum(f->sum, &v[i].checksum);
+			f->word |= GM_W_SUM;
+		}
 		gm_note(t, v[i].address, gm_state(f), gm_state(f),
 			GRID_MISSING_WHY_PROMOTED);
 		if (f->word & GM_W_UNAVAILABLE)

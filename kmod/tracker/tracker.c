@@ -68,6 +68,7 @@ gm_enqueue_key(struct gm_tracker *t, const struct gm_key *k,
 	       const struct grid_missing_checksum *sum, u8 why)
 {
 	u32 slot = gm_get(t, k);
+	u8 from = GRID_MISSING_STATE_GONE;
 
 	if (slot != GM_NIL)
 		return gm_again(t, slot, k, sum);
@@ -81,9 +82,8 @@ gm_enqueue_key(struct gm_tracker *t, const struct gm_key *k,
 	if (unlikely(slot == GM_NIL))
 		return -EAGAIN;
 	if (unlikely(t->jump))
-		gm_insert_twin(t, k, slot);
-	gm_note(t, k->address, GRID_MISSING_STATE_GONE,
-		GRID_MISSING_STATE_WAITING, why);
+		from = gm_insert_twin(t, k, slot);
+	gm_note(t, k->address, from, GRID_MISSING_STATE_WAITING, why);
 	return GM_INSERTED;
 }
 

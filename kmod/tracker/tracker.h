@@ -57,7 +57,9 @@ struct gm_change {
  *	each change of the unavailable flag.  May be NULL.  A member that a
  *	checkpoint, cancel or jump in slices has not reached yet is reported
  *	when it is met, but is treated as gone from the first slice on (T8).
- *	An address that a sync jump sets aside is not reported as gone.
+ *	It tells of addresses: one where a sync jump has set a fault aside is
+ *	missing as before, whatever comes and goes there meanwhile.  So @from is
+ *	always what @to was, the last time that this address was told of.
  * @admit: may this value of a table (or the table with this index) be enqueued:
  *	0 or a negative errno, which the call returns.  Called under the lock,
  *	in the same hold as the enqueue.  May be NULL.
@@ -198,6 +200,7 @@ struct gm_side {
  * @has_sum: @sum is known
  * @born: enqueued while a sweep runs that would otherwise take it
  * @listed: to be cancelled by the sync jump that is being completed
+ * @lost: one of its values was cancelled: not all of it will be there
  */
 struct gm_table {
 	u64 address;
@@ -214,6 +217,7 @@ struct gm_table {
 	bool has_sum;
 	bool born;
 	bool listed;
+	bool lost;
 };
 
 /**
@@ -298,7 +302,6 @@ struct gm_tracker {
 	u32 unavailable;
 	u64 unverified; /* completed without a checksum; only grows */
 	u32 twins; /* single faults whose address is set aside too */
-	bool twins_gone; /* ... there was one that has gone since */
 
 	u32 tables_free; /* list of free table slots */
 	u32 tables_used;
@@ -415,8 +418,8 @@ int gm_repair_failed(struct gm_tracker *t, u64 address,
  */
 int gm_repair_revert(struct gm_tracker *t, u64 address, u32 owner);
 /*
- * Everything @owner was writing waits again; may sleep, works in slices (T8,
- * T11).  With @older_than, whatever any owner but the kernel commenced before
+ * Everything @owner was writing waits again, and what was aborting is gone; may
+ * sleep, works in slices (T8, T11).  With @older_than, whatever any owner but the kernel commenced before
  * that time (ms).  Returns how many.
  */
 u64 gm_revert_owner(struct gm_tracker *t, u32 owner);
@@ -431,8 +434,11 @@ int gm_supersede(struct gm_tracker *t, u64 address);
  * in slices.  -EBUSY when one is open or another sweep runs.
  */
 int gm_checkpoint_commence(struct gm_tracker *t, const struct gm_set *set);
-/* True once nothing is aborting, and closes it; false too when none is open. */
-bool gm_checkpoint_complete(struct gm_tracker *t);
+/*
+ * 0 once nothing is aborting, and closes it; -EAGAIN before that; -EINVAL when
+ * none is open: a cancel closed it.
+ */
+int gm_checkpoint_complete(struct gm_tracker *t);
 
 /*
  * Drop everything (T11).  With @keep_writing, what is writing becomes

@@ -550,7 +550,7 @@ static void replay_line(const char *op, char *args)
 		op_checkpoint(need(&args));
 	} else if (OP("checkpoint_complete")) {
 		add_result(0,
-			   gm_checkpoint_complete(&tracker) ? "true" : "false");
+			   gm_checkpoint_complete(&tracker) ? "false" : "true");
 	} else if (OP("cancel")) {
 		if (jump_kind)
 			gm_revert_owner(&tracker, OWNER);
