@@ -116,7 +116,8 @@ static int enqueue(struct ctl *ctl, uint32_t flags)
 	if (code)
 		return code;
 	if (manifest)
-		code = ctl_manifest(ctl, &dev, manifest, &v, &count, NULL);
+		code = ctl_manifest(ctl, &dev, manifest, &v, &count, NULL,
+				    NULL);
 	else if (ctl->argc > 1)
 		code = ctl_blocks(ctl, 1, flags, &v, &count);
 	else
@@ -149,7 +150,7 @@ int verb_batch(struct ctl *ctl)
 	struct gm_dev dev;
 	int code, n, i;
 
-	if (!ctl_u64(ctl, "max", &max) || !ctl_ms(ctl, "min-age", 1, &age))
+	if (!ctl_u64(ctl, "max", &max) || !ctl_ms(ctl, "min-age", &age))
 		return CTL_USAGE;
 	if (!max || max > GRID_MISSING_VECTOR_MAX || age >= GM_KEEP_AGE)
 		return ctl_fail(ctl, CTL_USAGE, "--max is from 1 to %d",

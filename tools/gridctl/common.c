@@ -112,13 +112,13 @@ bool ctl_size(const struct ctl *ctl, const char *name, uint64_t *value)
 			    gm_parse_size(s, value));
 }
 
-bool ctl_ms(const struct ctl *ctl, const char *name, unsigned int unit,
-	    uint64_t *value)
+bool ctl_ms(const struct ctl *ctl, const char *name, uint64_t *value)
 {
 	const char *s = ctl_option(ctl, name);
 
-	return !s || number(ctl, name, "not a time (such as 500ms or 10s)",
-			    gm_parse_ms(s, unit, value));
+	return !s ||
+	       number(ctl, name, "not a time with a unit (such as 500ms or 10s)",
+		      gm_parse_ms(s, value));
 }
 
 /* ------------------------------------------------------------------ device */
@@ -331,7 +331,7 @@ int ctl_check_range(const struct ctl *ctl, const struct gm_dev *dev,
 
 int ctl_manifest(const struct ctl *ctl, const struct gm_dev *dev,
 		 const char *path, struct grid_missing_block **blocks,
-		 size_t *count, char *algorithm)
+		 size_t *count, char *algorithm, bool *ended)
 {
 	struct gm_manifest m;
 
@@ -347,6 +347,8 @@ int ctl_manifest(const struct ctl *ctl, const struct gm_dev *dev,
 	}
 	if (algorithm)
 		strcpy(algorithm, m.checksum);
+	if (ended)
+		*ended = m.ended;
 	return CTL_GOOD;
 }
 

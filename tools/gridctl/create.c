@@ -68,7 +68,7 @@ static bool add_number(const struct ctl *ctl, char *words, size_t size,
 
 	if (!ctl_option(ctl, name))
 		return true;
-	if (!(time ? ctl_ms(ctl, name, 1, &value) : ctl_u64(ctl, name, &value)))
+	if (!(time ? ctl_ms(ctl, name, &value) : ctl_u64(ctl, name, &value)))
 		return false;
 	/* Only a tracker without tables makes sense of a 0. */
 	if (!time &&

@@ -77,8 +77,7 @@ __attribute__((format(printf, 2, 3))) void ctl_note(const struct ctl *ctl,
  */
 bool ctl_u64(const struct ctl *ctl, const char *name, uint64_t *value);
 bool ctl_size(const struct ctl *ctl, const char *name, uint64_t *value);
-bool ctl_ms(const struct ctl *ctl, const char *name, unsigned int unit,
-	    uint64_t *value);
+bool ctl_ms(const struct ctl *ctl, const char *name, uint64_t *value);
 
 /* Open and attach to operand 0; CTL_GOOD or an exit code, which has been said. */
 int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags);
@@ -99,11 +98,12 @@ int ctl_blocks(const struct ctl *ctl, int first, uint32_t flags,
 
 /*
  * The same from a manifest, which must fit the device: of its block size, and
- * its hash.  @algorithm (char[64], may be NULL): the hash that it names, or "".
+ * its hash.  @algorithm (char[64], may be NULL): the hash that it names, or "";
+ * @ended (may be NULL): it has an end mark.
  */
 int ctl_manifest(const struct ctl *ctl, const struct gm_dev *dev,
 		 const char *path, struct grid_missing_block **blocks,
-		 size_t *count, char *algorithm);
+		 size_t *count, char *algorithm, bool *ended);
 /* Every address must lie on the device, before anything is enqueued. */
 int ctl_check_range(const struct ctl *ctl, const struct gm_dev *dev,
 		    const struct grid_missing_block *v, size_t count);

@@ -278,6 +278,8 @@ static const struct ctl_verb verbs[] = {
 	      "enqueue only what doesn't match, or can't be read" },
 	    { "jobs", "N", "read so many blocks at a time (8)" },
 	    { "ready", NULL, "let I/O through once all is enqueued" },
+	    { "incomplete", NULL,
+	      "with --ready: though the manifest has no end mark" },
 	    { "portions", NULL,
 	      "what doesn't fit is enqueued later, and served until then" },
 	    { "nowait", NULL, "end as soon as all is enqueued" },
@@ -321,7 +323,8 @@ static void help(FILE *out)
 	for (i = 0; i < VERBS; i++)
 		fprintf(out, "  %-14s %s\n", verbs[i].name, verbs[i].summary);
 	fputs("\nDEV is a dm name, a path, MAJOR:MINOR, or id:N for a tracker's id.  Addresses\n"
-	      "and numbers are decimal or 0x…; sizes take K, M, G, T; times ms, s, m, h.\n\n"
+	      "and numbers are decimal or 0x…; sizes take K, M, G, T; times must have\n"
+	      "a unit: ms, s, m, h.\n\n"
 	      "  --json         machine-readable output (schema_version, JSON Lines)\n"
 	      "  --help         help; \"gridctl COMMAND --help\" tells more\n"
 	      "  --version      as \"gridctl version\"\n\n"

@@ -20,6 +20,7 @@ struct image {
 	struct gm_hash hash;
 	uint64_t block_size, offset, blocks;
 	char *data; /* of one block */
+	uint64_t listed;
 };
 
 /* What a block is to the tables. */
@@ -63,11 +64,12 @@ static int hash_block(struct image *im, uint64_t i,
 	return CTL_GOOD;
 }
 
-static void print_block(const struct image *im, uint64_t i,
+static void print_block(struct image *im, uint64_t i,
 			const struct grid_missing_checksum *sum, bool table)
 {
 	char text[GM_CHECKSUM_TEXT];
 
+	im->listed++;
 	fprintf(im->out, "%" PRIu64 " %s%s\n", i, gm_format_checksum(sum, text),
 		table ? " table" : "");
 }
@@ -222,6 +224,9 @@ int verb_manifest(struct ctl *ctl)
 	fprintf(im.out, "#! block_size %" PRIu64 "\n#! checksum %s\n",
 		block_size, algorithm);
 	code = ctl_option(ctl, "tables") ? print_tables(&im) : print_all(&im);
+	/* One that was cut has no end. */
+	if (!code)
+		fprintf(im.out, "#! end %" PRIu64 "\n", im.listed);
 	if (output) {
 		err = ferror(im.out) || fflush(im.out) ||
 				      fsync(fileno(im.out)) ?

@@ -177,7 +177,7 @@ int verb_status(struct ctl *ctl)
 	struct gm_dev dev;
 	int code, err;
 
-	if (!ctl_ms(ctl, "watch", 1000, &watch))
+	if (!ctl_ms(ctl, "watch", &watch))
 		return CTL_USAGE;
 	code = ctl_attach(ctl, &dev, O_RDONLY);
 	if (code)
@@ -442,7 +442,7 @@ int verb_wait(struct ctl *ctl)
 		return ctl_fail(ctl, CTL_USAGE,
 				"--until=%s: must be clean or checkpoint",
 				until);
-	if (!ctl_ms(ctl, "timeout", 1000, &timeout))
+	if (!ctl_ms(ctl, "timeout", &timeout))
 		return CTL_USAGE;
 	code = ctl_attach(ctl, &dev, O_RDONLY);
 	if (code)
@@ -565,7 +565,7 @@ int verb_monitor(struct ctl *ctl)
 	int code, err;
 
 	if (!ctl_u64(ctl, "count", &count) ||
-	    !ctl_ms(ctl, "timeout", 1000, &timeout))
+	    !ctl_ms(ctl, "timeout", &timeout))
 		return CTL_USAGE;
 	code = ctl_attach(ctl, &dev, O_RDONLY | O_NONBLOCK);
 	if (code)
@@ -624,8 +624,8 @@ int verb_check(struct ctl *ctl)
 	int level = 0, err;
 	double use;
 
-	if (!ctl_ms(ctl, "warning", 1000, &warning) ||
-	    !ctl_ms(ctl, "critical", 1000, &critical))
+	if (!ctl_ms(ctl, "warning", &warning) ||
+	    !ctl_ms(ctl, "critical", &critical))
 		return 3;
 	if (ctl_attach(ctl, &dev, O_RDONLY)) {
 		printf("GRID UNKNOWN - %s: not to be asked\n", ctl->argv[0]);

@@ -364,6 +364,7 @@ static int run(struct sync *s)
 	bool scan = ctl_option(s->ctl, "scan");
 	struct grid_missing_status before;
 	char algorithm[64];
+	bool ended;
 	int code, err;
 
 	if (!s->dev.block_size)
@@ -372,7 +373,14 @@ static int run(struct sync *s)
 			"%s is a private tracker: only its own program repairs",
 			s->ctl->argv[0]);
 	code = ctl_manifest(s->ctl, &s->dev, ctl_option(s->ctl, "manifest"),
-			    &s->blocks, &s->count, algorithm);
+			    &s->blocks, &s->count, algorithm, &ended);
+	/* What a cut one doesn't list would be served as it is. */
+	if (!code && !ended && ctl_option(s->ctl, "ready") &&
+	    !ctl_option(s->ctl, "incomplete"))
+		return ctl_fail(
+			s->ctl, CTL_FAILED,
+			"%s has no end mark (\"#! end %zu\"), so it may have been cut; nothing was changed: --incomplete if this is all that can be missing",
+			ctl_option(s->ctl, "manifest"), s->count);
 	if (!code)
 		code = ctl_check_range(s->ctl, &s->dev, s->blocks, s->count);
 	if (code)
@@ -401,7 +409,7 @@ int verb_sync(struct ctl *ctl)
 
 	if (!ctl_option(ctl, "manifest"))
 		return ctl_fail(ctl, CTL_USAGE, "--manifest is required");
-	if (!ctl_ms(ctl, "timeout", 1000, &timeout) ||
+	if (!ctl_ms(ctl, "timeout", &timeout) ||
 	    !ctl_u64(ctl, "jobs", &jobs))
 		return CTL_USAGE;
 	if (!jobs || jobs > JOBS_MAX)

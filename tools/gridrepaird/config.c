@@ -250,14 +250,14 @@ static int set_device(struct config *c, struct config_device *d,
 		err = gm_parse_size(value, &n);
 		break;
 	case V_TIME:
-		err = gm_parse_ms(value, 1, &n);
+		err = gm_parse_ms(value, &n);
 		break;
 	}
 	if (err)
 		return fail(c, "%s: \"%s\" is not a %s", o->name, value,
 			    o->kind == V_NUMBER ? "number" :
 			    o->kind == V_SIZE	? "size (such as 64M)" :
-						  "time (such as 100ms or 5s)");
+						  "time with a unit (such as 100ms or 5s)");
 	if (n < o->min || n > o->max)
 		return fail(c, "%s: %s is not from %llu to %llu%s", o->name,
 			    value, (unsigned long long)o->min,
@@ -477,10 +477,10 @@ static int set_global(struct config *c, const char *name, const char *value)
 	if (c->command_line)
 		c->given |= given_bit(name);
 	if (!strcmp(name, "stats-interval")) {
-		if (gm_parse_ms(value, 1000, &ms) || ms > 86400000)
+		if (gm_parse_ms(value, &ms) || ms > 86400000)
 			return fail(
 				c,
-				"stats-interval: \"%s\" is not a time (such as 60s) up to a day",
+				"stats-interval: \"%s\" is not a time with a unit (such as 60s) up to a day",
 				value);
 		c->stats_interval_ms = ms;
 		return 0;

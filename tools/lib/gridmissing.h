@@ -64,11 +64,17 @@ int gm_read_line(FILE *f, char *line, size_t size);
 int gm_parse_u64(const char *s, uint64_t *value);
 /* A number and K, M, G, T (powers of 1024; "KiB" and "k" too). */
 int gm_parse_size(const char *s, uint64_t *bytes);
-/* A time: a number and ms, s, m or h; a bare number counts as @unit ms. */
-int gm_parse_ms(const char *s, unsigned int unit, uint64_t *ms);
 /*
- * A checksum: up to 64 bytes in hexadecimal.  Its first 16 bytes count, a
+ * A time: a number and ms, s, m (min) or h.  A bare number is -EINVAL unless it
+ * is 0: where seconds are usual in one place and milliseconds in the next, it
+ * would be taken for the other.
+ */
+int gm_parse_ms(const char *s, uint64_t *ms);
+/*
+ * A checksum in hexadecimal, of a length that a hash of the kernel's has (2, 4,
+ * 8, 16, 20, 24, 28, 32, 40, 48 or 64 bytes).  Its first 16 bytes count, a
  * shorter one is padded with zeroes: what the kernel does with a hash.
+ * -EINVAL, or -ERANGE for another length.
  */
 int gm_parse_checksum(const char *s, struct grid_missing_checksum *sum);
 
@@ -256,7 +262,26 @@ int gm_index_decode(const void *block, uint32_t block_size, uint64_t blocks,
  * or "-" when nobody knows it; "table" says that the block is a table's index.
  * Empty lines and what follows a '#' don't count.  A line "#! block_size N" or
  * "#! checksum NAME" tells how it was made; gm_manifest_fits() looks whether a
- * device is so.
+ * device is so.  All checksums have one length.  Lines end with a newline, or
+ * with a carriage return and a newline.
+ *
+ * The last line, "#! end COUNT", says how many blocks are listed: a file that
+ * was cut has none.  What comes after it, or another count, is refused.  One
+ * without it is read all the same, and says so in @ended.
+ */
+
+/**
+ * struct gm_manifest - one that is being read
+ * @file: where from
+ * @name: of the file, for messages
+ * @line: the last line
+ * @number: its number
+ * @block_size: what the manifest says, 0 while it has said nothing
+ * @checksum: the hash's name that it says, or ""
+ * @error: what is wrong with it
+ * @count: blocks so far
+ * @sum_bytes: of each checksum, 0 while there was none
+ * @ended: its end mark was met, with the right count
  */
 struct gm_manifest {
 	FILE *file;
@@ -266,6 +291,9 @@ struct gm_manifest {
 	uint32_t block_size;
 	char checksum[64];
 	char error[256];
+	uint64_t count;
+	size_t sum_bytes;
+	bool ended;
 };
 
 /* @path "-" is standard input.  0 or a negative errno. */

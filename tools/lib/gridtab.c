@@ -106,7 +106,11 @@ static bool parse_time(const char *text, uint64_t *ms)
 	char copy[32];
 	size_t len = strlen(text);
 
-	if (!gm_parse_ms(text, 1000, ms))
+	if (!gm_parse_u64(text, ms)) {
+		*ms = *ms < UINT64_MAX / 1000 ? *ms * 1000 : UINT64_MAX;
+		return true;
+	}
+	if (!gm_parse_ms(text, ms))
 		return true;
 	/* systemd also knows "min", "sec" and the like. */
 	if (len > 3 && len < sizeof(copy) &&
@@ -114,7 +118,7 @@ static bool parse_time(const char *text, uint64_t *ms)
 	     !strcmp(text + len - 3, "sec"))) {
 		memcpy(copy, text, len + 1);
 		copy[len - 2] = 0;
-		return !gm_parse_ms(copy, 1000, ms);
+		return !gm_parse_ms(copy, ms);
 	}
 	return false;
 }

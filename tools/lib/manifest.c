@@ -69,7 +69,36 @@ static int directive(struct gm_manifest *m, char *text)
 		if (strlen(value) >= sizeof(m->checksum))
 			return wrong(m, "the hash's name is too long");
 		strcpy(m->checksum, value);
+	} else if (!strcmp(key, "end")) {
+		if (gm_parse_u64(value, &size) || size != m->count)
+			return wrong(m,
+				     "its end says \"%.40s\" blocks, but it lists %llu",
+				     value, (unsigned long long)m->count);
+		m->ended = true;
 	}
+	return 0;
+}
+
+/* Of one hash all checksums have the same length: else one was cut. */
+static int checksum(struct gm_manifest *m, const char *text,
+		    struct grid_missing_block *block)
+{
+	size_t bytes = strlen(text) / 2;
+	int err = gm_parse_checksum(text, &block->checksum);
+
+	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
+		bytes--;
+	if (err == -ERANGE)
+		return wrong(m, "\"%.130s\": no hash has checksums of %zu bytes",
+			     text, bytes);
+	if (err)
+		return wrong(m, "\"%.40s\" is not a checksum in hexadecimal",
+			     text);
+	if (m->sum_bytes && m->sum_bytes != bytes)
+		return wrong(m,
+			     "\"%.130s\" has %zu bytes, the checksums before it have %zu",
+			     text, bytes, m->sum_bytes);
+	m->sum_bytes = bytes;
 	return 0;
 }
 
@@ -95,13 +124,19 @@ int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block)
 {
 	char *address, *sum, *word, *save, *hash;
 	uint64_t number;
+	size_t len;
 	int err;
 
 	for (;;) {
 		err = read_line(m);
 		if (err <= 0)
 			return err;
-		m->line[strcspn(m->line, "\r")] = 0;
+		len = strlen(m->line);
+		if (len && m->line[len - 1] == '\r')
+			m->line[--len] = 0;
+		if (strchr(m->line, '\r'))
+			return wrong(m,
+				     "a carriage return in the line (lines end with a newline)");
 		if (m->line[0] == '#' && m->line[1] == '!') {
 			err = directive(m, m->line + 2);
 			if (err)
@@ -115,6 +150,8 @@ int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block)
 		if (address)
 			break;
 	}
+	if (m->ended)
+		return wrong(m, "a block after the end mark");
 	memset(block, 0, sizeof(*block));
 	err = gm_parse_u64(address, &number);
 	if (err)
@@ -127,14 +164,14 @@ int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block)
 			     address);
 	if (!strcmp(sum, "-"))
 		block->flags |= GRID_MISSING_F_NO_CHECKSUM;
-	else if (gm_parse_checksum(sum, &block->checksum))
-		return wrong(m, "\"%.40s\" is not a checksum in hexadecimal",
-			     sum);
+	else if (checksum(m, sum, block))
+		return -EINVAL;
 	while ((word = strtok_r(NULL, " \t", &save))) {
 		if (strcmp(word, "table"))
 			return wrong(m, "unknown word \"%.40s\"", word);
 		block->flags |= GRID_MISSING_F_TABLE;
 	}
+	m->count++;
 	return 1;
 }
 

@@ -102,7 +102,7 @@ int gm_parse_size(const char *s, uint64_t *bytes)
 	return 0;
 }
 
-int gm_parse_ms(const char *s, unsigned int unit, uint64_t *ms)
+int gm_parse_ms(const char *s, uint64_t *ms)
 {
 	static const struct {
 		const char *name;
@@ -111,6 +111,7 @@ int gm_parse_ms(const char *s, unsigned int unit, uint64_t *ms)
 		{ "ms", 1 },	  { "s", 1000 },    { "m", 60000 },
 		{ "min", 60000 }, { "h", 3600000 },
 	};
+	unsigned int unit = 1;
 	const char *end;
 	uint64_t v;
 	size_t i;
@@ -119,7 +120,8 @@ int gm_parse_ms(const char *s, unsigned int unit, uint64_t *ms)
 	err = parse_prefix(s, &v, &end);
 	if (err)
 		return err;
-	if (*end) {
+	/* Nobody means another thing than others by a bare 0 only. */
+	if (v || *end) {
 		for (i = 0; i < sizeof(units) / sizeof(*units); i++)
 			if (!strcmp(end, units[i].name))
 				break;
@@ -141,6 +143,22 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/*
+ * Bytes of the kernel's hashes.  What has another length is no whole checksum:
+ * a line that was cut, most likely.
+ */
+static bool is_digest(size_t bytes)
+{
+	static const uint8_t sizes[] = { 2,  4,	 8,  16, 20, 24,
+					 28, 32, 40, 48, 64 };
+	size_t i;
+
+	for (i = 0; i < sizeof(sizes); i++)
+		if (sizes[i] == bytes)
+			return true;
+	return false;
+}
+
 int gm_parse_checksum(const char *s, struct grid_missing_checksum *sum)
 {
 	struct grid_missing_checksum c = { { 0 } };
@@ -152,7 +170,9 @@ int gm_parse_checksum(const char *s, struct grid_missing_checksum *sum)
 	len = strlen(s);
 	if (!len || len % 2)
 		return -EINVAL;
-	if (len > 128)
+	if (strspn(s, "0123456789abcdefABCDEF") != len)
+		return -EINVAL;
+	if (!is_digest(len / 2))
 		return -ERANGE;
 	for (i = 0; i < len / 2; i++) {
 		hi = hex_digit(s[2 * i]);

@@ -42,7 +42,7 @@ static void test_line(void **state)
 			      "--source-offset=1M", "--priority", "2",
 			      "--agree=2", "--budget", "100", "--rate=2M",
 			      "--hedge=50ms", "--foreground",
-			      "--stats-interval", "10"),
+			      "--stats-interval", "10s"),
 			 0);
 	assert_int_equal(c.device_count, 1);
 	d = c.devices[0];
@@ -108,6 +108,7 @@ static void test_line_refused(void **state)
 		"-1");
 	REFUSED("log-level", "--log-level", "loud");
 	REFUSED("stats-interval", "--stats-interval", "often");
+	REFUSED("not a time with a unit", "--stats-interval", "10");
 }
 
 static int file(struct config *c, const char *text)

@@ -35,8 +35,8 @@ static void test_good(void **state)
 	WITH("# a comment\n#! block_size 64K\n#! checksum sha256\n"
 	     "#! later whatever\n\n"
 	     "0 00112233445566778899aabbccddeeff\n"
-	     "  0x11\tdeadbeef   table # an index\r\n"
-	     "7 -\n8 - table");
+	     "  0x11\tdeadbeef00112233deadbeef00112233   table # an index\r\n"
+	     "7 -\n8 - table\n#! end 4");
 	assert_int_equal(gm_manifest_open(&m, path), 0);
 	assert_int_equal(gm_manifest_next(&m, &b), 1);
 	assert_int_equal(m.block_size, 65536);
@@ -49,16 +49,48 @@ static void test_good(void **state)
 	assert_int_equal(b.address, 17);
 	assert_int_equal(b.flags, GRID_MISSING_F_TABLE);
 	assert_string_equal(gm_format_checksum(&b.checksum, sum),
-			    "deadbeef000000000000000000000000");
+			    "deadbeef00112233deadbeef00112233");
 	assert_int_equal(gm_manifest_next(&m, &b), 1);
 	assert_int_equal(b.flags, GRID_MISSING_F_NO_CHECKSUM);
 	assert_int_equal(gm_manifest_next(&m, &b), 1);
 	assert_int_equal(b.address, 8);
 	assert_int_equal(b.flags,
 			 GRID_MISSING_F_NO_CHECKSUM | GRID_MISSING_F_TABLE);
+	assert_false(m.ended);
 	assert_int_equal(gm_manifest_next(&m, &b), 0);
+	assert_true(m.ended);
+	assert_int_equal(m.count, 4);
 	assert_int_equal(gm_manifest_next(&m, &b), 0);
 	gm_manifest_close(&m);
+}
+
+/*
+ * One that was cut anywhere is refused, or is known to have no end: it never
+ * passes for a whole one.
+ */
+static void test_cut(void **state)
+{
+	static const char whole[] =
+		"#! block_size 4096\n#! checksum sha256\n"
+		"0 00112233445566778899aabbccddeeff\n"
+		"1 00112233445566778899aabbccddeeff\n"
+		"12 00112233445566778899aabbccddeeff table\n#! end 3\n";
+	struct grid_missing_block b;
+	struct gm_manifest m;
+	size_t size;
+	int got;
+
+	(void)state;
+	for (size = 0; size < sizeof(whole); size++) {
+		with(whole, size);
+		assert_int_equal(gm_manifest_open(&m, path), 0);
+		while ((got = gm_manifest_next(&m, &b)) == 1)
+			;
+		/* Only the last newline says nothing. */
+		if (!got && m.ended != (size >= sizeof(whole) - 2))
+			fail_msg("cut to %zu bytes it counts as whole", size);
+		gm_manifest_close(&m);
+	}
 }
 
 static void refused(const char *text, size_t size, const char *want)
@@ -85,14 +117,22 @@ static void test_refused(void **state)
 	char longest[8192];
 
 	(void)state;
-	REFUSED("1 aa\nx aa\n", ":2: \"x\" is not a block address");
-	REFUSED("-1 aa\n", ":1: \"-1\" is not a block address");
-	REFUSED("99999999999999999999 aa\n", "(too large)");
+	REFUSED("1 aaaa\nx aaaa\n", ":2: \"x\" is not a block address");
+	REFUSED("-1 aaaa\n", ":1: \"-1\" is not a block address");
+	REFUSED("99999999999999999999 aaaa\n", "(too large)");
 	REFUSED("1\n", "has no checksum");
 	REFUSED("1 xyz\n", "not a checksum");
 	REFUSED("1 aaa\n", "not a checksum");
-	REFUSED("1 aa tabel\n", "unknown word \"tabel\"");
+	REFUSED("1 aaaa tabel\n", "unknown word \"tabel\"");
 	REFUSED("1 aa\0bb\n", "not text");
+	REFUSED("1 aa\n", "no hash has checksums of 1 bytes");
+	REFUSED("1 00112233445566778899aabbccddeeff\n2 0011223344556677\n",
+		":2: \"0011223344556677\" has 8 bytes, the checksums before it have 16");
+	REFUSED("1 aaaa\r2 aaaa\r", ":1: a carriage return");
+	REFUSED("1 aaaa # \r2 aaaa\n", ":1: a carriage return");
+	REFUSED("1 aaaa\n#! end 2\n", ":2: its end says \"2\" blocks, but it lists 1");
+	REFUSED("1 aaaa\n#! end\tx\n", "its end says");
+	REFUSED("1 aaaa\n#! end 1\n2 aaaa\n", ":3: a block after the end mark");
 	REFUSED("#! block_size many\n", "block size \"many\"");
 	REFUSED("#! block_size 2M\n", "block size");
 	memset(longest, 'a', sizeof(longest));
@@ -126,7 +166,7 @@ static void test_random(void **state)
 	static const char good[] =
 		"#! block_size 64K\n#! checksum sha256\n"
 		"0 00112233445566778899aabbccddeeff\n"
-		"0x11 deadbeef table # an index\r\n7 -\n8 - table\n"
+		"0x11 deadbeef00112233deadbeef00112233 table # an index\r\n7 -\n8 - table\n"
 		"18446744073709551615 00112233445566778899aabbccddeeff\n";
 	static const char bytes[] = "\0\n\r\t #!-x0123456789abcdefKMGT\377";
 	unsigned int round, n, accepted = 0, denied = 0;
@@ -197,6 +237,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_random),

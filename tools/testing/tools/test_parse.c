@@ -78,19 +78,22 @@ static void test_ms(void **state)
 	uint64_t v;
 
 	(void)state;
-	assert_int_equal(gm_parse_ms("100ms", 1000, &v), 0);
+	assert_int_equal(gm_parse_ms("100ms", &v), 0);
 	assert_int_equal(v, 100);
-	assert_int_equal(gm_parse_ms("5", 1000, &v), 0);
+	/* Seconds or milliseconds?  Only 0 is the same. */
+	assert_int_equal(gm_parse_ms("5", &v), -EINVAL);
+	assert_int_equal(gm_parse_ms("0x3c", &v), -EINVAL);
+	assert_int_equal(gm_parse_ms("0", &v), 0);
+	assert_int_equal(v, 0);
+	assert_int_equal(gm_parse_ms("5s", &v), 0);
 	assert_int_equal(v, 5000);
-	assert_int_equal(gm_parse_ms("5", 1, &v), 0);
-	assert_int_equal(v, 5);
-	assert_int_equal(gm_parse_ms("2m", 1, &v), 0);
+	assert_int_equal(gm_parse_ms("2m", &v), 0);
 	assert_int_equal(v, 120000);
-	assert_int_equal(gm_parse_ms("1h", 1, &v), 0);
+	assert_int_equal(gm_parse_ms("1h", &v), 0);
 	assert_int_equal(v, 3600000);
-	assert_int_equal(gm_parse_ms("1d", 1, &v), -EINVAL);
-	assert_int_equal(gm_parse_ms("", 1, &v), -EINVAL);
-	assert_int_equal(gm_parse_ms("18446744073709551615h", 1, &v), -ERANGE);
+	assert_int_equal(gm_parse_ms("1d", &v), -EINVAL);
+	assert_int_equal(gm_parse_ms("", &v), -EINVAL);
+	assert_int_equal(gm_parse_ms("18446744073709551615h", &v), -ERANGE);
 }
 
 static void test_checksum(void **state)
@@ -108,13 +111,18 @@ static void test_checksum(void **state)
 	assert_string_equal(gm_format_checksum(&sum, text),
 			    "deadbeef000000000000000000000000");
 	assert_int_equal(
-		gm_parse_checksum("0x00112233445566778899aabbccddeeff0102",
+		gm_parse_checksum("0x00112233445566778899aabbccddeeff01020304",
 				  &other),
 		0);
 	assert_string_equal(gm_format_checksum(&other, text),
 			    "00112233445566778899aabbccddeeff");
 	assert_false(gm_checksum_equal(&sum, &other));
 	assert_int_equal(gm_parse_checksum("", &sum), -EINVAL);
+	/* Of a length that no hash has: it was cut. */
+	assert_int_equal(gm_parse_checksum("00112233445566", &sum), -ERANGE);
+	assert_int_equal(
+		gm_parse_checksum("00112233445566778899aabbccddee", &sum),
+		-ERANGE);
 	assert_int_equal(gm_parse_checksum("abc", &sum), -EINVAL);
 	assert_int_equal(gm_parse_checksum("zz", &sum), -EINVAL);
 	assert_int_equal(gm_parse_checksum("aa bb", &sum), -EINVAL);

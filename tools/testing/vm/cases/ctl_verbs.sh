@@ -48,7 +48,7 @@ log "enqueue"
 gridctl manifest /tmp/replica --block-size=64K --output=/tmp/manifest
 exits 0 "256 blocks enqueued" gridctl enqueue g0 --manifest=/tmp/manifest
 exits 0 "0 blocks enqueued, 256 were" gridctl enqueue g0 --manifest=/tmp/manifest
-exits 1 "block 7: .*another checksum" gridctl enqueue g0 7:00
+exits 1 "block 7: .*another checksum" gridctl enqueue g0 7:0000
 exits 1 "block 256 lies beyond" gridctl enqueue g0 256
 assert_eq "$(count waiting)" 256
 assert_eq "$(gridctl --json faults g0 | wc -l)" 256
