@@ -6,9 +6,11 @@
  *
  * Run by 61-grid-member.rules for each block device, with the device's
  * properties in the environment.  When a line of /etc/gridtab names the device,
- * by its node or by one of its links, it prints properties for udev and ends
- * with 0; else with 1.  It opens nothing but the table: what a disk's links say
- * udev knows already.
+ * by its node or by one of its links, or ID_GRID_NAME is there already (a
+ * partition has it from its disk), it prints properties for udev and ends with
+ * 0; else with 1.  ID_GRID_LINKS is what is left of the links without those by
+ * what lies on the disk: udev learnt to take away single ones only in version
+ * 253.  It opens nothing but the table.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -36,6 +38,24 @@ static bool is_device(const char *disk, const char *node, const char *links)
 	return false;
 }
 
+static void print_links(const char *links)
+{
+	size_t len;
+
+	fputs("ID_GRID_LINKS=", stdout);
+	for (; *links; links += len) {
+		links += strspn(links, " ");
+		len = strcspn(links, " ");
+		/* Rules name links below /dev. */
+		if (strncmp(links, "/dev/", 5) ||
+		    !strncmp(links, "/dev/disk/by-uuid/", 18) ||
+		    !strncmp(links, "/dev/disk/by-label/", 19))
+			continue;
+		printf("%.*s ", (int)len - 5, links + 5);
+	}
+	putchar('\n');
+}
+
 int main(int argc, char **argv)
 {
 	const char *path = getenv("GRIDTAB") ? getenv("GRIDTAB") : GRIDTAB_PATH;
@@ -49,6 +69,12 @@ int main(int argc, char **argv)
 		      stderr);
 		return 2;
 	}
+	if (!links)
+		links = "";
+	if (getenv("ID_GRID_NAME") && *getenv("ID_GRID_NAME")) {
+		print_links(links);
+		return 0;
+	}
 	if (gridtab_read(path, &tab))
 		return 1;
 	for (i = 0; i < tab.count; i++) {
@@ -56,13 +82,14 @@ int main(int argc, char **argv)
 		e = &tab.entries[i];
 		if (!e->name)
 			continue;
-		if (is_device(e->data, argv[1], links ? links : ""))
+		if (is_device(e->data, argv[1], links))
 			role = "data";
-		else if (is_device(e->metadata, argv[1], links ? links : ""))
+		else if (is_device(e->metadata, argv[1], links))
 			role = "metadata";
 		else
 			continue;
 		printf("ID_GRID_NAME=%s\nID_GRID_ROLE=%s\n", e->name, role);
+		print_links(links);
 		return 0;
 	}
 	return 1;
