@@ -170,6 +170,7 @@ int verb_manifest(struct ctl *ctl);
 int verb_sync(struct ctl *ctl);
 int verb_attach(struct ctl *ctl);
 int verb_detach(struct ctl *ctl);
+int verb_doctor(struct ctl *ctl);
 int verb_version(struct ctl *ctl);
 
 #endif /* CTL_H */

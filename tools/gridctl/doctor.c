@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * gridctl doctor: what a machine needs for grids, and what of it isn't there.
+ *
+ * One line a finding: "ok", "warning" (something is not as it should be) or
+ * "wrong" (it will not work), with the remedy.  It looks at this machine only,
+ * and changes nothing.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "gridtab.h"
+
+enum level { GOOD, WARNING, WRONG };
+
+static const char *const level_name[] = { "ok", "warning", "wrong" };
+
+struct doctor {
+	const struct ctl *ctl;
+	enum level worst;
+};
+
+__attribute__((format(printf, 4, 5))) static void find(struct doctor *d,
+						       enum level level,
+						       const char *what,
+						       const char *format, ...)
+{
+	struct json_object *o;
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (level > d->worst)
+		d->worst = level;
+	if (!d->ctl->json) {
+		printf("%-8s %-12s %s\n", level_name[level], what, text);
+		return;
+	}
+	o = ctl_object();
+	ctl_put_string(o, "level", level_name[level]);
+	ctl_put_string(o, "what", what);
+	ctl_put_string(o, "text", text);
+	ctl_print(o);
+}
+
+static bool is_file(const char *path)
+{
+	return !access(path, F_OK);
+}
+
+/* The first word of a small file; false when it can't be read. */
+static bool word_of(const char *path, char *text, size_t size)
+{
+	FILE *f = fopen(path, "re");
+	bool good = f && fgets(text, (int)size, f);
+
+	if (f)
+		fclose(f);
+	if (good)
+		text[strcspn(text, " \t\n")] = 0;
+	return good;
+}
+
+/* dm-grid.ko, compressed or not, anywhere below @dir. */
+static bool has_module(const char *dir, int depth)
+{
+	struct dirent *entry;
+	char path[4096];
+	bool found = false;
+	DIR *d = depth ? opendir(dir) : NULL;
+
+	while (d && !found && (entry = readdir(d))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (!strncmp(entry->d_name, "dm-grid.ko", 10))
+			found = true;
+		else if (entry->d_type == DT_DIR &&
+			 (size_t)snprintf(path, sizeof(path), "%s/%s", dir,
+					  entry->d_name) < sizeof(path))
+			found = has_module(path, depth - 1);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+static void modules(struct doctor *d)
+{
+	char path[512], word[32];
+	struct utsname u;
+	bool built;
+
+	uname(&u);
+	/* Where dkms, make install and distributions put what isn't the kernel's. */
+	snprintf(path, sizeof(path), "/lib/modules/%s/updates", u.release);
+	built = has_module(path, 3);
+	if (!built) {
+		snprintf(path, sizeof(path), "/lib/modules/%s/extra",
+			 u.release);
+		built = has_module(path, 3);
+	}
+	if (is_file("/sys/module/dm_grid") &&
+	    is_file("/sys/module/grid_missing"))
+		find(d, GOOD, "module", "dm-grid is loaded");
+	else if (built)
+		find(d, GOOD, "module", "dm-grid is there for %s, not loaded",
+		     u.release);
+	else
+		find(d, WRONG, "module",
+		     "there is no dm-grid for the kernel %s: dkms autoinstall -k %s, or make install",
+		     u.release, u.release);
+	if (is_file("/sys/module/dm_grid") && !built)
+		find(d, WARNING, "module",
+		     "it runs, but is not installed: it is gone with the next boot");
+	snprintf(path, sizeof(path), "/lib/modules/%s/build", u.release);
+	if (is_file(path))
+		find(d, GOOD, "headers", "%s", path);
+	else
+		find(d, WARNING, "headers",
+		     "no headers of %s: modules can't be built for it (linux-headers-%s)",
+		     u.release, u.release);
+	if (word_of("/sys/module/module/parameters/sig_enforce", word,
+		    sizeof(word)) &&
+	    (*word == 'Y' || *word == '1') && !is_file("/sys/module/dm_grid"))
+		find(d, WARNING, "signatures",
+		     "this kernel loads signed modules only; if modprobe dm-grid says \"Key was rejected\": mokutil --import /var/lib/dkms/mok.pub, and reboot");
+}
+
+static void helper(struct doctor *d)
+{
+	static const char *const dirs[] = { "/lib/udev/rules.d/",
+					    "/usr/lib/udev/rules.d/",
+					    "/etc/udev/rules.d/" };
+	static const char *const rules[] = { "56-grid-missing.rules",
+					     "61-grid-member.rules" };
+	char path[256];
+	size_t i, j;
+
+	for (i = 0; i < 2; i++) {
+		for (j = 0; j < 3; j++) {
+			snprintf(path, sizeof(path), "%s%s", dirs[j], rules[i]);
+			if (is_file(path))
+				break;
+		}
+		if (j < 3)
+			find(d, GOOD, "udev rule", "%s", path);
+		else
+			find(d, WRONG, "udev rule",
+			     "%s is nowhere: install the tools again (the disk under a grid may be mounted)",
+			     rules[i]);
+	}
+	if (!is_file("/etc/gridrepaird.conf"))
+		find(d, WARNING, "helper",
+		     "no /etc/gridrepaird.conf: nothing is repaired unless gridrepaird is started by hand");
+	else if (!is_file("/run/gridrepaird/status"))
+		find(d, WRONG, "helper",
+		     "gridrepaird does not run: systemctl status gridrepaird");
+	else
+		find(d, GOOD, "helper",
+		     "gridrepaird runs; its sources: gridrepaird --status");
+}
+
+static void table(struct doctor *d)
+{
+	struct gridtab tab;
+	size_t i, bad = 0;
+	int err;
+
+	err = gridtab_read(GRIDTAB_PATH, &tab);
+	if (err == -ENOENT) {
+		find(d, GOOD, "gridtab",
+		     "no " GRIDTAB_PATH ": no grids at boot");
+		return;
+	}
+	if (err) {
+		find(d, WRONG, "gridtab", GRIDTAB_PATH ": %s",
+		     strerrordesc_np(-err));
+		return;
+	}
+	for (i = 0; i < tab.count; i++) {
+		const struct gridtab_entry *e = &tab.entries[i];
+		char data[PATH_MAX];
+
+		if (e->error) {
+			bad++;
+			find(d, WRONG, "gridtab", GRIDTAB_PATH ":%u: %s",
+			     e->line, e->error);
+		} else if (!gridtab_path(e->data, data) || !is_file(data)) {
+			find(d, gridtab_option(e, "noauto") ? WARNING : WRONG,
+			     "gridtab", "%s: its disk %s is not there", e->name,
+			     e->data);
+		} else if (!strncmp(data, "/dev/sd", 7) ||
+			   !strncmp(data, "/dev/nvme", 9) ||
+			   !strncmp(data, "/dev/vd", 7)) {
+			find(d, WARNING, "gridtab",
+			     "%s: %s may be another disk after the next boot: use /dev/disk/by-id or PARTUUID=",
+			     e->name, data);
+		}
+	}
+	if (!bad)
+		find(d, GOOD, "gridtab", "%zu lines", tab.count);
+	gridtab_free(&tab);
+}
+
+static void devices(struct doctor *d)
+{
+	struct grid_missing_tracker v[64];
+	struct grid_missing_status s;
+	struct gm_dev dev, one;
+	uint64_t cursor = 0;
+	char id[32];
+	int err, n, i;
+
+	if (!is_file("/sys/module/grid_missing"))
+		return;
+	err = gm_open(&dev, O_RDONLY);
+	if (err) {
+		find(d, err == -EACCES || err == -EPERM ? WARNING : WRONG,
+		     "device", "%s: %s", GRID_MISSING_DEVICE,
+		     strerrordesc_np(-err));
+		return;
+	}
+	while (cursor != GM_CURSOR_END &&
+	       (n = gm_list_trackers(&dev, &cursor, v, 64)) >= 0) {
+		for (i = 0; i < n; i++) {
+			if (!v[i].block_size || gm_open(&one, O_RDONLY))
+				continue;
+			v[i].name[sizeof(v[i].name) - 1] = 0;
+			gm_dm_name(v[i].major, v[i].minor, v[i].name,
+				   sizeof(v[i].name));
+			snprintf(id, sizeof(id), "id:%" PRIu64,
+				 (uint64_t)v[i].id);
+			if (!gm_attach(&one, id, 0) && !gm_status(&one, &s)) {
+				if (s.flags & GRID_MISSING_STATUS_HELD)
+					find(d, WARNING, v[i].name,
+					     "held: it waits for \"gridctl ready\"");
+				else if (ctl_missing(&s) && !s.helpers)
+					find(d, WRONG, v[i].name,
+					     "%" PRIu64
+					     " blocks are missing, and no helper is there",
+					     ctl_missing(&s));
+				else
+					find(d, GOOD, v[i].name,
+					     "%" PRIu64 " blocks are missing",
+					     ctl_missing(&s));
+			}
+			gm_close(&one);
+		}
+	}
+	gm_close(&dev);
+}
+
+int verb_doctor(struct ctl *ctl)
+{
+	struct doctor d = { .ctl = ctl };
+
+	modules(&d);
+	helper(&d);
+	table(&d);
+	devices(&d);
+	/* Certificates of sources are judged by it. */
+	if (time(NULL) < 1700000000)
+		find(&d, WRONG, "clock",
+		     "it is far in the past: certificates of sources will not be valid");
+	return d.worst == WRONG ? CTL_FAILED : CTL_GOOD;
+}
