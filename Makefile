@@ -34,7 +34,7 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 
 .PHONY: all modules tools install uninstall modules_install tools_install
 .PHONY: check check-user check-vm check-kcsan kunit lint demo
-.PHONY: setup clean help kdir bench-tracker bench-path bench-ioctl bench-sync fuzz fuzz-ioctl
+.PHONY: setup clean help kdir bench-tracker bench-path bench-ioctl bench-sync fuzz fuzz-ioctl check-random
 .PHONY: dkms_install dkms_uninstall deb
 
 all: modules tools
@@ -137,6 +137,13 @@ fuzz-ioctl: setup
 	@$(vm)/run --kernel debug --case dev_fuzz --timeout 100000 \
 		--env GRID_CALLS=$(CALLS)
 
+# Everything at once against the model of acknowledged writes; it says its seed.
+check-random: setup
+	@$(vm)/run -v --kernel $(if $(filter all,$(KERNEL)),6.12,$(KERNEL)) \
+		--case grid_x_random --timeout 100000 \
+		$(if $(SEED),--env GRID_ACK_SEED=$(SEED)) \
+		--env GRID_RANDOM_SECONDS=$$(($(MINUTES) * 60))
+
 clean:
 	@if [ -e "$(KDIR)/Makefile" ]; then \
 		$(MAKE) -C $(KDIR) M=$(CURDIR) clean; \
@@ -164,6 +171,7 @@ help:
 	@echo '  kunit            KUnit suites in the debug kernel (KASAN, lockdep)'
 	@echo '  check-user       userspace tests'
 	@echo '  check-vm         cases in virtual machines'
+	@echo '  check-random     everything at once on the target, for MINUTES [10], SEED'
 	@echo '  demo             the whole system at work, in a virtual machine'
 	@echo 'Not in check:'
 	@echo '  check-kcsan      KUnit suites under KCSAN'
