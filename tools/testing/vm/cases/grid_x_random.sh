@@ -23,7 +23,7 @@ disk_setup $disk_mib flush trim
 defer disk_let_go
 disk jitter "$seed"
 # A device that may grow: its first table is shorter.
-first=$((blocks * 3 / 4 * bs / 512))
+first=$((blocks * bs * 3 / 4 / 512))
 
 end=$((SECONDS + seconds))
 while [ $SECONDS -lt $end ]; do
@@ -31,8 +31,10 @@ while [ $SECONDS -lt $end ]; do
 	explicit=$((seed & 1))
 	start=clean
 	[ $((seed & 2)) = 0 ] || start=held
+	# shellcheck disable=SC2086
 	set -- $options checkpoint:"$([ $explicit = 1 ] && echo explicit || echo flush)" start:$start \
 		blocks_max:256 tables_max:4 table_values_max:8
+	# shellcheck disable=SC2154
 	dm_create t0 "0 $first grid $lower 0 $((bs / 512)) $# $*"
 	dev=$REPLY
 	status=0
