@@ -24,6 +24,9 @@
 #define HELD_MAX 64U /* background jobs taken while the rate holds them */
 #define RECENT 4U /* answers that must all be slow before a budget shrinks */
 #define QUEUE_MIN 4U /* requests that delay alone doesn't take away */
+#define READERS_US 1000000ULL /* readers are about for so long after one */
+#define AHEAD_US 2000U /* of the background, ahead of a reader's request */
+#define AHEAD_MIN 2U /* but so many: one under way, one to come */
 #define PROBE_US 30000000ULL /* measure a source alone that often */
 #define PROBE_LIMIT_US 500000ULL /* but hold the background no longer */
 
@@ -306,7 +309,15 @@ static unsigned int room_of(const struct policy *p,
 	if (s->rest > now)
 		return share;
 	room = s->budget > s->inflight ? s->budget - s->inflight : 0;
-	return room > share ? room : share;
+	room = room > share ? room : share;
+	/* While readers are about, it is time that bounds what they wait behind. */
+	if (s->pace && now < p->readers_until) {
+		share = (unsigned int)(AHEAD_US / s->pace);
+		share = share > AHEAD_MIN ? share : AHEAD_MIN;
+		share = share > s->background ? share - s->background : 0;
+		room = room < share ? room : share;
+	}
+	return room;
 }
 
 /* Requests, and jobs, that only urgent blocks may take. */
@@ -369,6 +380,19 @@ static uint64_t queue_delay(const struct policy_source *s)
 	return least > s->base ? least - s->base : 0;
 }
 
+/* How long it takes for a block while it has others to go on with. */
+static void keep_pace(struct policy_source *s, const struct policy_request *r,
+		      uint64_t now)
+{
+	uint64_t since = s->last > r->sent ? s->last : r->sent;
+
+	/* One that was asked alone took the way there and back as well. */
+	if (!r->alone && s->last)
+		s->pace = s->pace ? (7 * s->pace + (now - since)) / 8 + 1 :
+				    now - since + 1;
+	s->last = now;
+}
+
 /* True while its queue is short enough for the budget to grow. */
 static bool follow_latency(struct policy *p, struct policy_source *s,
 			   const struct policy_request *r, uint64_t now)
@@ -411,6 +435,7 @@ static void went_well(struct policy *p, struct policy_source *s,
 	bool may_grow = follow_latency(p, s, r, now);
 
 	s->rest = 0;
+	keep_pace(s, r, now);
 	/* Grow only where the budget may be what holds it. */
 	if (!may_grow || r->late || !r->crowded ||
 	    s->budget >= p->config.budget_max)
@@ -503,6 +528,8 @@ void policy_source_up(struct policy *p, unsigned int source, uint64_t now)
 	s->compared = 0;
 	s->hold = 0;
 	s->losses = 0;
+	s->pace = 0;
+	s->last = 0;
 	s->budget = p->config.budget;
 	s->sample_count = 0;
 	s->sample_at = 0;
@@ -826,6 +853,8 @@ static struct policy_request *ask(struct policy *p, struct policy_job *job,
 	list_add(&r->link, &s->requests);
 	r->alone = !s->inflight && !s->late;
 	r->background = !is_urgent(job->urgency);
+	if (!r->background)
+		p->readers_until = now + READERS_US;
 	s->inflight++;
 	s->background += r->background;
 	r->crowded = 2 * s->inflight > s->budget;

@@ -36,7 +36,9 @@
  *  - Blocks with parked readers go first, wanted ones next; these are *urgent*.
  *    They have the whole budget to themselves; the others, the *background*, have
  *    what is left of it, but a quarter in any case.  So neither waits for
- *    the other.  A rate limit holds only the background.
+ *    the other.  A rate limit holds only the background.  While readers are
+ *    about, what is with a source of the background is bounded by time: so much
+ *    as it serves in 2 ms, but two.
  *  - Every period is jittered.
  */
 #ifndef POLICY_H
@@ -141,6 +143,7 @@ struct policy_source {
 	unsigned int losses; /* without a reason, in a row */
 	uint64_t samples[POLICY_SAMPLES], median;
 	unsigned int sample_count, sample_at;
+	uint64_t pace, last; /* us a block, when busy; its last answer */
 	uint64_t base; /* latency when asked for one block alone; 0: unknown */
 	uint64_t probe_at; /* when to measure it again */
 	bool probing; /* the background holds back till then, for a while */
@@ -172,6 +175,7 @@ struct policy {
 	struct policy_job **heap;
 	size_t heap_count;
 
+	uint64_t readers_until; /* readers are about */
 	uint64_t tokens, tokens_at; /* the rate's bucket, in bytes */
 	struct policy_deferred *deferred;
 

@@ -5,9 +5,10 @@
  *
  * Three kinds of threads work for it.  The device's own thread holds the
  * policy: it takes faults from the kernel, sends requests to sources, and
- * judges what comes back.  The sources' threads fetch and hash.  The writer's
- * thread puts what was accepted into vectored repairs, so that nobody else
- * waits for the lower device.  They talk by inboxes only.
+ * judges what comes back.  The sources' threads fetch and hash.  The writers'
+ * threads put what was accepted into vectored repairs, so that nobody else
+ * waits for the lower device; one has what readers wait for, that these wait for
+ * no vector of the background's.  They talk by inboxes only.
  *
  * All memory for blocks is taken when a session begins.  An *item* is one
  * buffer on its way: free, with a source, kept for an agreement, or with the
@@ -31,7 +32,7 @@
 #define REPAIR_BYTES (8U << 20) /* one slice of the kernel */
 #define REPAIR_BLOCKS 512U
 #define THROTTLE_US 20000U
-#define EVENTS_US 5000U /* events are read that often */
+#define EVENTS_US 500U /* events are read that often */
 #define EVENTS 256U
 #define MARKS_MAX 512U
 #define URGENT_BATCH 16U
@@ -54,6 +55,14 @@ struct item {
 	int result;
 };
 
+struct writer {
+	struct session *s;
+	struct inbox inbox;
+	pthread_t thread;
+	bool started;
+	atomic_bool ended;
+};
+
 struct session {
 	struct session_device *d;
 	struct gm_dev gm;
@@ -69,11 +78,8 @@ struct session {
 	char *buffers;
 	size_t buffers_size;
 
-	/* The writer. */
-	struct inbox to_write;
-	pthread_t writer;
-	bool writing;
-	atomic_bool writer_stop, writer_ended;
+	struct writer writers[2]; /* [1]: of what readers wait for */
+	atomic_bool writer_stop;
 
 	/* Blocks that cannot be repaired, to be marked. */
 	uint64_t mark[MARKS_MAX];
@@ -210,8 +216,9 @@ static unsigned int write_items(struct session *s, struct item **items,
 
 static void *writer_thread(void *arg)
 {
-	struct session *s = arg;
-	struct pollfd p = { .fd = s->to_write.event, .events = POLLIN };
+	struct writer *w = arg;
+	struct session *s = w->s;
+	struct pollfd p = { .fd = w->inbox.event, .events = POLLIN };
 	struct grid_missing_repair v[REPAIR_BLOCKS];
 	struct item *items[REPAIR_BLOCKS];
 	struct mail *mail = NULL, **last = &mail;
@@ -222,7 +229,7 @@ static void *writer_thread(void *arg)
 	while (!atomic_load(&s->writer_stop)) {
 		for (last = &mail; *last; last = &(*last)->next)
 			;
-		*last = inbox_take(&s->to_write);
+		*last = inbox_take(&w->inbox);
 		while (mail && n < room) {
 			items[n++] = (struct item *)mail;
 			mail = mail->next;
@@ -236,7 +243,7 @@ static void *writer_thread(void *arg)
 			poll(&p, 0, 50);
 		n = left;
 	}
-	atomic_store(&s->writer_ended, true);
+	atomic_store(&w->ended, true);
 	return NULL;
 }
 
@@ -253,7 +260,7 @@ static void accept_item(struct session *s, struct item *item)
 		item->flags = GRID_MISSING_F_NO_CHECKSUM;
 	release_kept(s, job);
 	s->accepted++;
-	inbox_put(&s->to_write, &item->read.mail);
+	inbox_put(&s->writers[item->read.urgent].inbox, &item->read.mail);
 }
 
 static void repaired(struct session *s, struct item *item)
@@ -901,14 +908,20 @@ static int session_threads(struct session *s)
 
 	err = inbox_init(&s->inbox);
 	if (!err)
-		err = inbox_init(&s->to_write);
+		err = inbox_init(&s->writers[0].inbox);
+	if (!err)
+		err = inbox_init(&s->writers[1].inbox);
 	if (err)
 		return err;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 256 << 10);
-	err = -pthread_create(&s->writer, &attr, writer_thread, s);
+	for (i = 0; !err && i < 2; i++) {
+		s->writers[i].s = s;
+		err = -pthread_create(&s->writers[i].thread, &attr,
+				      writer_thread, &s->writers[i]);
+		s->writers[i].started = !err;
+	}
 	pthread_attr_destroy(&attr);
-	s->writing = !err;
 	for (i = 0; !err && i < c->source_count; i++) {
 		struct source *source = &s->sources[i];
 
@@ -934,11 +947,12 @@ static bool session_end(struct session *s)
 	unsigned int i, ms = 3000;
 	struct timespec step = { 0, 1000000 };
 	bool ended = true;
-	uint64_t one = 1;
+	struct writer *w;
 
 	atomic_store(&s->writer_stop, true);
-	if (s->writing && write(s->to_write.event, &one, sizeof(one)) < 0)
-		ended = false;
+	for (w = s->writers; w < s->writers + 2; w++)
+		if (w->started)
+			inbox_ring(&w->inbox);
 	for (i = 0; i < s->source_count; i++)
 		source_stop(&s->sources[i]);
 	for (i = 0; i < s->source_count; i++) {
@@ -949,17 +963,20 @@ static bool session_end(struct session *s)
 		ended = false;
 		ms = 100;
 	}
-	for (; s->writing && !atomic_load(&s->writer_ended) && ms; ms--)
-		nanosleep(&step, NULL);
-	if (s->writing && !atomic_load(&s->writer_ended)) {
+	for (w = s->writers; w < s->writers + 2; w++) {
+		for (; w->started && !atomic_load(&w->ended) && ms; ms--)
+			nanosleep(&step, NULL);
+		if (!w->started || atomic_load(&w->ended))
+			continue;
 		log_warning("%s: a repair is stuck below; its memory stays",
 			    s->d->config->device);
 		ended = false;
 	}
 	if (!ended)
 		return false;
-	if (s->writing)
-		pthread_join(s->writer, NULL);
+	for (w = s->writers; w < s->writers + 2; w++)
+		if (w->started)
+			pthread_join(w->thread, NULL);
 	return true;
 }
 
@@ -981,8 +998,9 @@ static void session_free(struct session *s)
 		free(s->items[i].values);
 	if (s->inbox.last)
 		inbox_exit(&s->inbox);
-	if (s->to_write.last)
-		inbox_exit(&s->to_write);
+	for (i = 0; i < 2; i++)
+		if (s->writers[i].inbox.last)
+			inbox_exit(&s->writers[i].inbox);
 	policy_exit(&s->policy);
 	if (s->buffers)
 		munmap(s->buffers, s->buffers_size);

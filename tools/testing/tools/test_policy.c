@@ -656,6 +656,57 @@ static void test_budget_follows_latency(void **state)
 	policy_exit(&p);
 }
 
+/*
+ * A serial server of 5 ms a block: a reader comes every 100 ms and waits behind
+ * what is on the wire of the background, which is two blocks; the server is busy
+ * all the time.
+ */
+static void test_readers_beside_a_fill(void **state)
+{
+	struct policy_config config = standard;
+	struct {
+		struct policy_request *r;
+		uint64_t at;
+	} out[256] = { 0 };
+	unsigned int head = 0, tail = 0, served = 0, readers = 0, i;
+	uint64_t address = 0, busy, worst = 0, end, reader, begun = 0, wait;
+	struct policy p;
+
+	(void)state;
+	config.budget = config.budget_max = 16;
+	begin(&p, &config, 1);
+	busy = now;
+	reader = now + 500 * MS;
+	for (end = now + 10 * S; now < end;) {
+		for (i = policy_room(&p, false, now); i; i--)
+			add(&p, ++address, 0);
+		if (!begun && now >= reader) {
+			begun = now;
+			add(&p, 1000000 + now, GRID_MISSING_F_READERS);
+		}
+		while ((out[head % 256].r = next(&p))) {
+			busy = (busy > now ? busy : now) + 5 * MS;
+			out[head++ % 256].at = busy;
+		}
+		pass(&p, 1 * MS);
+		for (; tail < head && out[tail % 256].at <= now; tail++) {
+			if (!out[tail % 256].r->background) {
+				wait = now - begun;
+				/* The first one meets a full wire. */
+				if (readers++)
+					worst = wait > worst ? wait : worst;
+				begun = 0;
+				reader = now + 100 * MS;
+			}
+			accept(&p, out[tail % 256].r);
+			served++;
+		}
+	}
+	assert_in_range(worst, 1, 17 * MS);
+	assert_in_range(served, 1980, 2001);
+	policy_exit(&p);
+}
+
 /* What was never asked for is forgotten; the rest goes its way. */
 static void test_drain(void **state)
 {
@@ -925,8 +976,9 @@ static void test_short_source(void **state)
 /* One that says nothing holds no more than its share of the memory. */
 static void test_silent_source(void **state)
 {
-	static const struct source_of_world two[] = { { 0, all, true },
-						      { 100 * MS, all, false } };
+	static const struct source_of_world two[] = {
+		{ 0, all, true }, { 100 * MS, all, false }
+	};
 	struct policy_config config = standard;
 	static struct world w;
 	unsigned int round;
@@ -1293,6 +1345,7 @@ int main(void)
 		cmocka_unit_test(test_urgent_budget),
 		cmocka_unit_test(test_urgent_memory),
 		cmocka_unit_test(test_budget_follows_latency),
+		cmocka_unit_test(test_readers_beside_a_fill),
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_nobody_has),
