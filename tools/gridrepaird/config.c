@@ -117,6 +117,7 @@ static struct config_device *add_device(struct config *c, const char *name)
 	d->answer_timeout_ms = 15000;
 	d->retry_ms = 60000;
 	d->memory = 64 << 20;
+	d->memory_used = d->memory;
 	return d;
 }
 
@@ -155,6 +156,8 @@ static const struct option_of_device {
 	{ "memory", V_SIZE, OF(memory), 4 << 20, 16ULL << 30 },
 #undef OF
 };
+
+#define MEMORY_LEAST (1ULL << 20) /* whatever there is */
 
 #define DEVICE_OPTIONS (sizeof(device_options) / sizeof(*device_options))
 
@@ -255,9 +258,11 @@ static int set_device(struct config *c, struct config_device *d,
 	}
 	if (err)
 		return fail(c, "%s: \"%s\" is not a %s", o->name, value,
-			    o->kind == V_NUMBER ? "number" :
-			    o->kind == V_SIZE	? "size (such as 64M)" :
-						  "time with a unit (such as 100ms or 5s)");
+			    o->kind == V_NUMBER ?
+				    "number" :
+			    o->kind == V_SIZE ?
+				    "size (such as 64M)" :
+				    "time with a unit (such as 100ms or 5s)");
 	if (n < o->min || n > o->max)
 		return fail(c, "%s: %s is not from %llu to %llu%s", o->name,
 			    value, (unsigned long long)o->min,
@@ -409,6 +414,39 @@ static const char *source_twice(const struct config_device *d)
 			if (!strcmp(d->sources[i].uri, d->sources[j].uri))
 				return d->sources[i].uri;
 	return NULL;
+}
+
+uint64_t config_fit_memory(struct config *c, uint64_t available)
+{
+	uint64_t sum = 0, left, share, small;
+	unsigned int i, many;
+
+	for (i = 0; i < c->device_count; i++) {
+		c->devices[i]->memory_used = c->devices[i]->memory;
+		sum += c->devices[i]->memory;
+	}
+	if (sum <= available)
+		return 0;
+	/* Those that want less than a share have it; the others share what is left. */
+	for (share = available / c->device_count;;) {
+		left = available;
+		small = 0;
+		for (i = 0; i < c->device_count; i++)
+			if (c->devices[i]->memory <= share) {
+				left -= c->devices[i]->memory;
+				small++;
+			}
+		many = c->device_count - (unsigned int)small;
+		if (!many || left / many <= share)
+			break;
+		share = left / many;
+	}
+	if (share < MEMORY_LEAST)
+		share = MEMORY_LEAST;
+	for (i = 0; i < c->device_count; i++)
+		if (c->devices[i]->memory_used > share)
+			c->devices[i]->memory_used = share;
+	return share;
 }
 
 static int check(struct config *c)

@@ -42,6 +42,7 @@ struct config_device {
 	uint64_t retry_ms;
 	uint64_t rate;
 	uint64_t memory;
+	uint64_t memory_used; /* what it gets of that */
 	/* For options of sources to come. */
 	struct config_source source_defaults;
 };
@@ -79,6 +80,11 @@ int config_file(struct config *config, const char *path);
 void config_init(struct config *config);
 void config_free(struct config *config);
 void config_device_free(struct config_device *d);
+/*
+ * Give each device the memory it is to have, or less of it where @available
+ * bytes are less than the sum; then the most that any gets is returned, else 0.
+ */
+uint64_t config_fit_memory(struct config *c, uint64_t available);
 /* Do they say the same? */
 bool config_device_equal(const struct config_device *a,
 			 const struct config_device *b);

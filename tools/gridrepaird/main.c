@@ -57,6 +57,37 @@ static void free_list(struct device *d)
 	}
 }
 
+/* What there is for all devices' blocks: half of what the machine could give. */
+static uint64_t memory_there(void)
+{
+	unsigned long long kib;
+	uint64_t bytes = UINT64_MAX;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			bytes = kib * 1024 / 2;
+	if (f)
+		fclose(f);
+	return bytes;
+}
+
+/*
+ * It is locked: more than there is would end in the hands of the OOM killer.
+ * @held: what devices of before give back.
+ */
+static void fit_memory(struct config *config, uint64_t held)
+{
+	uint64_t share = config_fit_memory(config, memory_there() + held);
+
+	if (share)
+		log_warning(
+			"the devices' memory is more than half of what there is: none gets more than %" PRIu64
+			" KiB of it (memory = )",
+			share >> 10);
+}
+
 /* All devices, and their manifests, before any starts.  NULL with @error. */
 static struct device *load_devices(struct config *config, char *error,
 				   size_t size)
@@ -220,8 +251,9 @@ static void replace(struct daemon *m, struct device *fresh)
 static void reload(struct daemon *m)
 {
 	struct config *config;
-	struct device *fresh;
+	struct device *fresh, *d;
 	char error[512];
+	uint64_t held = 0;
 
 	if (!m->config->path) {
 		log_notice("there is no configuration file to read again");
@@ -237,6 +269,9 @@ static void reload(struct daemon *m)
 		log_err("not reloaded: %s", config->error);
 		goto out;
 	}
+	for (d = m->devices; d; d = d->next)
+		held += d->config->memory_used;
+	fit_memory(config, held);
 	fresh = load_devices(config, error, sizeof(error));
 	if (!fresh) {
 		log_err("not reloaded: %s", error);
@@ -439,6 +474,7 @@ int main(int argc, char **argv)
 	}
 	block_early();
 	raise_limit();
+	fit_memory(config, 0);
 	m.devices = load_devices(config, error, sizeof(error));
 	if (!m.devices) {
 		fprintf(stderr, "gridrepaird: %s\n", error);

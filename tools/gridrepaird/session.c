@@ -842,7 +842,7 @@ static void session_loop(struct session *s)
 static int session_memory(struct session *s)
 {
 	const struct config_device *c = s->d->config;
-	uint64_t n = c->memory / s->gm.block_size;
+	uint64_t n = c->memory_used / s->gm.block_size;
 	unsigned int i;
 
 	if (n < 8)

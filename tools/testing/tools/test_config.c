@@ -306,6 +306,32 @@ static void test_global(void **state)
 	config_free(&c);
 }
 
+/* Twenty devices on a small machine: each gets less, none nothing. */
+static void test_memory(void **state)
+{
+	struct config c;
+	unsigned int i;
+	FILE *f;
+
+	(void)state;
+	f = fopen(path, "w");
+	assert_non_null(f);
+	for (i = 0; i < 20; i++)
+		fprintf(f, "[d%u]\nsource = /x\nmemory = %s\n", i,
+			i < 2 ? "4M" : "64M");
+	fclose(f);
+	config_init(&c);
+	assert_int_equal(config_file(&c, path), 0);
+	assert_int_equal(config_fit_memory(&c, 2ULL << 30), 0);
+	assert_int_equal(c.devices[19]->memory_used, 64 << 20);
+	assert_int_equal(config_fit_memory(&c, 368 << 20), 20 << 20);
+	assert_int_equal(c.devices[0]->memory_used, 4 << 20);
+	assert_int_equal(c.devices[19]->memory_used, 20 << 20);
+	assert_int_equal(config_fit_memory(&c, 0), 1 << 20);
+	assert_int_equal(c.devices[0]->memory_used, 1 << 20);
+	config_free(&c);
+}
+
 /* URIs are checked when they are read. */
 static void test_uris(void **state)
 {
@@ -406,6 +432,7 @@ int main(void)
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_global),
 		cmocka_unit_test(test_uris),
+		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_command_line_stands),
 	};
 
