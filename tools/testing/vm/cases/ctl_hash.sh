@@ -28,7 +28,15 @@ for hash in crc32c xxhash64 sha512; do
 	modprobe -q "$hash" || modprobe -q "${hash}_generic" || modprobe -q "${hash%64}_generic" || :
 	log "$hash"
 	grid_setup 16 65536 "checksum:$hash" no_helper_ms:60000
-	gridctl manifest "$replica" --block-size=64K --checksum="$hash" --output=/tmp/manifest
+	# 7.3 has crc32c for the target, but none for sockets.
+	if ! gridctl manifest "$replica" --block-size=64K --checksum="$hash" \
+		--output=/tmp/manifest 2> /tmp/why; then
+		[ "$hash" = crc32c ] && grep -q "no such hash" /tmp/why ||
+			fail "$hash: $(cat /tmp/why)"
+		log "the kernel offers programs no $hash"
+		dm_remove t0
+		continue
+	fi
 	lose_all
 	repaird --source "$replica"
 	gridctl wait t0 --timeout=60s
