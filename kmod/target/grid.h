@@ -121,6 +121,10 @@ enum grid_io_kind {
 
 #define GRID_NO_EPOCH 2
 
+/* Bits of grid->gate: what stops bios whatever the bitmaps say of their blocks. */
+#define GRID_GATE_HELD BIT(0) /* reads and writes: start:held, until `ready` */
+#define GRID_GATE_DISCARDS BIT(1) /* writes: discards wait behind a barrier */
+
 /**
  * struct grid_io - per-bio data
  * @bio: the clone dm gave us
@@ -203,7 +207,7 @@ struct grid {
 	unsigned int epoch; /* 0 or 1: counts what is mapped now */
 	unsigned int block_shift; /* log2 of the sectors a block */
 	unsigned int block_sectors;
-	bool held; /* start:held, until `ready` */
+	unsigned int gate; /* GRID_GATE_*: what the bitmaps don't say */
 	bool draining; /* somebody waits for writes in flight */
 
 	/* The lock guards the rest, but for what says otherwise. */
@@ -245,6 +249,7 @@ struct grid {
 	struct bio_list flushes; /* of the barrier that runs */
 	struct bio_list flushes_waiting; /* behind it; all become the next one */
 	struct bio_list discards_waiting; /* came after those */
+	struct bio_list discards_staging; /* that barrier runs: being staged */
 	bool barrier_running; /* taken is being made durable */
 	bool barrier_freeing; /* ... and commence was called */
 	bool checkpoint_taken; /* explicit: taken, not yet durable */
@@ -341,6 +346,22 @@ static inline bool __grid_closed(const struct grid *g, u64 b)
 {
 	grid_assert_locked(g);
 	return b >= g->closed_begin && b < g->closed_end;
+}
+
+/*
+ * Open or shut the gate; the lock is held.  The release pairs with the acquire
+ * in grid_map(): who finds it open sees all that was enqueued before.
+ */
+static inline void __grid_gate(struct grid *g, unsigned int bit, bool shut)
+{
+	grid_assert_locked(g);
+	/* Pairs with grid_map(). */
+	smp_store_release(&g->gate, shut ? g->gate | bit : g->gate & ~bit);
+}
+
+static inline bool grid_is_held(const struct grid *g)
+{
+	return READ_ONCE(g->gate) & GRID_GATE_HELD;
 }
 
 static inline bool grid_any(const unsigned long *map, u64 first, u64 last)
@@ -451,6 +472,7 @@ void grid_release_init(struct grid *g);
 int grid_map_flush(struct grid_table *t, struct bio *bio);
 int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io);
 bool __grid_unrelease(struct grid *g, u64 b);
+u64 __grid_discard_waits(struct grid *g, u64 first, u64 last);
 bool __grid_is_freed(struct grid *g, u64 b);
 u32 grid_list_released(void *priv, u64 *cursor, u32 max,
 		       struct grid_missing_released *out);

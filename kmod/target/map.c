@@ -58,6 +58,7 @@ int grid_map(struct dm_target *ti, struct bio *bio)
 	struct grid_table *t = ti->private;
 	struct grid *g = t->grid;
 	struct grid_io *io = dm_per_bio_data(bio, sizeof(*io));
+	unsigned int gate;
 	u64 first, last;
 	bool slow;
 
@@ -76,15 +77,22 @@ int grid_map(struct dm_target *ti, struct bio *bio)
 	}
 	first = grid_first(g, io);
 	last = grid_last(g, io);
+	/*
+	 * Before the bitmaps, or an enqueue and then `ready` come between the
+	 * two looks, and a read goes down to garbage (D1).  Pairs with
+	 * __grid_gate(); litmus: ready.
+	 */
+	gate = smp_load_acquire(&g->gate);
 	switch (bio_op(bio)) {
 	case REQ_OP_READ:
-		slow = grid_any(g->missing, first, last);
+		slow = (gate & GRID_GATE_HELD) ||
+		       grid_any(g->missing, first, last);
 		break;
 	case REQ_OP_WRITE:
 		/* The read side is explained in epoch.c. */
 		rcu_read_lock();
 		grid_epoch_enter(g, io);
-		slow = grid_any(g->missing, first, last) ||
+		slow = gate || grid_any(g->missing, first, last) ||
 		       grid_any(g->marked, first, last);
 		rcu_read_unlock();
 		break;
@@ -93,7 +101,7 @@ int grid_map(struct dm_target *ti, struct bio *bio)
 	default:
 		return DM_MAPIO_KILL;
 	}
-	if (unlikely(slow || READ_ONCE(g->held)))
+	if (unlikely(slow))
 		return grid_map_slow(t, bio, io);
 	grid_remap(t, bio, io);
 	return DM_MAPIO_REMAPPED;

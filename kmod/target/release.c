@@ -115,6 +115,81 @@ static void grid_discard_end(struct grid *g, struct grid_io *io)
 	grid_end(io, BLK_STS_OK);
 }
 
+/* The blocks that a discard covers, from *@begin to before *@end. */
+static void grid_discarded(const struct grid *g, const struct bio *bio,
+			   u64 *begin, u64 *end)
+{
+	const struct grid_io *io =
+		dm_per_bio_data((struct bio *)bio, sizeof(*io));
+
+	*begin = round_up(io->iter.bi_sector, g->block_sectors) >>
+		 g->block_shift;
+	*end = (io->iter.bi_sector + (io->iter.bi_size >> SECTOR_SHIFT)) >>
+	       g->block_shift;
+}
+
+/**
+ * __grid_discard_waits - the first block whose discard was not staged yet
+ * @g: the grid
+ * @first: first block of a write
+ * @last: last one
+ *
+ * Such a discard came before the write, and would release what the write
+ * brings (D2: a write does not overtake a discard in flight).
+ *
+ * Context: the lock is held.
+ * Return: the block, or U64_MAX.
+ */
+u64 __grid_discard_waits(struct grid *g, u64 first, u64 last)
+{
+	struct bio_list *lists[] = { &g->discards_staging,
+				     &g->discards_waiting };
+	u64 found = U64_MAX, b, e;
+	struct bio *bio;
+	unsigned int i;
+
+	grid_assert_locked(g);
+	if (!(g->gate & GRID_GATE_DISCARDS))
+		return U64_MAX;
+	for (i = 0; i < ARRAY_SIZE(lists); i++)
+		bio_list_for_each(bio, lists[i]) {
+			grid_discarded(g, bio, &b, &e);
+			b = max(b, first);
+			if (b < e && b <= last)
+				found = min(found, b);
+		}
+	return found;
+}
+
+/*
+ * What waited behind a barrier that runs now is staged and acknowledged.  Each
+ * stays where writes find it until then, and those that waited for it go on.
+ */
+static void grid_stage_waiting(struct grid *g)
+{
+	unsigned long flags;
+	struct bio *bio;
+	u64 b, e;
+
+	for (;;) {
+		grid_missing_lock(g->gm, &flags);
+		bio = bio_list_peek(&g->discards_staging);
+		if (!bio && bio_list_empty(&g->discards_waiting))
+			__grid_gate(g, GRID_GATE_DISCARDS, false);
+		grid_missing_unlock(g->gm, flags);
+		if (!bio)
+			break;
+		grid_discarded(g, bio, &b, &e);
+		grid_stage(g, b << g->block_shift, e << g->block_shift);
+		grid_missing_lock(g->gm, &flags);
+		bio_list_pop(&g->discards_staging);
+		__grid_wake_range(g, b, e);
+		grid_missing_unlock(g->gm, flags);
+		grid_end(dm_per_bio_data(bio, sizeof(struct grid_io)),
+			 BLK_STS_OK);
+	}
+}
+
 /**
  * grid_map_discard - acknowledge a discard, or hold it behind a barrier
  * @t: the table
@@ -129,8 +204,10 @@ int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io)
 
 	grid_missing_lock(g->gm, &flags);
 	hold = !bio_list_empty(&g->flushes_waiting);
-	if (hold)
+	if (hold) {
 		bio_list_add(&g->discards_waiting, bio);
+		__grid_gate(g, GRID_GATE_DISCARDS, true);
+	}
 	grid_missing_unlock(g->gm, flags);
 	if (!hold)
 		grid_discard_end(g, io);
@@ -145,6 +222,8 @@ static void __grid_barrier_start(struct grid *g)
 	g->barrier_freeing = false;
 	bio_list_merge(&g->flushes, &g->flushes_waiting);
 	bio_list_init(&g->flushes_waiting);
+	bio_list_merge(&g->discards_staging, &g->discards_waiting);
+	bio_list_init(&g->discards_waiting);
 	/* In checkpoint:explicit what is taken was taken before. */
 	if (!g->checkpoint_taken)
 		grid_bits_swap(&g->open, &g->taken);
@@ -250,8 +329,9 @@ static int grid_commence(struct grid *g)
 
 /*
  * Until no write to a freed block is under way.  These are writes of repairs,
- * so the lower device ends them.  A cancel may have closed the checkpoint in
- * our place: nothing is aborting then, and nothing to complete.
+ * so the lower device ends them.  While a cancel's sweep runs the checkpoint
+ * can't be closed, though nothing may be aborting just then: that passes, the
+ * checkpoint would stay open for good.
  */
 static void grid_wait_aborting(struct grid *g)
 {
@@ -265,7 +345,7 @@ static void grid_barrier_worker(struct work_struct *work)
 {
 	struct grid *g = container_of(work, struct grid, barrier_work);
 	struct grid_table *t = READ_ONCE(g->live);
-	struct bio_list flushes, discards;
+	struct bio_list flushes;
 	blk_status_t status = BLK_STS_OK;
 	unsigned long flags;
 	struct bio *bio;
@@ -290,7 +370,6 @@ static void grid_barrier_worker(struct work_struct *work)
 		grid_move(g, &g->taken, &g->open);
 	}
 
-	bio_list_init(&discards);
 	grid_missing_lock(g->gm, &flags);
 	flushes = g->flushes;
 	bio_list_init(&g->flushes);
@@ -301,11 +380,8 @@ static void grid_barrier_worker(struct work_struct *work)
 		g->checkpoint_taken = false;
 		g->durable_id = g->checkpoint_id;
 	}
-	if (!bio_list_empty(&g->flushes_waiting)) {
+	if (!bio_list_empty(&g->flushes_waiting))
 		__grid_barrier_start(g);
-		bio_list_merge(&discards, &g->discards_waiting);
-		bio_list_init(&g->discards_waiting);
-	}
 	if (!g->stopped)
 		queue_work(g->wq, &g->discard_work);
 	grid_missing_unlock(g->gm, flags);
@@ -313,9 +389,7 @@ static void grid_barrier_worker(struct work_struct *work)
 	wake_up_all(&g->barrier_wait);
 	while ((bio = bio_list_pop(&flushes)))
 		grid_end(dm_per_bio_data(bio, sizeof(struct grid_io)), status);
-	while ((bio = bio_list_pop(&discards)))
-		grid_discard_end(g,
-				 dm_per_bio_data(bio, sizeof(struct grid_io)));
+	grid_stage_waiting(g);
 }
 
 /* GRID_MISSING_RELEASED_*: where block @b is; the lock is held. */
@@ -410,7 +484,7 @@ int grid_release(void *priv, const u64 *addresses, u32 n)
 			return -ERANGE;
 	for (i = 0; i < n && !r;) {
 		grid_missing_lock(g->gm, &flags);
-		if (!g->held)
+		if (!grid_is_held(g))
 			r = -EOPNOTSUPP;
 		end = min(n - i, GRID_SLICE) + i;
 		for (; i < end && !r; i++)
@@ -428,8 +502,8 @@ int grid_release(void *priv, const u64 *addresses, u32 n)
  * @id: in: 0, or the id that it is to have; out: the checkpoint
  *
  * Context: never sleeps.
- * Return: 0; -EOPNOTSUPP in checkpoint:flush; -EBUSY while the one taken
- * before is not durable; -EINVAL when its id is not greater than any before.
+ * Return: 0; -EAGAIN while suspended; -EOPNOTSUPP in checkpoint:flush; -EBUSY
+ * while the one taken before is not durable; -EINVAL when its id is not greater than any before.
  */
 int grid_take(void *priv, u64 *id)
 {
@@ -439,7 +513,8 @@ int grid_take(void *priv, u64 *id)
 	int r = 0;
 
 	gm = grid_lock(g, &flags);
-	if (!g->live)
+	/* Stopped: preresume may be copying the sets for a longer device. */
+	if (!g->live || g->stopped)
 		r = -EAGAIN;
 	else if (!g->live->opt.explicit_checkpoint)
 		r = -EOPNOTSUPP;
@@ -570,6 +645,7 @@ void grid_release_init(struct grid *g)
 	bio_list_init(&g->flushes);
 	bio_list_init(&g->flushes_waiting);
 	bio_list_init(&g->discards_waiting);
+	bio_list_init(&g->discards_staging);
 	init_waitqueue_head(&g->barrier_wait);
 	INIT_WORK(&g->barrier_work, grid_barrier_worker);
 	INIT_WORK(&g->discard_work, grid_discard_worker);

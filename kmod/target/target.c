@@ -87,8 +87,8 @@ static int grid_ready(void *priv)
 	int r = 0;
 
 	gm = grid_lock(g, &flags);
-	if (g->held) {
-		WRITE_ONCE(g->held, false);
+	if (grid_is_held(g)) {
+		__grid_gate(g, GRID_GATE_HELD, false);
 		__grid_wake(g, GRID_NO_BLOCK, false);
 		schedule_work(&g->ready_work);
 	} else {
@@ -126,7 +126,7 @@ static void grid_get_status(void *priv, struct grid_missing_status *st)
 	st->checkpoint_taken = g->checkpoint_taken ? g->checkpoint_id : 0;
 	if (g->suspending)
 		st->flags |= GRID_MISSING_STATUS_SUSPENDED;
-	if (g->held)
+	if (grid_is_held(g))
 		st->flags |= GRID_MISSING_STATUS_HELD;
 	grid_missing_unlock(gm, flags);
 }
@@ -214,7 +214,7 @@ static struct grid *grid_new(const struct grid_table *t, unsigned int major,
 		return ERR_PTR(-ENOMEM);
 	g->major = major;
 	g->minor = minor;
-	g->held = t->opt.start_held;
+	g->gate = t->opt.start_held ? GRID_GATE_HELD : 0;
 	grid_park_init(g);
 	grid_again_init(g);
 	grid_release_init(g);
@@ -499,8 +499,8 @@ static void grid_emit_status(struct grid *g, char *result, unsigned int maxlen)
 	       st.verify_failed, st.write_failed, st.freed, st.cancelled);
 	DMEMIT(" checkpoints=%llu released=%llu discarding=%llu",
 	       st.checkpoints, st.released, st.discarding);
-	DMEMIT(" held=%u suspended=%u passed_up=%llu", g->held, g->suspending,
-	       g->passed_up);
+	DMEMIT(" held=%u suspended=%u passed_up=%llu", grid_is_held(g),
+	       g->suspending, g->passed_up);
 }
 
 static void grid_status(struct dm_target *ti, status_type_t type,

@@ -29,6 +29,25 @@ static enum grid_verdict __grid_wait(struct grid *g)
 	return dm_noflush_suspending(g->live->ti) ? GRID_REQUEUE : GRID_PARK;
 }
 
+/* @io can't go on for now: does it wait, and how? */
+static enum grid_verdict __grid_stopped(struct grid *g, struct grid_io *io,
+					blk_status_t *status)
+{
+	blk_opf_t opf = io->bio->bi_opf;
+
+	grid_assert_locked(g);
+	if (!grid_is_write(io) && (opf & REQ_RAHEAD)) {
+		*status = BLK_STS_IOERR;
+		return GRID_FAIL;
+	}
+	/* What came back has been submitted already: it may wait. */
+	if ((opf & REQ_NOWAIT) && io->kind != GRID_IO_BACK) {
+		*status = BLK_STS_AGAIN;
+		return GRID_FAIL;
+	}
+	return __grid_wait(g);
+}
+
 /*
  * What block @b has to say about @io.  Takes the block of a write out of the
  * release sets, which is right also when another block stops the write: the
@@ -40,7 +59,6 @@ static enum grid_verdict __grid_check_block(struct grid *g, struct grid_io *io,
 {
 	const struct grid_options *opt = &g->live->opt;
 	bool write = grid_is_write(io);
-	blk_opf_t opf = io->bio->bi_opf;
 	u32 flags = 0;
 	u8 state;
 
@@ -75,16 +93,7 @@ static enum grid_verdict __grid_check_block(struct grid *g, struct grid_io *io,
 		return GRID_FAIL;
 	}
 stopped:
-	if (!write && (opf & REQ_RAHEAD)) {
-		*status = BLK_STS_IOERR;
-		return GRID_FAIL;
-	}
-	/* What came back has been submitted already: it may wait. */
-	if ((opf & REQ_NOWAIT) && io->kind != GRID_IO_BACK) {
-		*status = BLK_STS_AGAIN;
-		return GRID_FAIL;
-	}
-	return __grid_wait(g);
+	return __grid_stopped(g, io, status);
 }
 
 /* A read wants everything that is missing in its way, not only the first. */
@@ -110,11 +119,12 @@ enum grid_verdict __grid_check(struct grid *g, struct grid_io *io, u64 *stop,
 			       bool *kernel_wait, blk_status_t *status)
 {
 	u64 last = grid_last(g, io);
+	u64 wall = U64_MAX;
 	enum grid_verdict v;
 	u64 b;
 
 	grid_assert_locked(g);
-	if (g->held) {
+	if (grid_is_held(g)) {
 		*stop = GRID_NO_BLOCK;
 		*kernel_wait = false;
 		if (io->bio->bi_opf & (REQ_NOWAIT | REQ_RAHEAD)) {
@@ -124,11 +134,16 @@ enum grid_verdict __grid_check(struct grid *g, struct grid_io *io, u64 *stop,
 		}
 		return __grid_wait(g);
 	}
+	if (grid_is_write(io))
+		wall = __grid_discard_waits(g, grid_first(g, io), last);
+	*kernel_wait = true;
 	for (b = grid_first(g, io); b <= last; b++) {
-		b = grid_next(g, io, b, last);
+		b = min(grid_next(g, io, b, last), wall);
 		if (b > last)
 			break;
-		v = __grid_check_block(g, io, b, kernel_wait, status);
+		v = b == wall ?
+			    __grid_stopped(g, io, status) :
+			    __grid_check_block(g, io, b, kernel_wait, status);
 		if (v == GRID_GO)
 			continue;
 		if (!grid_is_write(io))

@@ -43,6 +43,9 @@ hold keep trim 4
 disk release
 finish_well suspend
 assert_eq "$(dm_get t0 discarding) $(dm_get t0 released)" "2 3"
+# Resuming copies the sets: nobody may move between them.
+must_fail dmsetup message t0 0 checkpoint take
+assert_match "$REPLY" "temporarily unavailable"
 dmsetup resume t0
 assert_eq "$(dm_get t0 blocks)" 32
 

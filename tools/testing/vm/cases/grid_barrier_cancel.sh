@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: T8 T11 D5 a cancel in the middle of a barrier leaves no checkpoint open
+# kernels: 6.1 6.12
+# timeout: 120
+# boot: shared
+#
+# The cancel of very many faults sweeps them in slices. The last write that the
+# barrier waits for ends meanwhile, at a moment that a sleep picks: a
+# checkpoint that stays open holds every later flush.
+. "$GRID_TOP/tools/testing/load/run.sh"
+
+mib=1024
+bs=4096
+many=200000
+load_modules
+disk_setup $mib flush trim
+truncate -s 1M /tmp/zeroes
+defer rm -f /tmp/zeroes
+replica=/tmp/zeroes
+dm_create t0 "$(grid_table no_helper_ms:3600000 blocks_max:$((many + 10)))"
+dev=$REPLY
+blocks=$((mib * 256))
+defer disk_let_go
+seq -f '%.0f -' 100 $((100 + many - 1)) > /tmp/many
+defer rm -f /tmp/many
+
+for pause in 0 0.01 0.02 0.05 0.1; do
+	log "the write ends $pause s after the cancel began"
+	gridctl enqueue t0 - < /tmp/many > /dev/null
+	before=$(dm_get t0 checkpoints)
+	miss 5
+	hold keep write 5
+	begin repair repair 5
+	wait_until 60 held 1
+	discard 5
+	begin barrier flush
+	wait_until 60 is aborting 1
+	begin cancel gridctl cancel t0 --all
+	[ $pause = 0 ] || nap $pause
+	disk release
+	finish_well barrier cancel
+	finish repair
+	wait_until 60 is waiting 0
+	assert_eq "$(dm_get t0 checkpoints)" $((before + 1))
+
+	log "the next one frees what it should"
+	discard 6
+	flush
+	wait_until 60 is discarding 0
+	assert_eq "$(dm_get t0 released)" 0 "released after a flush"
+	assert_eq "$(dm_get t0 checkpoints)" $((before + 2))
+	discard 7
+	gridctl sync-jump t0 commence
+	gridctl sync-jump t0 complete
+	flush
+	wait_until 60 is discarding 0
+done
