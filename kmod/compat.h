@@ -38,4 +38,12 @@ static inline void grid_set_max_discard(struct queue_limits *limits,
 #endif
 }
 
+/* 6.9 has a write hint in the bio again. */
+static inline void grid_copy_write_hint(struct bio *to, const struct bio *from)
+{
+#if KERNEL_VERSION(6, 9, 0) <= LINUX_VERSION_CODE
+	to->bi_write_hint = from->bi_write_hint;
+#endif
+}
+
 #endif /* _GM_COMPAT_H */

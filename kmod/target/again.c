@@ -14,6 +14,7 @@
  * fresh one ends, the clone is ended.
  */
 #include "grid.h"
+#include "compat.h"
 
 static void grid_again_end(struct bio *bio)
 {
@@ -55,6 +56,12 @@ static void grid_again(struct grid *g, struct grid_io *io)
 	bio->bi_io_vec = clone->bi_io_vec;
 	bio_set_flag(bio, BIO_CLONED);
 	bio->bi_ioprio = clone->bi_ioprio;
+	grid_copy_write_hint(bio, clone);
+#ifdef CONFIG_BLK_CGROUP
+	if (io->blkg)
+		bio_clone_blkg_association(
+			bio, &(struct bio){ .bi_blkg = io->blkg });
+#endif
 	bio->bi_iter = io->iter;
 	bio->bi_iter.bi_sector =
 		grid_lower_sector(io->table, io->iter.bi_sector);
@@ -108,6 +115,49 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 	return keep;
 }
 
+/* The block whose repair @io waited for, or GRID_NO_BLOCK. */
+static u64 grid_waited_for(const struct grid_io *io)
+{
+	return !io->waited || io->block == GRID_DETECTING ? GRID_NO_BLOCK :
+							    io->block;
+}
+
+/* A bio waits for block @b no more: it may have been the last reader (T5). */
+static void __grid_left(struct grid *g, u64 b)
+{
+	grid_assert_locked(g);
+	if (b != GRID_NO_BLOCK && test_bit(b, g->missing) &&
+	    !__grid_has_readers(g, b))
+		__grid_missing_readers(g->gm, b, false);
+}
+
+/* End what has waited too long, or give it back to dm. */
+static void grid_give_up(struct grid *g, struct grid_io *io)
+{
+	blk_status_t status = io->status;
+	unsigned long flags;
+	bool again;
+
+	grid_missing_lock(g->gm, &flags);
+	/* Whether dm still takes it back is known only now. */
+	again = status == BLK_STS_DM_REQUEUE &&
+		!dm_noflush_suspending(g->live->ti);
+	if (again) {
+		io->status = BLK_STS_OK;
+		__grid_queue(g, io);
+	} else {
+		__grid_left(g, grid_waited_for(io));
+	}
+	grid_missing_unlock(g->gm, flags);
+
+	if (again)
+		return;
+	if (status == BLK_STS_DM_REQUEUE)
+		grid_requeue(io);
+	else
+		grid_end(io, status);
+}
+
 /* Try anew what was parked or came back. */
 static void grid_try(struct grid *g, struct grid_io *io)
 {
@@ -118,27 +168,19 @@ static void grid_try(struct grid *g, struct grid_io *io)
 	enum grid_verdict v;
 	bool kernel_wait;
 	unsigned long flags;
-	u64 was = io->waited ? io->block : GRID_NO_BLOCK;
+	u64 was = grid_waited_for(io);
 	u64 stop;
 
 	rcu_read_lock();
 	if (write)
 		grid_epoch_enter(g, io);
 	grid_missing_lock(g->gm, &flags);
-	if (io->status) {
-		status = io->status;
-		v = GRID_FAIL;
-	} else {
-		v = __grid_check(g, io, &stop, &kernel_wait, &status);
-	}
+	v = __grid_check(g, io, &stop, &kernel_wait, &status);
 	if (v != GRID_GO)
 		grid_epoch_leave(g, io);
 	if (v == GRID_PARK)
 		__grid_park(g, io, stop, kernel_wait);
-	/* It may have been the last reader of the block it waited for (T5). */
-	if (was != GRID_NO_BLOCK && test_bit(was, g->missing) &&
-	    !__grid_has_readers(g, was))
-		__grid_missing_readers(g->gm, was, false);
+	__grid_left(g, was);
 	grid_missing_unlock(g->gm, flags);
 	rcu_read_unlock();
 
@@ -165,29 +207,48 @@ static void grid_try(struct grid *g, struct grid_io *io)
 	}
 }
 
+static struct grid_io *grid_next_of(struct grid *g, struct list_head *list)
+{
+	struct grid_io *io;
+	unsigned long flags;
+
+	grid_missing_lock(g->gm, &flags);
+	io = list_first_entry_or_null(list, struct grid_io, node);
+	if (io)
+		list_del(&io->node);
+	grid_missing_unlock(g->gm, flags);
+	return io;
+}
+
+/* It sleeps where the lower device has no room for a request. */
 static void grid_wake_worker(struct work_struct *work)
 {
 	struct grid *g = container_of(work, struct grid, wake_work);
 	struct grid_io *io;
-	unsigned long flags;
 	struct blk_plug plug;
 
 	blk_start_plug(&plug);
-	for (;;) {
-		grid_missing_lock(g->gm, &flags);
-		io = list_first_entry_or_null(&g->woken, struct grid_io, node);
-		if (io)
-			list_del(&io->node);
-		grid_missing_unlock(g->gm, flags);
-		if (!io)
-			break;
+	while ((io = grid_next_of(g, &g->woken))) {
 		grid_try(g, io);
 		cond_resched();
 	}
 	blk_finish_plug(&plug);
 }
 
+/* It submits nothing, so that no time-out waits for the lower device (D3). */
+static void grid_end_worker(struct work_struct *work)
+{
+	struct grid *g = container_of(work, struct grid, end_work);
+	struct grid_io *io;
+
+	while ((io = grid_next_of(g, &g->ending))) {
+		grid_give_up(g, io);
+		cond_resched();
+	}
+}
+
 void grid_again_init(struct grid *g)
 {
 	INIT_WORK(&g->wake_work, grid_wake_worker);
+	INIT_WORK(&g->end_work, grid_end_worker);
 }

@@ -2,9 +2,10 @@
 /*
  * Detection: a read error of the lower device becomes faults (D6).
  *
- * A read that failed is kept back.  A worker closes its blocks to later bios,
- * waits for the writes that were mapped before, and reads block by block: only
- * those that fail now are bad.  Without the closing, a write that just healed a
+ * A read that failed is kept back, parked like others (it may time out, and
+ * goes back to dm under noflush).  A worker reads its blocks one by one.  One
+ * that fails again is closed to later bios, and when the writes that were mapped
+ * before have ended it is read once more: if that fails, too, it is bad.  Without the closing, a write that just healed a
  * block could come between the failed read and the fault, and the repair would
  * undo it:
  *
@@ -70,8 +71,11 @@ bool grid_detect(struct grid *g, struct grid_table *t, struct grid_io *io,
 		io->kind = GRID_IO_BACK;
 		io->error = error;
 		io->tries++;
-		list_add_tail(&io->node, &g->failed);
-		queue_work(g->wq, &g->detect_work);
+		__grid_park(g, io, GRID_DETECTING, true);
+		if (dm_noflush_suspending(g->live->ti))
+			__grid_unpark(g, io, BLK_STS_DM_REQUEUE);
+		else
+			queue_work(g->wq, &g->detect_work);
 		kept = true;
 	} else {
 		g->passed_up++;
@@ -80,35 +84,30 @@ bool grid_detect(struct grid *g, struct grid_table *t, struct grid_io *io,
 	return kept;
 }
 
-/* From now on every bio that comes to these blocks parks. */
-static void grid_close(struct grid *g, u64 begin, u64 end)
+/* From now on every bio that comes to block @b parks. */
+static void grid_close(struct grid *g, u64 b)
 {
 	unsigned long flags;
-	u64 b;
 
 	grid_missing_lock(g->gm, &flags);
-	g->closed_begin = begin;
-	g->closed_end = end;
-	for (b = begin; b < end; b++)
-		set_bit(b, g->missing);
+	g->closed_begin = b;
+	g->closed_end = b + 1;
+	set_bit(b, g->missing);
 	grid_missing_unlock(g->gm, flags);
 }
 
 static void grid_open(struct grid *g)
 {
 	unsigned long flags;
-	u64 b, begin, end;
+	u64 b;
 
 	grid_missing_lock(g->gm, &flags);
-	begin = g->closed_begin;
-	end = g->closed_end;
+	b = g->closed_begin;
 	g->closed_begin = 0;
 	g->closed_end = 0;
-	for (b = begin; b < end; b++)
-		if (__grid_missing_find(g->gm, b, NULL) ==
-		    GRID_MISSING_STATE_GONE)
-			clear_bit(b, g->missing);
-	__grid_wake_range(g, begin, end);
+	if (__grid_missing_find(g->gm, b, NULL) == GRID_MISSING_STATE_GONE)
+		clear_bit(b, g->missing);
+	__grid_wake(g, b, false);
 	grid_missing_unlock(g->gm, flags);
 }
 
@@ -120,13 +119,7 @@ static blk_status_t grid_decide(struct grid *g, struct grid_table *t, u64 b)
 {
 	blk_status_t status;
 	unsigned long flags;
-	int r;
-
-	grid_missing_lock(g->gm, &flags);
-	r = __grid_missing_find(g->gm, b, NULL);
-	grid_missing_unlock(g->gm, flags);
-	if (r != GRID_MISSING_STATE_GONE)
-		return BLK_STS_OK;
+	int r = 0;
 
 	status = grid_read_block(t, b, g->detect_buf);
 	if (!status)
@@ -159,45 +152,75 @@ out:
 	return status;
 }
 
+/* Is block @b missing already?  Then its readers park. */
+static bool grid_known(struct grid *g, u64 b)
+{
+	unsigned long flags;
+	u8 state;
+
+	grid_missing_lock(g->gm, &flags);
+	state = __grid_missing_find(g->gm, b, NULL);
+	grid_missing_unlock(g->gm, flags);
+	return state != GRID_MISSING_STATE_GONE;
+}
+
+/*
+ * A failed read met block @b.  Only one that fails once more is closed, and
+ * only it: the neighbours have nothing to wait for.
+ */
+static blk_status_t grid_look(struct grid *g, struct grid_table *t, u64 b)
+{
+	blk_status_t status = BLK_STS_OK;
+
+	if (grid_known(g, b) || !grid_read_block(t, b, g->detect_buf))
+		return BLK_STS_OK;
+	grid_close(g, b);
+	grid_drain(g);
+	if (!grid_known(g, b))
+		status = grid_decide(g, t, b);
+	grid_open(g);
+	return status;
+}
+
 static void grid_detect_worker(struct work_struct *work)
 {
 	struct grid *g = container_of(work, struct grid, detect_work);
+	struct grid_table *t;
 	struct grid_io *io;
 	unsigned long flags;
-	blk_status_t status;
+	blk_status_t status, s;
 	u64 b, last;
 
 	for (;;) {
 		grid_missing_lock(g->gm, &flags);
-		io = list_first_entry_or_null(&g->failed, struct grid_io, node);
-		if (io)
-			list_del(&io->node);
+		io = __grid_next_detecting(g);
+		g->detecting = io;
+		if (io) {
+			t = io->table;
+			b = grid_first(g, io);
+			last = grid_last(g, io);
+		}
 		grid_missing_unlock(g->gm, flags);
 		if (!io)
 			break;
 
-		last = grid_last(g, io);
+		/* Once it has waited too long @io is gone. */
 		status = BLK_STS_OK;
-		grid_close(g, grid_first(g, io), last + 1);
-		grid_drain(g);
-		for (b = grid_first(g, io); b <= last; b++) {
-			blk_status_t s = grid_decide(g, io->table, b);
-
+		for (; b <= last && READ_ONCE(g->detecting); b++) {
+			s = grid_look(g, t, b);
 			if (s)
 				status = s;
 			cond_resched();
 		}
-		grid_open(g);
 
 		grid_missing_lock(g->gm, &flags);
-		io->status = status;
-		__grid_queue(g, io);
+		if (g->detecting)
+			__grid_unpark(g, io, status);
 		grid_missing_unlock(g->gm, flags);
 	}
 }
 
 void grid_detect_init(struct grid *g)
 {
-	INIT_LIST_HEAD(&g->failed);
 	INIT_WORK(&g->detect_work, grid_detect_worker);
 }

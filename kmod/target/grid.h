@@ -93,6 +93,8 @@
 
 /* Where bios park that wait for `ready` (start:held), not for a block. */
 #define GRID_NO_BLOCK U64_MAX
+/* Where failed reads park until detection has decided. */
+#define GRID_DETECTING (U64_MAX - 1)
 
 struct grid_table;
 struct grid_room;
@@ -130,15 +132,18 @@ enum grid_io_kind {
  * @bio: the clone dm gave us
  * @table: the table that mapped it
  * @iter: the clone's iterator as mapped, bi_sector relative to the target
+ * @blkg: whose I/O it is: the submitter's bio holds it until this one ends,
+ *	while the clone has lost it at its completion
  * @hash: in grid->parked_hash, by @block (the lock)
- * @node: in grid->waiting or ->kernel_waiting, by @since; or ->woken or
- *	->failed (the lock)
- * @block: what it is parked on, or GRID_NO_BLOCK
+ * @node: in grid->waiting or ->kernel_waiting, by @since; or ->woken, ->ending
+ *	(the lock)
+ * @block: what it is parked on, or GRID_NO_BLOCK, GRID_DETECTING
  * @since: jiffies when it parked first
  * @kind: enum grid_io_kind
  * @epoch: which epoch counts it as a write in flight, or GRID_NO_EPOCH
  * @tries: how often it was issued anew after a read error
- * @status: what to end it with instead of trying again; 0: try again
+ * @status: what to end it with instead of trying again; 0: try again;
+ *	BLK_STS_DM_REQUEUE: dm is to have it back, while it takes it
  * @error: a read error that detection decides about
  * @kernel_wait: parked on what the kernel alone ends, not userspace
  * @waited: @since is set
@@ -148,6 +153,9 @@ struct grid_io {
 	struct bio *bio;
 	struct grid_table *table;
 	struct bvec_iter iter;
+#ifdef CONFIG_BLK_CGROUP
+	struct blkcg_gq *blkg;
+#endif
 	struct hlist_node hash;
 	struct list_head node;
 	u64 block;
@@ -220,7 +228,8 @@ struct grid {
 	DECLARE_HASHTABLE(parked_hash, GRID_PARK_HASH_BITS);
 	struct list_head waiting; /* parked for userspace, by since */
 	struct list_head kernel_waiting; /* parked for the kernel, by since */
-	struct list_head woken;
+	struct list_head woken; /* to be tried anew */
+	struct list_head ending; /* to be ended, or requeued */
 	u64 parked;
 	u64 timeouts;
 	bool suspending; /* presuspend to resume */
@@ -228,6 +237,7 @@ struct grid {
 	u32 helpers;
 	unsigned long helpers_gone_at;
 	struct work_struct wake_work; /* on wq_io */
+	struct work_struct end_work; /* on wq_io */
 	struct delayed_work tick_work; /* on wq_io */
 
 	/* epoch.c; drain_lock guards the flip of the epoch */
@@ -235,7 +245,8 @@ struct grid {
 	wait_queue_head_t drain_wait;
 
 	/* detect.c */
-	struct list_head failed; /* reads that wait for it */
+	struct grid_io *detecting; /* the read it decides about; NULL: gone */
+	u64 deciding; /* reads parked on GRID_DETECTING */
 	u64 closed_begin, closed_end; /* blocks closed while it decides */
 	u64 detected, lost_full, passed_up;
 	void *detect_buf; /* one block; of the work item alone */
@@ -437,6 +448,8 @@ void __grid_wake(struct grid *g, u64 b, bool freed);
 void __grid_wake_range(struct grid *g, u64 begin, u64 end);
 void __grid_queue(struct grid *g, struct grid_io *io);
 bool __grid_has_readers(struct grid *g, u64 b);
+void __grid_unpark(struct grid *g, struct grid_io *io, blk_status_t status);
+struct grid_io *__grid_next_detecting(struct grid *g);
 void __grid_requeue_all(struct grid *g);
 void __grid_rearm(struct grid *g);
 u64 __grid_oldest_ms(struct grid *g);

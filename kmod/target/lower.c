@@ -2,7 +2,11 @@
 /*
  * Whole blocks to and from the lower device: repairs, and the re-reads of
  * detection.  These bios travel below the target, so that they can't park.
+ *
+ * They belong to the root cgroup: flushes and writers of everybody wait for
+ * them, and io.max of the helper must not hold those.
  */
+#include <linux/blk-cgroup.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/vmalloc.h>
@@ -25,6 +29,7 @@ static struct bio *grid_block_bio(struct grid_table *t, blk_opf_t opf, u64 b,
 	struct bio *bio;
 
 	bio = bio_alloc_bioset(t->dev->bdev, vecs, opf, GFP_NOIO, &g->bios);
+	bio_associate_blkg_from_css(bio, blkcg_root_css);
 	bio->bi_iter.bi_sector = grid_lower_sector(t, b << g->block_shift);
 	while (left) {
 		unsigned int bytes = min_t(unsigned int, left,
@@ -60,6 +65,19 @@ blk_status_t grid_read_block(struct grid_table *t, u64 b, void *buf)
 	if (is_vmalloc_addr(buf))
 		invalidate_kernel_vmap_range(buf, t->grid->geo.block_size);
 	return status;
+}
+
+/* Flush the lower device.  Process context; sleeps as long as that takes. */
+static int grid_flush_lower(struct grid_table *t)
+{
+	struct bio bio;
+	int r;
+
+	bio_init(&bio, t->dev->bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
+	bio_associate_blkg_from_css(&bio, blkcg_root_css);
+	r = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	return r;
 }
 
 static void grid_batch_put(struct grid_batch *batch)
@@ -124,7 +142,7 @@ void grid_write_items(struct grid_table *t, struct grid_missing_item *items,
 
 	for (i = 0; i < n; i++)
 		any |= !items[i].result;
-	if (any && blkdev_issue_flush(t->dev->bdev))
+	if (any && grid_flush_lower(t))
 		for (i = 0; i < n; i++)
 			if (!items[i].result)
 				items[i].result = -EIO;

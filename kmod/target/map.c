@@ -66,6 +66,9 @@ int grid_map(struct dm_target *ti, struct bio *bio)
 	io->table = t;
 	io->kind = GRID_IO_PLAIN;
 	io->epoch = GRID_NO_EPOCH;
+#ifdef CONFIG_BLK_CGROUP
+	io->blkg = bio->bi_blkg;
+#endif
 	io->iter = bio->bi_iter;
 	io->iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 

@@ -11,7 +11,9 @@
  * they apply to all alike; so only the head need be looked at.
  *
  * Waking moves a bio to grid->woken, from where a worker tries it anew
- * (again.c): it may park again, on this block or the next one.
+ * (again.c): it may park again, on this block or the next one.  What is only to
+ * be ended goes to grid->ending and another worker: the first one sleeps when the
+ * lower device takes no more requests.
  *
  * All __ functions want the lock held: a fault goes away under it, so that no
  * bio parks on a fault that is just gone:
@@ -138,6 +140,7 @@ void __grid_park(struct grid *g, struct grid_io *io, u64 b, bool kernel_wait)
 	io->bio->bi_opf &= ~REQ_POLLED;
 	io->block = b;
 	io->kernel_wait = kernel_wait;
+	g->deciding += b == GRID_DETECTING;
 	hlist_add_head(&io->hash, grid_bucket(g, b));
 	/* One that comes back from the other list belongs before later ones. */
 	list_for_each_prev(pos, list)
@@ -152,14 +155,23 @@ void __grid_park(struct grid *g, struct grid_io *io, u64 b, bool kernel_wait)
 		__grid_rearm(g);
 }
 
-/* Take @io from where it is parked and give it to the worker. */
-static void __grid_unpark(struct grid *g, struct grid_io *io,
-			  blk_status_t status)
+/**
+ * __grid_unpark - take @io from where it is parked and give it to the worker
+ * @g: the grid
+ * @io: parked
+ * @status: see struct grid_io
+ *
+ * Context: the lock is held.
+ */
+void __grid_unpark(struct grid *g, struct grid_io *io, blk_status_t status)
 {
 	grid_assert_locked(g);
 	hlist_del_init(&io->hash);
 	list_del(&io->node);
 	g->parked--;
+	g->deciding -= io->block == GRID_DETECTING;
+	if (g->detecting == io)
+		g->detecting = NULL;
 	io->status = status;
 	__grid_queue(g, io);
 }
@@ -168,8 +180,13 @@ static void __grid_unpark(struct grid *g, struct grid_io *io,
 void __grid_queue(struct grid *g, struct grid_io *io)
 {
 	grid_assert_locked(g);
-	list_add_tail(&io->node, &g->woken);
-	queue_work(g->wq_io, &g->wake_work);
+	if (io->status) {
+		list_add_tail(&io->node, &g->ending);
+		queue_work(g->wq_io, &g->end_work);
+	} else {
+		list_add_tail(&io->node, &g->woken);
+		queue_work(g->wq_io, &g->wake_work);
+	}
 }
 
 /**
@@ -211,9 +228,28 @@ void __grid_requeue_all(struct grid *g)
 
 	grid_assert_locked(g);
 	list_for_each_entry_safe(io, tmp, &g->waiting, node)
-		__grid_unpark(g, io, BLK_STS_OK);
+		__grid_unpark(g, io, BLK_STS_DM_REQUEUE);
 	list_for_each_entry_safe(io, tmp, &g->kernel_waiting, node)
-		__grid_unpark(g, io, BLK_STS_OK);
+		__grid_unpark(g, io, BLK_STS_DM_REQUEUE);
+}
+
+/**
+ * __grid_next_detecting - the failed read that detection is to look at next
+ * @g: the grid
+ *
+ * Context: the lock is held.
+ * Return: the one that has waited longest, or NULL.
+ */
+struct grid_io *__grid_next_detecting(struct grid *g)
+{
+	struct grid_io *io;
+
+	grid_assert_locked(g);
+	if (g->deciding)
+		list_for_each_entry(io, &g->kernel_waiting, node)
+			if (io->block == GRID_DETECTING)
+				return io;
+	return NULL;
 }
 
 /** __grid_oldest_ms - how long the oldest parked bio has waited */
@@ -264,7 +300,8 @@ static void __grid_expire(struct grid *g, struct list_head *list, u64 *warn)
 		if (n++ == GRID_TICK_MAX ||
 		    time_before(jiffies, grid_half(g, io)))
 			break;
-		if (!io->warned && *warn == GRID_NO_BLOCK)
+		if (!io->warned && *warn == GRID_NO_BLOCK &&
+		    io->block != GRID_DETECTING)
 			*warn = io->block;
 		io->warned = true;
 	}
@@ -294,6 +331,7 @@ void grid_park_init(struct grid *g)
 	INIT_LIST_HEAD(&g->waiting);
 	INIT_LIST_HEAD(&g->kernel_waiting);
 	INIT_LIST_HEAD(&g->woken);
+	INIT_LIST_HEAD(&g->ending);
 	INIT_DELAYED_WORK(&g->tick_work, grid_tick_worker);
 	g->helpers_gone_at = jiffies;
 }

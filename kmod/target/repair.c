@@ -113,12 +113,15 @@ int grid_repair(void *priv, struct grid_missing_item *items, u32 n)
 		item->result = grid_verify(g, item);
 		if (item->result == -EBADMSG)
 			grid_missing_verify_failed(g->gm, item->address);
-		if (item->result)
-			continue;
-		item->result = grid_missing_commence(g->gm, item);
-		item->commenced = !item->result;
-		any |= item->commenced;
 		cond_resched();
+	}
+	/* Only now: a helper's CPU is its own affair, what commenced is ours. */
+	for (i = 0; i < n; i++) {
+		if (items[i].result)
+			continue;
+		items[i].result = grid_missing_commence(g->gm, &items[i]);
+		items[i].commenced = !items[i].result;
+		any |= items[i].commenced;
 	}
 	if (!any)
 		return 0;

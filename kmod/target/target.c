@@ -115,7 +115,7 @@ static void grid_get_status(void *priv, struct grid_missing_status *st)
 	unsigned long flags;
 
 	gm = grid_lock(g, &flags);
-	st->parked = g->parked;
+	st->parked = g->parked - g->deciding;
 	st->oldest_waiting_ms = __grid_oldest_ms(g);
 	st->timeouts = g->timeouts;
 	st->detected = g->detected;
@@ -435,6 +435,7 @@ static void grid_postsuspend(struct dm_target *ti)
 	flush_work(&g->discard_work);
 	flush_work(&g->detect_work);
 	cancel_delayed_work_sync(&g->tick_work);
+	flush_work(&g->end_work);
 	flush_work(&g->wake_work);
 }
 

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: D3 a lower device that takes no more requests delays no time-out
+# kernels: 6.1 6.12
+# timeout: 90
+# boot: shared
+. "$GRID_TOP/tools/testing/load/run.sh"
+
+grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000
+echo 4 > /sys/block/nbd0/queue/nr_requests
+random_file /tmp/page 4096
+
+dmsetup message t0 0 set park_timeout_ms:4000
+miss 5 6
+read_background 5 /tmp/out5
+first=$REPLY
+read_background 6 /tmp/out6
+second=$REPLY
+wait_until 60 parked 2
+for b in 20 21 22 23; do
+	hold keep write $b
+	begin write$b put /tmp/page $b
+done
+wait_until 60 held 4
+
+log "one is tried anew, and sleeps for a request"
+dmsetup message t0 0 cancel 5
+wait_until 60 parked 1
+
+log "the other one times out all the same"
+wait "$second"
+assert_ne "$(cat /tmp/out6.status)" 0 "read what is missing"
+assert_eq "$(dm_get t0 timeouts)" 1
+held 4 || fail "the lower device took more"
+disk release
+wait "$first"
+assert_eq "$(cat /tmp/out5.status)" 0
+finish_well write20 write21 write22 write23
