@@ -90,7 +90,7 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 	if (likely(!grid_any(g->missing, grid_first(g, io), last)))
 		return false;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	for (b = find_next_bit(g->missing, last + 1, grid_first(g, io));
 	     b <= last; b = find_next_bit(g->missing, last + 1, b + 1)) {
 		u8 state = __grid_missing_find(g->gm, b, NULL);
@@ -111,7 +111,7 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 		io->status = BLK_STS_OK;
 		__grid_queue(g, io);
 	}
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	return keep;
 }
 
@@ -138,7 +138,7 @@ static void grid_give_up(struct grid *g, struct grid_io *io)
 	unsigned long flags;
 	bool again;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	/* Whether dm still takes it back is known only now. */
 	again = status == BLK_STS_DM_REQUEUE &&
 		!dm_noflush_suspending(g->live->ti);
@@ -148,7 +148,7 @@ static void grid_give_up(struct grid *g, struct grid_io *io)
 	} else {
 		__grid_left(g, grid_waited_for(io));
 	}
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 
 	if (again)
 		return;
@@ -174,14 +174,14 @@ static void grid_try(struct grid *g, struct grid_io *io)
 	rcu_read_lock();
 	if (write)
 		grid_epoch_enter(g, io);
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	v = __grid_check(g, io, &stop, &kernel_wait, &status);
 	if (v != GRID_GO)
 		grid_epoch_leave(g, io);
 	if (v == GRID_PARK)
 		__grid_park(g, io, stop, kernel_wait);
 	__grid_left(g, was);
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	rcu_read_unlock();
 
 	switch (v) {
@@ -212,11 +212,11 @@ static struct grid_io *grid_next_of(struct grid *g, struct list_head *list)
 	struct grid_io *io;
 	unsigned long flags;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	io = list_first_entry_or_null(list, struct grid_io, node);
 	if (io)
 		list_del(&io->node);
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	return io;
 }
 

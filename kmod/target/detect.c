@@ -65,7 +65,7 @@ bool grid_detect(struct grid *g, struct grid_table *t, struct grid_io *io,
 	bool kept = false;
 
 	grid_io_begin(io);
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	if (t->opt.detect && io->tries < GRID_READ_TRIES &&
 	    grid_is_fault(g, t, error)) {
 		io->kind = GRID_IO_BACK;
@@ -80,7 +80,7 @@ bool grid_detect(struct grid *g, struct grid_table *t, struct grid_io *io,
 	} else {
 		g->passed_up++;
 	}
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	return kept;
 }
 
@@ -89,11 +89,11 @@ static void grid_close(struct grid *g, u64 b)
 {
 	unsigned long flags;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	g->closed_begin = b;
 	g->closed_end = b + 1;
 	set_bit(b, g->missing);
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 }
 
 static void grid_open(struct grid *g)
@@ -101,14 +101,14 @@ static void grid_open(struct grid *g)
 	unsigned long flags;
 	u64 b;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	b = g->closed_begin;
 	g->closed_begin = 0;
 	g->closed_end = 0;
 	if (__grid_missing_find(g->gm, b, NULL) == GRID_MISSING_STATE_GONE)
 		clear_bit(b, g->missing);
 	__grid_wake(g, b, false);
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 }
 
 /*
@@ -125,7 +125,7 @@ static blk_status_t grid_decide(struct grid *g, struct grid_table *t, u64 b)
 	if (!status)
 		return BLK_STS_OK;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	if (!grid_is_fault(g, t, status) || __grid_is_freed(g, b)) {
 		g->passed_up++;
 		goto out;
@@ -143,7 +143,7 @@ static blk_status_t grid_decide(struct grid *g, struct grid_table *t, u64 b)
 	else
 		g->passed_up++;
 out:
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	if (r == -ENOSPC)
 		DMWARN_LIMIT(
 			"%u:%u: block %llu is bad, but blocks_max:%u faults are open; its read fails",
@@ -158,9 +158,9 @@ static bool grid_known(struct grid *g, u64 b)
 	unsigned long flags;
 	u8 state;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	state = __grid_missing_find(g->gm, b, NULL);
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	return state != GRID_MISSING_STATE_GONE;
 }
 
@@ -192,7 +192,7 @@ static void grid_detect_worker(struct work_struct *work)
 	u64 b, last;
 
 	for (;;) {
-		grid_missing_lock(g->gm, &flags);
+		grid_lock(g, &flags);
 		io = __grid_next_detecting(g);
 		g->detecting = io;
 		if (io) {
@@ -200,7 +200,7 @@ static void grid_detect_worker(struct work_struct *work)
 			b = grid_first(g, io);
 			last = grid_last(g, io);
 		}
-		grid_missing_unlock(g->gm, flags);
+		grid_unlock(g, flags);
 		if (!io)
 			break;
 
@@ -213,10 +213,10 @@ static void grid_detect_worker(struct work_struct *work)
 			cond_resched();
 		}
 
-		grid_missing_lock(g->gm, &flags);
+		grid_lock(g, &flags);
 		if (g->detecting)
 			__grid_unpark(g, io, status);
-		grid_missing_unlock(g->gm, flags);
+		grid_unlock(g, flags);
 	}
 }
 

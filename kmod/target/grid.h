@@ -383,22 +383,27 @@ static inline bool grid_any(const unsigned long *map, u64 first, u64 last)
 }
 
 /*
- * The lock, for those whom preresume may meet (status, messages): it may put
- * another tracker in the place of the one whose lock they wait for.  Returns
- * the one that is locked now.
+ * The lock, the only way to it but in grid_room_move().  That puts another
+ * tracker in the place of one that knows nothing, under the old one's lock, so
+ * whoever waited for the old one has to look again, and whoever has the lock
+ * has that of grid->gm until he gives it away.
  */
-static inline struct grid_missing *grid_lock(struct grid *g,
-					     unsigned long *flags)
+static inline void grid_lock(struct grid *g, unsigned long *flags)
 {
 	struct grid_missing *gm;
 
 	for (;;) {
 		gm = READ_ONCE(g->gm);
 		grid_missing_lock(gm, flags);
-		if (gm == READ_ONCE(g->gm))
-			return gm;
+		if (likely(gm == READ_ONCE(g->gm)))
+			return;
 		grid_missing_unlock(gm, *flags);
 	}
+}
+
+static inline void grid_unlock(struct grid *g, unsigned long flags)
+{
+	grid_missing_unlock(g->gm, flags);
 }
 
 /* map.c */

@@ -21,7 +21,7 @@ static int grid_map_slow(struct grid_table *t, struct bio *bio,
 	u64 stop;
 
 	grid_io_begin(io);
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	v = __grid_check(g, io, &stop, &kernel_wait, &status);
 	if (v != GRID_GO && stop != GRID_NO_BLOCK) {
 		if (stop > grid_first(g, io)) {
@@ -37,7 +37,7 @@ static int grid_map_slow(struct grid_table *t, struct bio *bio,
 		io->kind = GRID_IO_PARKED;
 		__grid_park(g, io, stop, kernel_wait);
 	}
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 
 	switch (v) {
 	case GRID_PARK:

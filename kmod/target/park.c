@@ -314,11 +314,11 @@ static void grid_tick_worker(struct work_struct *work)
 	u64 warn = GRID_NO_BLOCK;
 	unsigned long flags;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	__grid_expire(g, &g->waiting, &warn);
 	__grid_expire(g, &g->kernel_waiting, &warn);
 	__grid_rearm(g);
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	if (warn != GRID_NO_BLOCK)
 		DMWARN_LIMIT(
 			"%u:%u: block %llu: half of the time to wait for its repair is over",

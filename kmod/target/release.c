@@ -71,7 +71,7 @@ static void grid_move(struct grid *g, struct grid_bits *from,
 	u64 b = 0;
 
 	do {
-		grid_missing_lock(g->gm, &flags);
+		grid_lock(g, &flags);
 		if (!to->count) {
 			grid_bits_swap(from, to);
 			b = U64_MAX;
@@ -83,7 +83,7 @@ static void grid_move(struct grid *g, struct grid_bits *from,
 			grid_bits_clear(from, b);
 			grid_bits_set(to, b);
 		}
-		grid_missing_unlock(g->gm, flags);
+		grid_unlock(g, flags);
 		cond_resched();
 	} while (b != U64_MAX);
 }
@@ -97,13 +97,13 @@ static void grid_stage(struct grid *g, sector_t begin, sector_t end)
 	unsigned int i;
 
 	while (b < e) {
-		grid_missing_lock(g->gm, &flags);
+		grid_lock(g, &flags);
 		for (i = 0; b < e && i < GRID_SLICE; i++, b++) {
 			if (test_and_set_bit(b, g->marked))
 				continue;
 			grid_bits_set(&g->open, b);
 		}
-		grid_missing_unlock(g->gm, flags);
+		grid_unlock(g, flags);
 		cond_resched();
 	}
 }
@@ -172,19 +172,19 @@ static void grid_stage_waiting(struct grid *g)
 	u64 b, e;
 
 	for (;;) {
-		grid_missing_lock(g->gm, &flags);
+		grid_lock(g, &flags);
 		bio = bio_list_peek(&g->discards_staging);
 		if (!bio && bio_list_empty(&g->discards_waiting))
 			__grid_gate(g, GRID_GATE_DISCARDS, false);
-		grid_missing_unlock(g->gm, flags);
+		grid_unlock(g, flags);
 		if (!bio)
 			break;
 		grid_discarded(g, bio, &b, &e);
 		grid_stage(g, b << g->block_shift, e << g->block_shift);
-		grid_missing_lock(g->gm, &flags);
+		grid_lock(g, &flags);
 		bio_list_pop(&g->discards_staging);
 		__grid_wake_range(g, b, e);
-		grid_missing_unlock(g->gm, flags);
+		grid_unlock(g, flags);
 		grid_end(dm_per_bio_data(bio, sizeof(struct grid_io)),
 			 BLK_STS_OK);
 	}
@@ -202,13 +202,13 @@ int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io)
 	unsigned long flags;
 	bool hold;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	hold = !bio_list_empty(&g->flushes_waiting);
 	if (hold) {
 		bio_list_add(&g->discards_waiting, bio);
 		__grid_gate(g, GRID_GATE_DISCARDS, true);
 	}
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	if (!hold)
 		grid_discard_end(g, io);
 	return DM_MAPIO_SUBMITTED;
@@ -245,7 +245,7 @@ int grid_map_flush(struct grid_table *t, struct bio *bio)
 
 	if (t->opt.explicit_checkpoint)
 		goto remap;
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	plain = !g->barrier_running && !g->open.count &&
 		bio_list_empty(&g->flushes_waiting);
 	if (!plain) {
@@ -254,7 +254,7 @@ int grid_map_flush(struct grid_table *t, struct bio *bio)
 		if (!g->barrier_running)
 			__grid_barrier_start(g);
 	}
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	if (!plain)
 		return DM_MAPIO_SUBMITTED;
 remap:
@@ -310,16 +310,16 @@ static int grid_commence(struct grid *g)
 	for (i = 0; r == -EBUSY && i < 100; i++) {
 		if (i)
 			msleep(20);
-		grid_missing_lock(g->gm, &flags);
+		grid_lock(g, &flags);
 		/* From here on an enqueue of these is refused (D2). */
 		g->barrier_freeing = true;
 		taken.set.count = g->taken.count;
-		grid_missing_unlock(g->gm, flags);
+		grid_unlock(g, flags);
 		r = grid_missing_checkpoint_commence(g->gm, &taken.set);
 		if (r) {
-			grid_missing_lock(g->gm, &flags);
+			grid_lock(g, &flags);
 			g->barrier_freeing = false;
-			grid_missing_unlock(g->gm, flags);
+			grid_unlock(g, flags);
 		}
 		if (r && grid_jumping(g))
 			break;
@@ -370,7 +370,7 @@ static void grid_barrier_worker(struct work_struct *work)
 		grid_move(g, &g->taken, &g->open);
 	}
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	flushes = g->flushes;
 	bio_list_init(&g->flushes);
 	g->barrier_running = false;
@@ -384,7 +384,7 @@ static void grid_barrier_worker(struct work_struct *work)
 		__grid_barrier_start(g);
 	if (!g->stopped)
 		queue_work(g->wq, &g->discard_work);
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 
 	wake_up_all(&g->barrier_wait);
 	while ((bio = bio_list_pop(&flushes)))
@@ -439,7 +439,7 @@ u32 grid_list_released(void *priv, u64 *cursor, u32 max,
 	u64 b = *cursor;
 	u32 n;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	for (n = 0; n < max && budget; n++) {
 		b = __grid_next_released(g, b);
 		if (b == U64_MAX)
@@ -454,7 +454,7 @@ u32 grid_list_released(void *priv, u64 *cursor, u32 max,
 				break;
 		run->count = b - run->address;
 	}
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	*cursor = b;
 	return n;
 }
@@ -483,14 +483,14 @@ int grid_release(void *priv, const u64 *addresses, u32 n)
 		if (addresses[i] >= g->geo.blocks)
 			return -ERANGE;
 	for (i = 0; i < n && !r;) {
-		grid_missing_lock(g->gm, &flags);
+		grid_lock(g, &flags);
 		if (!grid_is_held(g))
 			r = -EOPNOTSUPP;
 		end = min(n - i, GRID_SLICE) + i;
 		for (; i < end && !r; i++)
 			if (!test_and_set_bit(addresses[i], g->marked))
 				grid_bits_set(&g->open, addresses[i]);
-		grid_missing_unlock(g->gm, flags);
+		grid_unlock(g, flags);
 		cond_resched();
 	}
 	return r;
@@ -508,11 +508,10 @@ int grid_release(void *priv, const u64 *addresses, u32 n)
 int grid_take(void *priv, u64 *id)
 {
 	struct grid *g = priv;
-	struct grid_missing *gm;
 	unsigned long flags;
 	int r = 0;
 
-	gm = grid_lock(g, &flags);
+	grid_lock(g, &flags);
 	/* Stopped: preresume may be copying the sets for a longer device. */
 	if (!g->live || g->stopped)
 		r = -EAGAIN;
@@ -528,7 +527,7 @@ int grid_take(void *priv, u64 *id)
 		g->checkpoint_id = *id ?: g->checkpoint_id + 1;
 		*id = g->checkpoint_id;
 	}
-	grid_missing_unlock(gm, flags);
+	grid_unlock(g, flags);
 	return r;
 }
 
@@ -543,11 +542,10 @@ int grid_take(void *priv, u64 *id)
  */
 int grid_durable_start(struct grid *g, u64 id)
 {
-	struct grid_missing *gm;
 	unsigned long flags;
 	int r = 0;
 
-	gm = grid_lock(g, &flags);
+	grid_lock(g, &flags);
 	if (!g->live || g->stopped)
 		r = -EAGAIN;
 	else if (!g->live->opt.explicit_checkpoint)
@@ -556,7 +554,7 @@ int grid_durable_start(struct grid *g, u64 id)
 		r = -ENOENT;
 	else if (id != g->durable_id && !g->barrier_running)
 		__grid_barrier_start(g);
-	grid_missing_unlock(gm, flags);
+	grid_unlock(g, flags);
 	return r;
 }
 
@@ -592,7 +590,7 @@ static bool grid_next_discard(struct grid *g)
 	unsigned long flags;
 	u64 b = U64_MAX, e;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	if (!g->stopped)
 		b = grid_bits_next(&g->freed, 0);
 	if (b != U64_MAX) {
@@ -603,7 +601,7 @@ static bool grid_next_discard(struct grid *g)
 		g->discard_begin = b;
 		g->discard_end = e;
 	}
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	return b != U64_MAX;
 }
 
@@ -628,14 +626,14 @@ static void grid_discard_worker(struct work_struct *work)
 			DMWARN_LIMIT(
 				"%u:%u: %pg: discard of block %llu failed (%d)",
 				g->major, g->minor, bdev, b, r);
-		grid_missing_lock(g->gm, &flags);
+		grid_lock(g, &flags);
 		e = g->discard_end;
 		g->discard_begin = 0;
 		g->discard_end = 0;
 		for (n = b; n < e; n++)
 			clear_bit(n, g->marked);
 		__grid_wake_range(g, b, e);
-		grid_missing_unlock(g->gm, flags);
+		grid_unlock(g, flags);
 		cond_resched();
 	}
 }

@@ -256,14 +256,14 @@ static bool grid_knows_nothing(struct grid *g)
 	bool nothing;
 
 	grid_missing_get_status(g->gm, &st);
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	nothing = !(st.waiting + st.writing + st.aborting + st.tables) &&
 		  !(st.flags & (GRID_MISSING_STATUS_CHECKPOINT |
 				GRID_MISSING_STATUS_SYNC_JUMP)) &&
 		  !g->open.count && !g->taken.count && !g->freed.count &&
 		  g->discard_begin == g->discard_end && !g->barrier_running &&
 		  !g->checkpoint_taken;
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	return nothing;
 }
 

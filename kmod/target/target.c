@@ -71,22 +71,21 @@ static void grid_helpers(void *priv, u32 n)
 	struct grid *g = priv;
 	unsigned long flags;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	if (g->helpers && !n)
 		g->helpers_gone_at = jiffies;
 	g->helpers = n;
 	__grid_rearm(g);
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 }
 
 static int grid_ready(void *priv)
 {
 	struct grid *g = priv;
-	struct grid_missing *gm;
 	unsigned long flags;
 	int r = 0;
 
-	gm = grid_lock(g, &flags);
+	grid_lock(g, &flags);
 	if (grid_is_held(g)) {
 		__grid_gate(g, GRID_GATE_HELD, false);
 		__grid_wake(g, GRID_NO_BLOCK, false);
@@ -94,7 +93,7 @@ static int grid_ready(void *priv)
 	} else {
 		r = -EINVAL;
 	}
-	grid_missing_unlock(gm, flags);
+	grid_unlock(g, flags);
 	return r;
 }
 
@@ -111,10 +110,9 @@ static int grid_enqueue_ok(void *priv, u64 b)
 static void grid_get_status(void *priv, struct grid_missing_status *st)
 {
 	struct grid *g = priv;
-	struct grid_missing *gm;
 	unsigned long flags;
 
-	gm = grid_lock(g, &flags);
+	grid_lock(g, &flags);
 	st->parked = g->parked - g->deciding;
 	st->oldest_waiting_ms = __grid_oldest_ms(g);
 	st->timeouts = g->timeouts;
@@ -128,7 +126,7 @@ static void grid_get_status(void *priv, struct grid_missing_status *st)
 		st->flags |= GRID_MISSING_STATUS_SUSPENDED;
 	if (grid_is_held(g))
 		st->flags |= GRID_MISSING_STATUS_HELD;
-	grid_missing_unlock(gm, flags);
+	grid_unlock(g, flags);
 }
 
 static const struct grid_missing_ops grid_ops = {
@@ -282,10 +280,10 @@ static void grid_put(struct grid *g, struct grid_table *t)
 	unsigned long flags;
 	bool last;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	if (g->live == t)
 		g->live = NULL;
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 
 	mutex_lock(&grid_list_lock);
 	last = !--g->refs;
@@ -398,14 +396,14 @@ static void grid_presuspend(struct dm_target *ti)
 	struct grid *g = t->grid;
 	unsigned long flags;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	g->suspending = true;
 	g->suspend_at = jiffies;
 	if (dm_noflush_suspending(ti))
 		__grid_requeue_all(g);
 	else
 		__grid_rearm(g);
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 }
 
 static void grid_presuspend_undo(struct dm_target *ti)
@@ -414,10 +412,10 @@ static void grid_presuspend_undo(struct dm_target *ti)
 	struct grid *g = t->grid;
 	unsigned long flags;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	g->suspending = false;
 	__grid_rearm(g);
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 }
 
 static void grid_postsuspend(struct dm_target *ti)
@@ -427,9 +425,9 @@ static void grid_postsuspend(struct dm_target *ti)
 	unsigned long flags;
 
 	grid_missing_suspend(g->gm, true);
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	g->stopped = true;
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	flush_work(&g->cancel_work);
 	flush_work(&g->barrier_work);
 	flush_work(&g->discard_work);
@@ -449,9 +447,9 @@ static int grid_preresume(struct dm_target *ti)
 	r = grid_room_move(t);
 	if (r)
 		return r;
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	g->live = t;
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	grid_missing_bind(g->gm, &grid_ops, g);
 	return 0;
 }
@@ -462,11 +460,11 @@ static void grid_resume(struct dm_target *ti)
 	struct grid *g = t->grid;
 	unsigned long flags;
 
-	grid_missing_lock(g->gm, &flags);
+	grid_lock(g, &flags);
 	g->suspending = false;
 	g->stopped = false;
 	queue_work(g->wq, &g->discard_work);
-	grid_missing_unlock(g->gm, flags);
+	grid_unlock(g, flags);
 	grid_missing_suspend(g->gm, false);
 }
 
@@ -545,7 +543,6 @@ static int grid_message(struct dm_target *ti, unsigned int argc, char **argv,
 	struct grid_table *t = ti->private;
 	struct grid *g = t->grid;
 	struct grid_missing_checksum sum;
-	struct grid_missing *gm;
 	unsigned long flags;
 	unsigned int sz = 0;
 	char *error = "";
@@ -563,10 +560,10 @@ static int grid_message(struct dm_target *ti, unsigned int argc, char **argv,
 		if (r)
 			return r;
 		/* One option only: another message may set another one. */
-		gm = grid_lock(g, &flags);
+		grid_lock(g, &flags);
 		grid_tunable(&t->opt, key, key + strlen(key) + 1);
 		__grid_rearm(g);
-		grid_missing_unlock(gm, flags);
+		grid_unlock(g, flags);
 		return 0;
 	}
 
