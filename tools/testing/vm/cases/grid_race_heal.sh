@@ -80,8 +80,7 @@ holds 11 /tmp/whole
 
 log "its neighbours in the read stay open; what waits for it has a deadline"
 dmsetup message t0 0 set park_timeout_ms:1000
-disk bad $((17 * bs)) 4096
-disk bad $((19 * bs)) 4096
+disk bad $((17 * bs)) $((2 * bs + 4096))
 hold keep read 17 2
 begin reader dd if="$dev" of=/dev/null bs=$((2 * bs)) skip=8 count=1 iflag=direct status=none
 wait_until 60 held 1
