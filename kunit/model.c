@@ -1836,6 +1836,9 @@ void model_pause(void)
 
 	if (!r || r->nested || r->failed)
 		return;
+	/* The jump's end is still being checked: nothing has happened yet. */
+	if (r->t.jump && !r->m.jump)
+		return;
 	r->nested = true;
 	r->sweep = r->op;
 	for (n = model_below(r, 3); n-- && !r->failed;) {

@@ -272,6 +272,7 @@ static void t01_limits(struct kunit *test)
 		{ 1, U32_MAX, U32_MAX },
 		{ U32_MAX, U32_MAX, U32_MAX },
 		{ 1, 1U << 16, 1U << 16 },
+		{ 1, 1, GM_VALUES_MAX + 1 },
 	};
 	u32 i;
 
@@ -1325,6 +1326,11 @@ static void t11_revert(struct kunit *test)
 	EQ(find(3), GRID_MISSING_STATE_WRITING);
 	EQ(find(5), GRID_MISSING_STATE_WRITING);
 	EQ(gm_revert_older(T, 501), 1);
+	EQ(find(5), GRID_MISSING_STATE_WAITING);
+	/* A month later as well; what began after the clock was read is young. */
+	EQ(gm_repair_commence(T, 5, SUM(5), 0, 2, 600), 0);
+	EQ(gm_revert_older(T, 599), 0);
+	EQ(gm_revert_older(T, 600 + 30ULL * 24 * 3600 * 1000), 2);
 	EQ(find(5), GRID_MISSING_STATE_WAITING);
 	EQ(gm_revert_owner(T, 1), 0);
 	VERIFIED();

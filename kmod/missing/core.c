@@ -129,13 +129,15 @@ static void gm_last_put(struct kref *ref)
 
 /* A tracker without a device.  ERR_PTR(-EINVAL, -ENOMEM).  May sleep. */
 struct grid_missing *gm_create_private(const struct gm_limits *limits,
-				       u32 revert_age_ms, const char *name)
+				       u32 revert_age_ms, bool exclusive,
+				       const char *name)
 {
 	struct grid_missing *gm = gm_alloc(limits);
 
 	if (IS_ERR(gm))
 		return gm;
 	gm->private = true;
+	gm->exclusive = exclusive;
 	gm->revert_age_ms = revert_age_ms;
 	strscpy(gm->name, name, sizeof(gm->name));
 	gm->open = gm_generation_new();
@@ -332,14 +334,17 @@ EXPORT_SYMBOL_GPL(grid_missing_remove);
  *
  * Context: any.
  * Return: bytes of memory that grid_missing_create() would allocate, without
- * the block that it keeps in reserve.
+ * the block that it keeps in reserve; U64_MAX when no number can say.
  */
 u64 grid_missing_bytes(const struct grid_missing_limits *limits)
 {
 	const struct gm_limits l = gm_limits_of(limits);
+	const u64 more = sizeof(struct grid_missing) +
+			 GM_EVENTS * sizeof(struct gm_event);
+	const u64 bytes = gm_tracker_bytes(&l);
 
-	return gm_tracker_bytes(&l) + sizeof(struct grid_missing) +
-	       GM_EVENTS * sizeof(struct gm_event);
+	/* Absurd limits are to look absurd, not small. */
+	return bytes > U64_MAX - more ? U64_MAX : bytes + more;
 }
 EXPORT_SYMBOL_GPL(grid_missing_bytes);
 

@@ -45,10 +45,10 @@
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
 #include <linux/rwsem.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
-#include <linux/xarray.h>
 
 #include <linux/grid_missing.h>
 #include "tracker/tracker.h"
@@ -81,12 +81,12 @@ struct gm_event {
 
 /**
  * struct gm_generation - addresses released before one checkpoint (T9)
- * @chunks: bitmaps of GM_CHUNK_BITS addresses
+ * @chunks: of struct gm_chunk, bitmaps of neighbouring addresses, by address
  * @chunks_count: how many
  * @count: addresses in them
  */
 struct gm_generation {
-	struct xarray chunks;
+	struct rb_root chunks;
 	unsigned long chunks_count;
 	u64 count;
 };
@@ -125,6 +125,7 @@ struct grid_missing {
 	u64 id;
 	unsigned int major, minor;
 	bool private;
+	bool exclusive; /* private, and its creator's alone to change */
 	u32 revert_age_ms;
 	char name[GRID_MISSING_NAME_MAX];
 
@@ -169,6 +170,7 @@ struct grid_missing {
 	u64 released; /* addresses in both */
 	u64 checkpoint_id; /* the last one taken */
 	u64 checkpoint_taken; /* the same until it is becoming durable, or 0 */
+	u64 checkpoint_durable; /* the last one that was commenced */
 };
 
 /**
@@ -202,7 +204,8 @@ extern struct list_head gm_registry;
 extern struct mutex gm_registry_lock;
 
 struct grid_missing *gm_create_private(const struct gm_limits *limits,
-				       u32 revert_age_ms, const char *name);
+				       u32 revert_age_ms, bool exclusive,
+				       const char *name);
 struct grid_missing *gm_find_id(u64 id);
 struct grid_missing *gm_find_next(u64 id);
 
@@ -225,6 +228,7 @@ void gm_events_exit(struct grid_missing *gm);
 void gm_call_begin(struct grid_missing *gm, struct gm_call *call);
 void gm_call_end(struct grid_missing *gm, struct gm_call *call);
 void gm_arm(struct grid_missing *gm, unsigned int what);
+void __gm_wake(struct grid_missing *gm, unsigned int what);
 void gm_wake(struct grid_missing *gm, unsigned int what);
 void gm_wake_all(struct grid_missing *gm);
 int gm_wait_idle(struct grid_missing *gm, const u64 *address);

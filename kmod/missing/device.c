@@ -273,6 +273,11 @@ static int gm_ioctl_attach(struct gm_ioctl_call *c)
 	gm = a->id ? gm_find_id(a->id) : grid_missing_find(a->major, a->minor);
 	if (!gm)
 		goto out_unlock;
+	if (gm->exclusive && f->writable) {
+		grid_missing_put(gm);
+		ret = -EPERM;
+		goto out_unlock;
+	}
 	WRITE_ONCE(f->min_age_ms, a->min_age_ms);
 	gm_attach_file(gm, f);
 	a->id = gm->id;
@@ -300,7 +305,9 @@ static int gm_ioctl_create(struct gm_ioctl_call *c)
 	struct grid_missing *gm;
 	int ret;
 
-	if (a->reserved || !a->blocks_max || !a->table_values_max)
+	/* The tracker's times are compared modulo 2^32 ms. */
+	if (a->reserved || !a->blocks_max || !a->table_values_max ||
+	    a->revert_age_ms > S32_MAX)
 		return -EINVAL;
 	if (mutex_lock_interruptible(&f->lock))
 		return -EINTR;
@@ -308,6 +315,7 @@ static int gm_ioctl_create(struct gm_ioctl_call *c)
 	if (f->gm)
 		goto out_unlock;
 	gm = gm_create_private(&limits, a->revert_age_ms,
+			       a->flags & GRID_MISSING_CREATE_EXCLUSIVE,
 			       get_task_comm(name, current));
 	ret = PTR_ERR_OR_ZERO(gm);
 	if (ret)
@@ -378,6 +386,9 @@ static int gm_ioctl_checkpoint(struct gm_ioctl_call *c)
 
 	if (a->op < GRID_MISSING_CHECKPOINT_RELEASE ||
 	    a->op > GRID_MISSING_CHECKPOINT_COMPLETE)
+		return -EINVAL;
+	/* Those that follow count up from it, and are never to wrap. */
+	if (a->op == GRID_MISSING_CHECKPOINT_TAKE && a->id > S64_MAX)
 		return -EINVAL;
 	if (a->id && a->op != GRID_MISSING_CHECKPOINT_TAKE &&
 	    a->op != GRID_MISSING_CHECKPOINT_DURABLE)
@@ -534,8 +545,8 @@ static const struct gm_ioctl gm_ioctls[] = {
 	GM_VECTOR(GRID_MISSING_LIST_TRACKERS, 0, 0, gm_ioctl_list_trackers),
 	GM_IOCTL(GRID_MISSING_ATTACH, grid_missing_attach, checksum, 0, 0,
 		 gm_ioctl_attach),
-	GM_IOCTL(GRID_MISSING_CREATE, grid_missing_create, reserved, 0,
-		 GM_WRITE, gm_ioctl_create),
+	GM_IOCTL(GRID_MISSING_CREATE, grid_missing_create, reserved,
+		 GRID_MISSING_CREATE_EXCLUSIVE, GM_WRITE, gm_ioctl_create),
 	GM_VECTOR(GRID_MISSING_ENQUEUE, 0, GM_WRITE | GM_ATTACHED,
 		  gm_ioctl_enqueue),
 	GM_VECTOR(GRID_MISSING_BATCH, GRID_MISSING_BATCH_MIN_AGE,
@@ -601,7 +612,7 @@ static long gm_unlocked_ioctl(struct file *file, unsigned int cmd,
 	struct gm_ioctl_call c;
 	struct gm_call call;
 	u32 size, known;
-	bool is_vector;
+	bool is_vector, changes;
 	int ret;
 
 	if (nr >= ARRAY_SIZE(gm_ioctls))
@@ -647,10 +658,12 @@ static long gm_unlocked_ioctl(struct file *file, unsigned int cmd,
 	if (copy_to_user(uarg, &c.arg, known))
 		return -EFAULT;
 
-	if (d->needs & GM_ATTACHED)
+	/* Who only looks makes no events, and is not to lengthen the list. */
+	changes = (d->needs & GM_ATTACHED) && (d->needs & GM_WRITE);
+	if (changes)
 		gm_call_begin(c.gm, &call);
 	ret = d->handler(&c);
-	if (d->needs & GM_ATTACHED)
+	if (changes)
 		gm_call_end(c.gm, &call);
 
 	/* A vector's done and cursor hold also when it ends in an error. */

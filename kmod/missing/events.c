@@ -52,7 +52,7 @@
  * is nothing to do under the tracker's lock, and within one lock hold all
  * faults share one.
  */
-static void __gm_wake(struct grid_missing *gm, unsigned int what)
+void __gm_wake(struct grid_missing *gm, unsigned int what)
 {
 	lockdep_assert_held(&gm->tracker.lock);
 

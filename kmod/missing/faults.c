@@ -132,6 +132,9 @@ EXPORT_SYMBOL_GPL(__grid_missing_supersede);
 int __grid_missing_readers(struct grid_missing *gm, u64 address, bool readers)
 {
 	lockdep_assert_held(&gm->tracker.lock);
+	/* It joins the never-requested: due at once, and no change tells so. */
+	if (!readers)
+		__gm_wake(gm, GM_WAKE_WORK);
 	return __gm_set_readers(&gm->tracker, address, readers);
 }
 EXPORT_SYMBOL_GPL(__grid_missing_readers);

@@ -5,71 +5,118 @@
  * What is released joins the open generation.  Taking a checkpoint closes it:
  * it becomes the taken one, and a new one opens.  When the taken checkpoint
  * becomes durable, its members are what it frees.  A generation is bitmaps of
- * GM_CHUNK_BITS addresses in an xarray: dense sets cost a bit an address,
- * and no set costs more than GM_CHUNKS_MAX chunks.
+ * GM_CHUNK_BITS addresses in a tree: dense sets cost a bit an address, and no
+ * set costs more than GM_CHUNKS_MAX chunks, wherever they lie.
  *
  * Locking: gm->release_lock.  While the tracker walks the taken generation
  * (under its own lock) that is not changed.
  */
 #include <linux/bitmap.h>
 #include <linux/mutex.h>
+#include <linux/rbtree.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/xarray.h>
 
 #include "core.h"
 #include "trace.h"
 
 #define GM_CHUNK_SHIFT 12
 #define GM_CHUNK_BITS BIT(GM_CHUNK_SHIFT)
-/* 64 MiB a generation: 512 M addresses in a row, or 131072 far apart. */
+/* 72 MiB a generation: 512 M addresses in a row, or 131072 far apart. */
 #define GM_CHUNKS_MAX BIT(17)
+
+/**
+ * struct gm_chunk - neighbouring addresses
+ * @node: in gm_generation.chunks, by @base
+ * @base: the first of them
+ * @bits: GM_CHUNK_BITS; apart, since both are of a size that slabs have
+ */
+struct gm_chunk {
+	struct rb_node node;
+	u64 base;
+	unsigned long *bits;
+};
+
+#define GM_CHUNK_MASK (GM_CHUNK_BITS - 1)
 
 struct gm_generation *gm_generation_new(void)
 {
 	struct gm_generation *g = kzalloc(sizeof(*g), GFP_KERNEL_ACCOUNT);
 
 	if (g)
-		xa_init(&g->chunks);
+		g->chunks = RB_ROOT;
 	return g;
 }
 
 void gm_generation_free(struct gm_generation *g)
 {
-	unsigned long *chunk;
-	unsigned long i;
+	struct gm_chunk *c, *next;
 
 	if (!g)
 		return;
-	xa_for_each(&g->chunks, i, chunk) {
-		bitmap_free(chunk);
+	rbtree_postorder_for_each_entry_safe(c, next, &g->chunks, node) {
+		bitmap_free(c->bits);
+		kfree(c);
 		cond_resched();
 	}
-	xa_destroy(&g->chunks);
 	kfree(g);
+}
+
+/* The chunk with @address, or the one after it, or NULL. */
+static struct gm_chunk *gm_chunk_from(const struct gm_generation *g,
+				      u64 address)
+{
+	struct rb_node *n = g->chunks.rb_node;
+	u64 base = address & ~(u64)GM_CHUNK_MASK;
+	struct gm_chunk *c, *after = NULL;
+
+	while (n) {
+		c = rb_entry(n, struct gm_chunk, node);
+		if (c->base == base)
+			return c;
+		if (c->base > base)
+			after = c;
+		n = c->base > base ? n->rb_left : n->rb_right;
+	}
+	return after;
+}
+
+/* The chunk with @address, or NULL. */
+static struct gm_chunk *gm_chunk_find(const struct gm_generation *g,
+				      u64 address)
+{
+	struct gm_chunk *c = gm_chunk_from(g, address);
+
+	return c && c->base <= address ? c : NULL;
+}
+
+static bool gm_chunk_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct gm_chunk, node)->base <
+	       rb_entry(b, struct gm_chunk, node)->base;
 }
 
 /* 1 when @address is new, 0 when it is a member, -ENOMEM, -ENOSPC. */
 static int gm_generation_add(struct gm_generation *g, u64 address)
 {
-	unsigned long *chunk = xa_load(&g->chunks, address >> GM_CHUNK_SHIFT);
-	int ret;
+	struct gm_chunk *c = gm_chunk_find(g, address);
 
-	if (!chunk) {
+	if (!c) {
 		if (g->chunks_count >= GM_CHUNKS_MAX)
 			return -ENOSPC;
-		chunk = bitmap_zalloc(GM_CHUNK_BITS, GFP_KERNEL_ACCOUNT);
-		if (!chunk)
+		c = kmalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+		if (!c)
 			return -ENOMEM;
-		ret = xa_err(xa_store(&g->chunks, address >> GM_CHUNK_SHIFT,
-				      chunk, GFP_KERNEL_ACCOUNT));
-		if (ret) {
-			bitmap_free(chunk);
-			return ret;
+		c->bits = bitmap_zalloc(GM_CHUNK_BITS, GFP_KERNEL_ACCOUNT);
+		if (!c->bits) {
+			kfree(c);
+			return -ENOMEM;
 		}
+		c->base = address & ~(u64)GM_CHUNK_MASK;
+		rb_add(&c->node, &g->chunks, gm_chunk_less);
 		g->chunks_count++;
 	}
-	if (__test_and_set_bit(address & (GM_CHUNK_BITS - 1), chunk))
+	if (__test_and_set_bit(address & GM_CHUNK_MASK, c->bits))
 		return 0;
 	g->count++;
 	return 1;
@@ -78,31 +125,31 @@ static int gm_generation_add(struct gm_generation *g, u64 address)
 /* Undo an add; an empty chunk stays for the next one. */
 static void gm_generation_del(struct gm_generation *g, u64 address)
 {
-	unsigned long *chunk = xa_load(&g->chunks, address >> GM_CHUNK_SHIFT);
+	struct gm_chunk *c = gm_chunk_find(g, address);
 
-	if (chunk && __test_and_clear_bit(address & (GM_CHUNK_BITS - 1), chunk))
+	if (c && __test_and_clear_bit(address & GM_CHUNK_MASK, c->bits))
 		g->count--;
 }
 
 static bool gm_generation_has(struct gm_generation *g, u64 address)
 {
-	unsigned long *chunk = xa_load(&g->chunks, address >> GM_CHUNK_SHIFT);
+	struct gm_chunk *c = gm_chunk_find(g, address);
 
-	return chunk && test_bit(address & (GM_CHUNK_BITS - 1), chunk);
+	return c && test_bit(address & GM_CHUNK_MASK, c->bits);
 }
 
 /* The smallest member >= @from, or U64_MAX, which is never one. */
 static u64 gm_generation_from(struct gm_generation *g, u64 from)
 {
-	unsigned long start = from >> GM_CHUNK_SHIFT;
-	unsigned long *chunk;
-	unsigned long i, bit;
+	struct gm_chunk *c = gm_chunk_from(g, from);
+	unsigned long bit;
 
-	xa_for_each_start(&g->chunks, i, chunk, start) {
-		bit = i == start ? from & (GM_CHUNK_BITS - 1) : 0;
-		bit = find_next_bit(chunk, GM_CHUNK_BITS, bit);
+	while (c) {
+		bit = c->base <= from ? from & GM_CHUNK_MASK : 0;
+		bit = find_next_bit(c->bits, GM_CHUNK_BITS, bit);
 		if (bit < GM_CHUNK_BITS)
-			return ((u64)i << GM_CHUNK_SHIFT) | bit;
+			return c->base | bit;
+		c = rb_entry_safe(rb_next(&c->node), struct gm_chunk, node);
 	}
 	return U64_MAX;
 }
@@ -279,8 +326,9 @@ static u64 gm_generation_next(const struct gm_set *set, u64 from, bool *found)
  * @id: of gm_take()
  *
  * Context: may sleep.
- * Return: 0: commenced, ask with gm_durable_complete().  -ENOENT: no such
- * checkpoint is taken; -EBUSY: another is open; -EINTR.
+ * Return: 0: commenced, ask with gm_durable_complete(); also when it was
+ * before, as on a dm device.  -ENOENT: no such checkpoint is taken; -EBUSY:
+ * another is open, or a sync jump; -EINTR.
  */
 int gm_durable(struct grid_missing *gm, u64 id)
 {
@@ -294,6 +342,10 @@ int gm_durable(struct grid_missing *gm, u64 id)
 
 	if (mutex_lock_interruptible(&gm->release_lock))
 		return -EINTR;
+	s.g = NULL;
+	ret = 0;
+	if (id && gm->checkpoint_durable == id)
+		goto out_unlock;
 	ret = -ENOENT;
 	if (!gm->taken || gm->checkpoint_id != id)
 		goto out_unlock;
@@ -303,6 +355,7 @@ int gm_durable(struct grid_missing *gm, u64 id)
 	if (ret)
 		goto out_unlock;
 	gm->taken = NULL;
+	gm->checkpoint_durable = id;
 	WRITE_ONCE(gm->checkpoint_taken, 0);
 	WRITE_ONCE(gm->released, gm->released - s.set.count);
 	trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMMENCED, id);

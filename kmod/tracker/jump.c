@@ -205,26 +205,45 @@ int gm_sync_jump_commence(struct gm_tracker *t)
 	return result;
 }
 
+/*
+ * Did a table at @address end already?  They are in no hash, so this looks at
+ * all slots, in slices: a table that has ended stays where it is until it is
+ * reclaimed.
+ */
+static bool gm_land_ended(struct gm_tracker *t, u64 address, u32 *budget,
+			  unsigned long *flags)
+{
+	u32 s;
+
+	for (s = 0; s < t->tables_used; s++) {
+		const struct gm_table *tab = &t->tables[s];
+
+		if (tab->state && !gm_table_active(tab) &&
+		    tab->address == address)
+			return true;
+		if (!--*budget) {
+			*budget = GM_SLICE;
+			GM_UNLOCK(t, *flags);
+			gm_pause();
+			GM_LOCK(t, *flags);
+		}
+	}
+	return false;
+}
+
 /* Mark the tables to cancel; those that ended already are none. */
 static int gm_land_list(struct gm_tracker *t, const u64 *cancel, u32 n,
 			unsigned long *flags)
 {
-	u32 i, s;
+	u32 i, budget = GM_SLICE;
 
 	for (i = 0; i < n; i++) {
 		struct gm_table *tab = gm_table_find(t, cancel[i]);
 
-		if (tab) {
+		if (tab)
 			tab->listed = true;
-		} else {
-			/* Rare, so that this walk is as well. */
-			for (s = t->ended_head; s != GM_NIL;
-			     s = t->tables[s].next)
-				if (t->tables[s].address == cancel[i])
-					break;
-			if (s == GM_NIL)
-				return -ENOENT;
-		}
+		else if (!gm_land_ended(t, cancel[i], &budget, flags))
+			return -ENOENT;
 		if (i % GM_SLICE == GM_SLICE - 1 && i + 1 < n) {
 			GM_UNLOCK(t, *flags);
 			gm_pause();

@@ -35,7 +35,7 @@ static bool gm_init_sizes(const struct gm_limits *l, struct gm_sizes *z)
 	z->hash = l->tables_max > (1U << 31) ?
 			  1ULL << 32 :
 			  roundup_pow_of_two(max(l->tables_max, 1U));
-	return z->slots < GM_SLOTS_MAX;
+	return z->slots < GM_SLOTS_MAX && l->table_values_max <= GM_VALUES_MAX;
 }
 
 /**

@@ -409,6 +409,18 @@ static bool gm_end_writing(struct gm_tracker *t, u32 slot)
 	return true;
 }
 
+/*
+ * Did what began at @start, modulo 2^32 ms, begin before @than?  True for 47
+ * days; what began in the last two days of the circle began after @than, since
+ * clocks are read before the lock is taken.
+ */
+static bool gm_older(u32 start, u64 than)
+{
+	u32 age = (u32)than - start;
+
+	return age && age < U32_MAX - 2U * 24 * 3600 * 1000;
+}
+
 /* End the writes by @owner, or those since before *@older_than. */
 static u64 gm_revert(struct gm_tracker *t, u32 owner, const u64 *older_than)
 {
@@ -430,8 +442,7 @@ static u64 gm_revert(struct gm_tracker *t, u32 owner, const u64 *older_than)
 
 				if (older_than)
 					match = l.prev != GM_OWNER_KERNEL &&
-						(s32)((u32)*older_than -
-						      l.next) > 0;
+						gm_older(l.next, *older_than);
 				if (match)
 					n += gm_end_writing(t, slot);
 			}
@@ -466,8 +477,8 @@ u64 gm_revert_owner(struct gm_tracker *t, u32 owner)
  * gm_revert_older() - what takes too long waits again (U3)
  * @t: tracker
  * @older_than: time in ms; what was commenced before it, by any owner but the
- *	kernel, is reverted, or ends if it is aborting.  Not further back than
- *	24 days.
+ *	kernel, is reverted, or ends if it is aborting.  Right for
+ *	whatever has been written for less than 47 days.
  *
  * Context: may sleep.
  * Return: how many faults.

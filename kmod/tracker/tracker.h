@@ -25,11 +25,17 @@ struct gm_tracker;
 /* Nothing: the end of a list, no slot. */
 #define GM_NIL U32_MAX
 
+/*
+ * Most values of a table: all of them are enqueued in one hold of the lock,
+ * with interrupts off.
+ */
+#define GM_VALUES_MAX 65536U
+
 /**
  * struct gm_limits - capacity, fixed at creation (T1)
  * @blocks_max: most single faults
  * @tables_max: most tables at a time
- * @table_values_max: most values of a table
+ * @table_values_max: most values of a table, at most GM_VALUES_MAX
  */
 struct gm_limits {
 	u32 blocks_max;
@@ -329,7 +335,7 @@ struct gm_tracker {
 
 /*
  * Creation; may sleep.  0, -EINVAL (blocks_max or table_values_max of 0, or
- * more than 2^30 faults altogether), -ENOMEM.
+ * too many values, or more than 2^30 faults altogether), -ENOMEM.
  */
 int gm_tracker_init(struct gm_tracker *t, const struct gm_limits *limits,
 		    const struct gm_hooks *hooks);

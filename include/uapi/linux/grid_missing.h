@@ -69,7 +69,8 @@
  *
  * ======== ==============================================================
  * EACCES   the file was opened read-only and the call changes something
- * EPERM    opened for writing without CAP_SYS_ADMIN
+ * EPERM    opened for writing without CAP_SYS_ADMIN; ATTACH: the private tracker
+ *          is exclusive, and the file was opened for writing
  * ENOTTY   unknown command
  * EINVAL   unknown flag, non-zero reserved field, impossible value, a
  *          struct too short, wrong state for the call
@@ -221,14 +222,14 @@ struct grid_missing_attach {
 /**
  * struct grid_missing_create - GRID_MISSING_CREATE: a private tracker
  * @size: sizeof(struct grid_missing_create)
- * @flags: 0
+ * @flags: GRID_MISSING_CREATE_EXCLUSIVE
  * @id: out: its id
  * @blocks_max: most single faults, at least 1
  * @tables_max: most tables at a time, may be 0
- * @table_values_max: most values of a table, at least 1
+ * @table_values_max: most values of a table, 1 to 65536
  * @min_age_ms: as in struct grid_missing_attach
  * @revert_age_ms: a fault writing for longer may be reverted by another file;
- *	0 for never
+ *	0 for never; at most 2^31 - 1
  * @reserved: 0
  */
 struct grid_missing_create {
@@ -242,6 +243,9 @@ struct grid_missing_create {
 	__u32 revert_age_ms;
 	__u32 reserved;
 };
+
+/* GRID_MISSING_CREATE: no other file that can change it may attach (EPERM). */
+#define GRID_MISSING_CREATE_EXCLUSIVE (1U << 0)
 
 /**
  * struct grid_missing_vector - the argument of every call on many blocks
@@ -472,7 +476,8 @@ enum grid_missing_checkpoint_op {
 	/*
 	 * Checkpoint id is becoming durable.  dm device: flush, commence, wait
 	 * for aborting writes, free: the barrier, done on return.  Private
-	 * tracker: commence only; then ask with COMPLETE.
+	 * tracker: commence only; then ask with COMPLETE.  0 also when it
+	 * is durable already; EBUSY during a sync jump.
 	 */
 	GRID_MISSING_CHECKPOINT_DURABLE = 3,
 	/* Private tracker: pending is 0 once no fault is aborting: it is done. */
@@ -486,7 +491,8 @@ enum grid_missing_checkpoint_op {
  * @op: enum grid_missing_checkpoint_op
  * @pending: out: COMPLETE: writes of freed blocks still under way
  * @id: TAKE: in: 0, or the id it is to have, greater than any before (to load
- *	one that was taken before a planned stop); out: the checkpoint's id;
+ *	one that was taken before a planned stop) and below 2^63; out: the
+ *	checkpoint's id;
  *	DURABLE: in: that id; else 0
  * @elems: RELEASE: address of __u64 addresses[@count]
  * @count: RELEASE: how many, at most GRID_MISSING_VECTOR_MAX

@@ -250,6 +250,10 @@ static void two_generations(void)
 	   0);
 	EQ(pending, 0);
 	EQ(status(fd).checkpoints, 1);
+	/* Twice is as good as once: who was interrupted asks again. */
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id, NULL, NULL, 0),
+	   0);
+	EQ(status(fd).flags & GRID_MISSING_STATUS_CHECKPOINT, 0);
 	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id2, NULL, NULL, 0),
 	   0);
 	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_COMPLETE, NULL, &pending,
@@ -298,6 +302,54 @@ static void many_released(void)
 	EQ(status(fd).waiting, 2 * ARRAY_SIZE(b));
 	EQ(status(fd).freed, 2 * ARRAY_SIZE(b));
 	VERIFY();
+}
+
+/* Answers of take and durable that nobody expects to need. */
+static void checkpoint_answers(void)
+{
+	int fd = private(64, 2, 8);
+	__u64 id = 0, huge = 1ULL << 63;
+
+	/* Those that follow count on from it: it leaves them room. */
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &huge, NULL, NULL, 0),
+	   -EINVAL);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &id, NULL, NULL, 0), 0);
+	/* Not while the store jumps: later. */
+	EQ(sync_jump(fd, GRID_MISSING_SYNC_JUMP_COMMENCE, NULL, 0), 0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id, NULL, NULL, 0),
+	   -EBUSY);
+	EQ(sync_jump(fd, GRID_MISSING_SYNC_JUMP_COMPLETE, NULL, 0), 0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id, NULL, NULL, 0),
+	   0);
+	VERIFY();
+}
+
+/* An exclusive tracker can be looked at by others, and changed by none. */
+static void exclusive(void)
+{
+	struct grid_missing_create c = {
+		.size = sizeof(c),
+		.flags = GRID_MISSING_CREATE_EXCLUSIVE,
+		.blocks_max = 8,
+		.tables_max = 2,
+		.table_values_max = 65536,
+	};
+	struct grid_missing_attach a = { .size = sizeof(a) };
+	int fd = must_open(O_RDWR), other = must_open(O_RDWR);
+	int reader = must_open(O_RDONLY);
+
+	c.revert_age_ms = 1U << 31;
+	EQ(do_ioctl(fd, GRID_MISSING_CREATE, &c), -EINVAL);
+	c.revert_age_ms--;
+	c.table_values_max++;
+	EQ(do_ioctl(fd, GRID_MISSING_CREATE, &c), -EINVAL);
+	c.table_values_max--;
+	EQ(do_ioctl(fd, GRID_MISSING_CREATE, &c), 0);
+	a.id = c.id;
+	EQ(do_ioctl(other, GRID_MISSING_ATTACH, &a), -EPERM);
+	EQ(do_ioctl(reader, GRID_MISSING_ATTACH, &a), 0);
+	EQ(enqueue(fd, 1), 0);
+	EQ(status(reader).waiting, 1);
 }
 
 static int list_released(int fd, struct grid_missing_released *r, __u32 max,
@@ -716,6 +768,8 @@ int main(void)
 	RUN(unavailable);
 	RUN(table);
 	RUN(two_generations);
+	RUN(checkpoint_answers);
+	RUN(exclusive);
 	RUN(many_released);
 	RUN(released);
 	RUN(list_released_meanwhile);
