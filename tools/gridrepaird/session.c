@@ -336,6 +336,20 @@ static const char *judge_index(struct session *s, struct item *item)
 
 /* ------------------------------------------ sources that come and go */
 
+/* Undo our own marks: all of them, or those of blocks that sources lacked. */
+static void retry_marked(struct session *s, bool lacking)
+{
+	if (s->redo.on) {
+		s->redo.again = true;
+		s->redo.lacking &= lacking;
+		return;
+	}
+	s->redo.on = true;
+	s->redo.lacking = lacking;
+	s->redo.cursor = 0;
+	s->redo.slice = 1;
+}
+
 static void source_is(struct session *s, unsigned int n, bool up, uint64_t now)
 {
 	const struct source *source = &s->sources[n];
@@ -353,6 +367,7 @@ static void source_is(struct session *s, unsigned int n, bool up, uint64_t now)
 	policy_source_up(&s->policy, n, now);
 	s->heard[n] = now;
 	s->anew = true;
+	retry_marked(s, true);
 }
 
 /* It said something. */
@@ -481,20 +496,6 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 }
 
 /* ------------------------------------------------------ what no source has */
-
-/* Undo our own marks: all of them, or those of blocks that sources lacked. */
-static void retry_marked(struct session *s, bool lacking)
-{
-	if (s->redo.on) {
-		s->redo.again = true;
-		s->redo.lacking &= lacking;
-		return;
-	}
-	s->redo.on = true;
-	s->redo.lacking = lacking;
-	s->redo.cursor = 0;
-	s->redo.slice = 1;
-}
 
 static bool any_up(const struct session *s)
 {
@@ -631,8 +632,6 @@ static void read_mail(struct session *s)
 			s->silent[read->source->number] = false;
 			source_is(s, read->source->number,
 				  mail->kind == MAIL_UP, now);
-			if (mail->kind == MAIL_UP)
-				retry_marked(s, true);
 			free(read);
 			break;
 		}
