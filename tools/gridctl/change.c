@@ -119,7 +119,7 @@ static int enqueue(struct ctl *ctl, uint32_t flags)
 		code = ctl_manifest(ctl, &dev, manifest, &v, &count, NULL,
 				    NULL);
 	else if (ctl->argc > 1)
-		code = ctl_blocks(ctl, 1, flags, &v, &count);
+		code = ctl_blocks(ctl, &dev, 1, flags, &v, &count);
 	else
 		code = all_blocks(ctl, &dev, &v, &count);
 	if (!code)

@@ -269,8 +269,8 @@ static bool parse_block(char *text, struct grid_missing_block *block,
 	return good;
 }
 
-int ctl_blocks(const struct ctl *ctl, int first, uint32_t flags,
-	       struct grid_missing_block **blocks, size_t *count)
+int ctl_blocks(const struct ctl *ctl, const struct gm_dev *dev, int first,
+	       uint32_t flags, struct grid_missing_block **blocks, size_t *count)
 {
 	struct grid_missing_block *v = NULL, *more, block;
 	size_t n = 0, room = 0, add;
@@ -291,6 +291,16 @@ int ctl_blocks(const struct ctl *ctl, int first, uint32_t flags,
 				ctl, CTL_USAGE,
 				"\"%s\" is not a block (ADDRESS, ADDRESS:CHECKSUM or FIRST-LAST)",
 				ctl->argv[i]);
+		}
+		/* Before memory is taken for a range that cannot be. */
+		if (dev->block_size && last >= dev->blocks) {
+			free(v);
+			return ctl_fail(
+				ctl, CTL_FAILED,
+				"%s: block %" PRIu64
+				" lies beyond the end of the device (it has %" PRIu64
+				" blocks); nothing was changed",
+				ctl->argv[0], last, dev->blocks);
 		}
 		block.flags |= flags;
 		add = (size_t)(last - block.address) + 1;

@@ -91,10 +91,10 @@ int ctl_addresses(const struct ctl *ctl, int first, uint64_t **addresses,
 		  size_t *count);
 /*
  * The same as blocks, with checksums: ADDRESS, ADDRESS:CHECKSUM, ADDRESS
- * CHECKSUM or FIRST-LAST.
+ * CHECKSUM or FIRST-LAST.  All must lie on the device.
  */
-int ctl_blocks(const struct ctl *ctl, int first, uint32_t flags,
-	       struct grid_missing_block **blocks, size_t *count);
+int ctl_blocks(const struct ctl *ctl, const struct gm_dev *dev, int first,
+	       uint32_t flags, struct grid_missing_block **blocks, size_t *count);
 
 /*
  * The same from a manifest, which must fit the device: of its block size, and

@@ -649,9 +649,6 @@ int verb_check(struct ctl *ctl)
 	} while (0)
 	FINDING(s.unavailable, 2, "%" PRIu64 " blocks that no source has",
 		(uint64_t)s.unavailable);
-	FINDING(s.lost_full, 2,
-		"%" PRIu64 " read errors found the tracker full",
-		(uint64_t)s.lost_full);
 	FINDING(ctl_missing(&s) && !s.helpers, 2,
 		"%" PRIu64 " blocks missing and no helper running",
 		ctl_missing(&s));
@@ -681,11 +678,11 @@ int verb_check(struct ctl *ctl)
 	printf("GRID %s - %s: %s | missing=%" PRIu64
 	       ";;;0;%u unavailable=%" PRIu64 " parked=%" PRIu64
 	       " oldest=%.3fs;%.3f;%.3f timeouts=%" PRIu64 "c repaired=%" PRIu64
-	       "c\n",
+	       "c lost_full=%" PRIu64 "c\n",
 	       words[level], ctl->argv[0], text, ctl_missing(&s), s.blocks_max,
 	       (uint64_t)s.unavailable, (uint64_t)s.parked,
 	       (double)s.oldest_waiting_ms / 1000, (double)warning / 1000,
 	       (double)critical / 1000, (uint64_t)s.timeouts,
-	       (uint64_t)s.repaired);
+	       (uint64_t)s.repaired, (uint64_t)s.lost_full);
 	return level;
 }

