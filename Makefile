@@ -34,7 +34,7 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 
 .PHONY: all modules tools install uninstall modules_install tools_install
 .PHONY: check check-user check-vm check-kcsan kunit lint demo
-.PHONY: setup clean help kdir bench-tracker bench-path bench-ioctl bench-sync fuzz fuzz-ioctl check-random
+.PHONY: setup clean help kdir bench-tracker bench-path bench-ioctl bench-sync fuzz fuzz-ioctl fuzz-meta check-random
 .PHONY: dkms_install dkms_uninstall deb
 
 all: modules tools
@@ -133,6 +133,9 @@ bench-sync: setup
 fuzz: setup
 	@$(MAKE) --no-print-directory -C $(testing)/user fuzz MINUTES=$(MINUTES)
 
+fuzz-meta: setup
+	@$(MAKE) --no-print-directory -C $(testing)/meta fuzz MINUTES=$(MINUTES)
+
 fuzz-ioctl: setup
 	@$(vm)/run --kernel debug --case dev_fuzz --timeout 100000 \
 		--env GRID_CALLS=$(CALLS)
@@ -182,6 +185,7 @@ help:
 	@echo '  bench-ioctl      what ioctls add to the tracker (icount)'
 	@echo '  bench-sync       gridrepaird beside nbdcopy from the same server'
 	@echo '  fuzz             the tracker, coverage-guided, for MINUTES [10]'
+	@echo '  fuzz-meta        the loader of metadata, likewise'
 	@echo '  fuzz-ioctl       random ioctls on the debug kernel, CALLS [10000000]'
 	@echo
 	@echo 'Variables:'
