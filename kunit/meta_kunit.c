@@ -76,6 +76,7 @@ static void mk_init_super(struct gmeta_super *sb)
 	sb->floor = GRID_META_SESSION;
 	sb->begin_previous = GRID_META_SESSION;
 	sb->reach = GRID_META_SESSION;
+	sb->snapshot_end = GRID_META_SESSION;
 }
 
 static int mk_start(struct kunit *test)
@@ -165,6 +166,7 @@ static void mk_snapshot(void)
 	mk.sb.begin_unit = mk.unit;
 	mk.sb.begin_previous = mk.number;
 	mk.sb.reach = mk.number;
+	mk.sb.snapshot_end = mk.number;
 	mk.sb.sequence++;
 	mk_super();
 	gmeta_begin(&mk.w, mk.buf, GRID_META_COMMIT_MIN);
@@ -199,7 +201,7 @@ static void super_round(struct kunit *test)
 	struct gmeta_super got;
 	char why[GMETA_WHY];
 
-	KUNIT_EXPECT_EQ(test, sizeof(struct grid_meta_disk_super), 456);
+	KUNIT_EXPECT_EQ(test, sizeof(struct grid_meta_disk_super), 464);
 	KUNIT_EXPECT_EQ(test, sizeof(struct grid_meta_disk_head), 64);
 	KUNIT_EXPECT_EQ(test, sizeof(struct grid_meta_disk_run), 16);
 	KUNIT_EXPECT_EQ(test, sizeof(struct grid_meta_disk_entry), 32);
@@ -321,6 +323,13 @@ static void super_two(struct kunit *test)
 	gmeta_super_encode(&mk.sb, mk.bytes);
 	KUNIT_EXPECT_EQ(test, mk_load(), -EUCLEAN);
 	KUNIT_EXPECT_TRUE(test, mk_says("contradict"));
+
+	/* Half of it made by a newer version: hands off. */
+	mk.sb.uuid[3]--;
+	mk_super();
+	mk.sb.version = 2;
+	gmeta_super_encode(&mk.sb, mk.bytes + GRID_META_SUPER_SECOND);
+	KUNIT_EXPECT_EQ(test, mk_load(), -EOPNOTSUPP);
 
 	memset(mk.bytes, 0, MK_BYTES);
 	KUNIT_EXPECT_EQ(test, mk_load(), -ENODATA);
@@ -456,6 +465,7 @@ static void log_other_history(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mk_load(), -EUCLEAN);
 	/* Its predecessor has to be right as well. */
 	mk.sb.begin_previous = mk.sb.floor + GRID_META_SESSION;
+	mk.sb.snapshot_end = mk.sb.begin_previous;
 	mk.sb.reach = mk.sb.begin_previous;
 	mk_super();
 	KUNIT_EXPECT_EQ(test, mk_load(), 0);

@@ -88,6 +88,7 @@ struct grid_meta_disk_super {
 	__le64 snapshot_entries;
 	__le64 begin_unit; /* where in the log the replay begins */
 	__le64 begin_previous; /* what the first commit there follows */
+	__le64 snapshot_end; /* only with this commit the snapshot is a state */
 };
 
 /* The head of a commit and of a piece of a snapshot; entries follow. */

@@ -59,6 +59,7 @@ struct gmeta_super {
 	u64 snapshot_entries;
 	u64 begin_unit;
 	u64 begin_previous;
+	u64 snapshot_end;
 };
 
 /**

@@ -136,6 +136,7 @@ void gmeta_super_encode(const struct gmeta_super *sb, void *block)
 	d->snapshot_entries = cpu_to_le64(sb->snapshot_entries);
 	d->begin_unit = cpu_to_le64(sb->begin_unit);
 	d->begin_previous = cpu_to_le64(sb->begin_previous);
+	d->snapshot_end = cpu_to_le64(sb->snapshot_end);
 	d->crc = cpu_to_le32(
 		gmeta_crc(block, GRID_META_SUPER_SIZE, GMETA_SUPER_CRC));
 }
@@ -234,7 +235,9 @@ int gmeta_super_check(const struct gmeta_super *sb, char *why)
 		    sb->snapshot_pieces * (u64)GMETA_PIECE_ENTRIES)
 		goto bad;
 	what = "begin of the replay";
-	if (sb->begin_unit >= sb->log_units || sb->reach < sb->begin_previous)
+	if (sb->begin_unit >= sb->log_units ||
+	    sb->snapshot_end < sb->begin_previous ||
+	    sb->reach < sb->snapshot_end)
 		goto bad;
 	return 0;
 
@@ -316,6 +319,7 @@ int gmeta_super_decode(const void *block, u64 bytes, struct gmeta_super *sb,
 	sb->snapshot_entries = le64_to_cpu(d->snapshot_entries);
 	sb->begin_unit = le64_to_cpu(d->begin_unit);
 	sb->begin_previous = le64_to_cpu(d->begin_previous);
+	sb->snapshot_end = le64_to_cpu(d->snapshot_end);
 	r = gmeta_super_check(sb, why);
 	if (r)
 		return r;

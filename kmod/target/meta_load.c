@@ -52,9 +52,10 @@ static void *gmeta_buffer(size_t size)
 static int gmeta_weight(int r)
 {
 	switch (r) {
-	case 0:
-		return 5;
 	case -EOPNOTSUPP:
+		/* A newer program was about to write both. */
+		return 5;
+	case 0:
 		return 4;
 	case -ENOSPC:
 		return 3;

@@ -171,6 +171,8 @@ int verb_sync(struct ctl *ctl);
 int verb_attach(struct ctl *ctl);
 int verb_detach(struct ctl *ctl);
 int verb_doctor(struct ctl *ctl);
+int verb_format(struct ctl *ctl);
+int verb_metadata(struct ctl *ctl);
 int verb_version(struct ctl *ctl);
 
 #endif /* CTL_H */

@@ -4,7 +4,8 @@
  *
  * This file holds the table of verbs, which is also the help, and the parsing
  * of the command line by that table.  The verbs themselves are in create.c,
- * tab.c, show.c, change.c, repair.c, save.c, sync.c and manifest.c.
+ * tab.c, show.c, change.c, repair.c, save.c, sync.c, manifest.c, format.c and
+ * metadata.c.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -309,6 +310,43 @@ static const struct ctl_verb verbs[] = {
 	  "Exit code 1 when something will not work.\n",
 	  { { 0 } },
 	  verb_doctor },
+	{ "format",
+	  "DEVICE",
+	  1,
+	  1,
+	  "make metadata, where the map of missing blocks is kept",
+	  "DEVICE is the data device.  Without --metadata its head is taken, which destroys\n"
+	  "what is there, and the data begins after it.  The module of this version does not\n"
+	  "use metadata yet.\n",
+	  { { "metadata", "DEVICE",
+	      "where it is made (internal: at the head of the disk)" },
+	    { "metadata-start", "SECTORS", "where on that device it begins (0)" },
+	    { "block-size", "SIZE",
+	      "bytes a block, 4K to 1M, a power of two (required)" },
+	    { "offset", "SIZE", "where the grid begins on DEVICE (0)" },
+	    { "length", "SIZE",
+	      "its length (all that is left, in whole blocks)" },
+	    { "checksum", "NAME",
+	      "hash of the kernel's crypto API, or none (none)" },
+	    { "blocks-max", "N", "most single faults (65536)" },
+	    { "tables-max", "N", "most tables at a time (8)" },
+	    { "table-values-max", "N", "most values of a table (16384)" },
+	    { "force", NULL, "overwrite what is there" } },
+	  verb_format },
+	{ "metadata",
+	  "check|dump|repair|set DEVICE",
+	  2,
+	  2,
+	  "look at metadata that is not in use, and mend it",
+	  "check and dump change nothing; check fails when something is wrong.\n",
+	  { { "metadata-start", "SECTORS", "where on DEVICE it begins (0)" },
+	    { "data", "DEVICE",
+	      "the data device: compare it (check, dump), record it anew (set)" },
+	    { "manifest", NULL, "dump: the missing blocks, as a manifest" },
+	    { "state", "active|retired", "set: whether it may be used" },
+	    { "lose-changes", NULL,
+	      "repair: forget what follows the damaged place" } },
+	  verb_metadata },
 	{ "version",
 	  "",
 	  0,

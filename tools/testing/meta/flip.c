@@ -79,7 +79,8 @@ static bool zeroes(u64 at)
 
 static const u8 flips[] = { 0x01, 0x80, 0xff };
 
-int main(void)
+/* With a name: the image for the tests of gridctl, instead. */
+int main(int argc, char **argv)
 {
 	static const char *const names[] = { "first superblock",
 					     "second superblock", "snapshot",
@@ -118,6 +119,13 @@ int main(void)
 	end[0] = GRID_META_SUPER_SIZE;
 	end[1] = first[1] + GRID_META_SUPER_SIZE;
 
+	if (argc > 1) {
+		FILE *f = fopen(argv[1], "wb");
+
+		return !f ||
+		       fwrite(image, 1, sizeof(image), f) != sizeof(image) ||
+		       fclose(f);
+	}
 	r = gmeta_load(&image_device, &l);
 	if (r || l.commits != 3 || !l.map.count) {
 		printf("the image is bad: %d %s\n", r, l.why);

@@ -54,6 +54,7 @@ static inline struct gmeta_super image_super(void)
 		.floor = GRID_META_SESSION,
 		.begin_previous = GRID_META_SESSION,
 		.reach = GRID_META_SESSION,
+		.snapshot_end = GRID_META_SESSION,
 	};
 
 	/* 66182 records in 1 MiB pieces of 32766 want three. */

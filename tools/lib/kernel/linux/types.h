@@ -12,10 +12,10 @@
 #include_next <linux/types.h>
 #include <asm/byteorder.h>
 
-typedef __u8 u8;
-typedef __u16 u16;
-typedef __u32 u32;
-typedef __u64 u64;
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
 typedef unsigned int gfp_t;
 
 #define cpu_to_le32 __cpu_to_le32
