@@ -33,8 +33,9 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 	$(KDIR)/include/generated/utsrelease.h)
 
 .PHONY: all modules tools install uninstall modules_install tools_install
-.PHONY: check check-user check-vm check-kcsan kunit lint demo
-.PHONY: setup clean help kdir bench-tracker bench-path bench-ioctl bench-sync fuzz fuzz-ioctl fuzz-meta check-random
+.PHONY: check check-user check-vm check-kcsan kunit lint demo setup clean
+.PHONY: help kdir bench-tracker bench-path bench-ioctl bench-sync fuzz
+.PHONY: fuzz-ioctl fuzz-meta check-random check-arm64
 .PHONY: dkms_install dkms_uninstall deb
 
 all: modules tools
@@ -110,6 +111,9 @@ check-user: setup
 check-kcsan: setup
 	@$(testing)/check kcsan
 
+check-arm64: setup
+	@$(testing)/check arm64
+
 check-vm: setup
 	@$(vm)/run --kernel $(KERNEL) $(if $(CASE),$(CASE:%=--case %),--all)
 
@@ -178,6 +182,9 @@ help:
 	@echo '  demo             the whole system at work, in a virtual machine'
 	@echo 'Not in check:'
 	@echo '  check-kcsan      KUnit suites under KCSAN'
+	@echo '  check-arm64      a few cases on arm64, in QEMU'
+	@echo '  check-vm KERNEL=debug-newest'
+	@echo '                   cases on a debug kernel of the newest source'
 	@echo
 	@echo 'Measure:'
 	@echo '  bench-tracker    what operations of the tracker cost'
