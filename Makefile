@@ -36,7 +36,7 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 .PHONY: check check-user check-vm check-kcsan kunit lint demo setup clean
 .PHONY: help kdir bench-tracker bench-path bench-ioctl bench-sync fuzz
 .PHONY: fuzz-ioctl fuzz-meta check-random check-arm64
-.PHONY: dkms_install dkms_uninstall deb
+.PHONY: dkms_install dkms_uninstall deb check-system
 
 all: modules tools
 
@@ -117,6 +117,9 @@ check-arm64: setup
 check-vm: setup
 	@$(vm)/run --kernel $(KERNEL) $(if $(CASE),$(CASE:%=--case %),--all)
 
+check-system: setup
+	@$(testing)/system/run $(if $(CASE),$(CASE:%=--case %),--all)
+
 demo: setup
 	@$(testing)/demo/run
 
@@ -179,6 +182,7 @@ help:
 	@echo '  check-user       userspace tests'
 	@echo '  check-vm         cases in virtual machines'
 	@echo '  check-random     everything at once on the target, for MINUTES [10], SEED'
+	@echo '  check-system     boots, reboots and power cuts of Debian 12 and 13'
 	@echo '  demo             the whole system at work, in a virtual machine'
 	@echo 'Not in check:'
 	@echo '  check-kcsan      KUnit suites under KCSAN'

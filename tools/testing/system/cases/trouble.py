@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0
+"""S2, S3: what is not there at boot is told, and the boot goes on; scanners end
+
+One boot with five lines: a grid whose source is gone and whose first block is
+missing, one that nobody says ready to, one whose disk is missing, two with wrong
+lines. Each unit that fails says why, within its time.
+"""
+
+DATA = "/dev/disk/by-id/virtio-gridlower"
+TAB = """\
+store {0} none block-size=64K,checksum=sha256,length=60M,park-timeout=5s,manifest=/var/lib/m,_netdev,nofail
+held {0} none block-size=64K,offset=60M,park-timeout=5s,no-helper=5s,ready-timeout=15s,nofail
+gone /dev/disk/by-id/virtio-nothing none block-size=64K,x-systemd.device-timeout=10s,nofail
+wrong {0} none blok-size=64K,nofail
+small {0} none block-size=3K,start=clean,nofail
+later {0} none block-size=64K,noauto
+""".format(DATA)
+FSTAB = """\
+LABEL=gridroot / ext4 defaults,noatime 0 1
+/dev/mapper/store /srv ext4 ro,_netdev,nofail,x-systemd.device-timeout=60s 0 2
+/dev/mapper/held /mnt ext4 ro,nofail,x-systemd.device-timeout=20s 0 2
+"""
+
+
+def run(t):
+    m = t.machine(files={"/etc/gridtab": TAB, "/etc/fstab": FSTAB,
+                         "/var/lib/m": t.part_manifest(60 << 20),
+                         "/etc/test-no-server": ""})
+    m.spoil([0, 5])
+    m.start()
+    state = m.booted()
+    check(state == "degraded", "the system is " + state)
+    t.ok("the boot goes on")
+
+    def status(unit, *texts):
+        out = m.run("systemctl status --no-pager -l -n 30 %s" % unit, ok=False)[1]
+        for text in texts:
+            check(text in out, "%s doesn't say \"%s\":\n%s" % (unit, text, out))
+        return out
+
+    status("grid@gone", "gone: the data device /dev/disk/by-id/virtio-nothing did "
+           "not appear within 10 s")
+    status("grid@wrong", '/etc/gridtab:4: unknown option "blok-size"')
+    status("grid@small", "--block-size=3K: must be a power of two")
+    status("grid@held", "held is held, and nobody said within 15 s that it is ready")
+    log = m.run("journalctl -b -k | grep gridtab-generator")
+    check('/etc/gridtab:4: unknown option "blok-size"' in log, log)
+    t.ok("each unit that failed names the cause")
+
+    ready = m.run("udevadm info -q property /dev/mapper/held", ok=False)[1]
+    check("SYSTEMD_READY=0" in ready, "a held device: " + ready)
+    check(m.run("systemctl is-active dev-mapper-held.device", ok=False)[1] !=
+          "active", "the held device is ready for systemd")
+    for scanner in ("pvs", "vgchange -ay", "lvs", "lsblk -f", "blkid",
+                    "blkid -p /dev/mapper/held", "udisksctl dump",
+                    "fdisk -l", "multipath -ll", "udevadm settle",
+                    "pvscan --cache"):
+        code, out = m.run("timeout 100 %s" % scanner, 130, ok=False)
+        check(code != 124, "%s hangs beside a held grid:\n%s" % (scanner, out))
+    t.ok("scanners beside a held grid and one without source end")
+
+    m.run("gridctl ready held; udevadm settle; "
+          "for i in $(seq 50); do systemctl is-active dev-mapper-held.device && "
+          "exit; sleep 0.2; done; exit 1", 60)
+    m.run("systemctl reset-failed; systemctl start grid@held grid@later && "
+          "systemctl stop grid@held", 200, ok=False)
+    out = m.run("systemctl is-active grid@held; gridctl list", ok=False)[1]
+    check("held" not in out.split(), "stopped, and still there: " + out)
+    t.ok("ready makes it a device; stop detaches it")
+
+    m.off()

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0
+"""S5: a kernel that wants signed modules, and a key that isn't enrolled
+
+The kernel is told module.sig_enforce=1, as one under Secure Boot is. dkms has
+signed the modules with the machine's own key, which no firmware knows here.
+"""
+
+
+def run(t):
+    m = t.machine(append="module.sig_enforce=1", files={
+        "/etc/gridtab": "store /dev/disk/by-id/virtio-gridlower none "
+                        "block-size=64K,start=clean,nofail\n"})
+    m.start()
+    check(m.booted() == "degraded", "a unit must have failed")
+    signer = m.run("modinfo -F signer dm-grid")
+    check(signer, "dkms has signed nothing")
+    out = m.run("systemctl status -l -n 30 grid@store", ok=False)[1]
+    check("gridctl: " in out and ("dmesg" in out or "sign" in out.lower()), out)
+    log = m.run("dmesg")
+    check("Loading of module with unavailable key is rejected" in log or
+          "module verification failed" in log or "PKCS#7" in log,
+          "the kernel says nothing of the key:\n" + log[-3000:])
+    t.ok("the unit fails and says where to look; the kernel names the key")
+    m.off()
