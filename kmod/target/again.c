@@ -10,8 +10,8 @@
  *
  * A completed clone is never submitted again: block core has changed it on
  * its way (sector, remap flag, cgroup, the iterator).  A fresh bio from our own
- * pool borrows its pages; its iterator is what we saved in map().  When the
- * fresh one ends, the clone is ended.
+ * pool borrows its pages; its iterator is what we saved in map().  It is the
+ * root cgroup's: its submitter has paid once.  When it ends, the clone is ended.
  */
 #include "grid.h"
 #include "compat.h"
@@ -57,11 +57,6 @@ static void grid_again(struct grid *g, struct grid_io *io)
 	bio_set_flag(bio, BIO_CLONED);
 	bio->bi_ioprio = clone->bi_ioprio;
 	grid_copy_write_hint(bio, clone);
-#ifdef CONFIG_BLK_CGROUP
-	if (io->blkg)
-		bio_clone_blkg_association(
-			bio, &(struct bio){ .bi_blkg = io->blkg });
-#endif
 	bio->bi_iter = io->iter;
 	bio->bi_iter.bi_sector =
 		grid_lower_sector(io->table, io->iter.bi_sector);

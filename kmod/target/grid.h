@@ -132,8 +132,6 @@ enum grid_io_kind {
  * @bio: the clone dm gave us
  * @table: the table that mapped it
  * @iter: the clone's iterator as mapped, bi_sector relative to the target
- * @blkg: whose I/O it is: the submitter's bio holds it until this one ends,
- *	while the clone has lost it at its completion
  * @hash: in grid->parked_hash, by @block (the lock)
  * @node: in grid->waiting or ->kernel_waiting, by @since; or ->woken, ->ending
  *	(the lock)
@@ -153,9 +151,6 @@ struct grid_io {
 	struct bio *bio;
 	struct grid_table *table;
 	struct bvec_iter iter;
-#ifdef CONFIG_BLK_CGROUP
-	struct blkcg_gq *blkg;
-#endif
 	struct hlist_node hash;
 	struct list_head node;
 	u64 block;

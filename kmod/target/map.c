@@ -21,6 +21,8 @@ static int grid_map_slow(struct grid_table *t, struct bio *bio,
 	u64 stop;
 
 	grid_io_begin(io);
+	/* Makes it its submitter's, who is not there when it wakes. */
+	bio_set_dev(bio, t->dev->bdev);
 	grid_lock(g, &flags);
 	v = __grid_check(g, io, &stop, &kernel_wait, &status);
 	if (v != GRID_GO && stop != GRID_NO_BLOCK) {
@@ -66,9 +68,6 @@ int grid_map(struct dm_target *ti, struct bio *bio)
 	io->table = t;
 	io->kind = GRID_IO_PLAIN;
 	io->epoch = GRID_NO_EPOCH;
-#ifdef CONFIG_BLK_CGROUP
-	io->blkg = bio->bi_blkg;
-#endif
 	io->iter = bio->bi_iter;
 	io->iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 

@@ -10,7 +10,6 @@ grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000
 echo 4 > /sys/block/nbd0/queue/nr_requests
 random_file /tmp/page 4096
 
-dmsetup message t0 0 set park_timeout_ms:4000
 miss 5 6
 read_background 5 /tmp/out5
 first=$REPLY
@@ -28,6 +27,7 @@ dmsetup message t0 0 cancel 5
 wait_until 60 parked 1
 
 log "the other one times out all the same"
+dmsetup message t0 0 set park_timeout_ms:1
 wait "$second"
 assert_ne "$(cat /tmp/out6.status)" 0 "read what is missing"
 assert_eq "$(dm_get t0 timeouts)" 1

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# rule: D2 D3 a write issued anew is its submitter's; a repair is nobody's, so that io.max of the helper holds none
+# rule: D2 D3 what has parked is its submitter's; a repair is nobody's, so that io.max of the helper holds none
 # kernels: 6.1 6.12
 # timeout: 90
 # boot: shared
@@ -27,18 +27,14 @@ grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000
 number=$(cat /sys/block/nbd0/dev)
 random_file /tmp/page 4096
 
-log "kept back at its completion, and issued anew after the repair"
-hold land write 9
-begin write in_cgroup app put /tmp/page 9 3
-wait_until 60 held 1
 miss 9
-disk release
+begin write in_cgroup app put /tmp/page 9 3
 wait_until 60 parked 1
 if [ -e /tmp/cgroup/helper/io.max ]; then
 	echo "$number wbps=2" > /tmp/cgroup/helper/io.max
 fi
-in_cgroup helper timeout 60 gridctl repair t0 --trust --from "$replica" 9 > /dev/null
+in_cgroup helper timeout 120 gridctl repair t0 --trust --from "$replica" 9 > /dev/null
 finish_well write
 holds 9 /tmp/page 3
-assert_eq "$(written app)" 8192 "bytes written in the application's name"
+assert_eq "$(written app)" 4096 "bytes written in the application's name"
 assert_eq "$(written helper)" 0 "bytes written in the helper's name"
