@@ -258,6 +258,7 @@ struct grid {
 	struct bio_list discards_staging; /* that barrier runs: being staged */
 	bool barrier_running; /* taken is being made durable */
 	bool barrier_freeing; /* ... and commence was called */
+	int barrier_error; /* of the last one; 0: durable */
 	bool checkpoint_taken; /* explicit: taken, not yet durable */
 	u64 checkpoint_id; /* last one taken */
 	u64 durable_id; /* last one that became durable */

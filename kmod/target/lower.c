@@ -89,11 +89,13 @@ static void grid_batch_put(struct grid_batch *batch)
 static void grid_write_end(struct bio *bio)
 {
 	struct grid_bio *gb = container_of(bio, struct grid_bio, bio);
+	struct grid_batch *batch = gb->batch;
 
 	if (bio->bi_status)
 		gb->item->result = -EIO;
-	grid_batch_put(gb->batch);
+	/* First: whoever is released may free the pool it comes from. */
 	bio_put(bio);
+	grid_batch_put(batch);
 }
 
 /**

@@ -375,6 +375,7 @@ static void grid_barrier_worker(struct work_struct *work)
 	bio_list_init(&g->flushes);
 	g->barrier_running = false;
 	g->barrier_freeing = false;
+	g->barrier_error = r;
 	if (!r) {
 		g->checkpoints++;
 		g->checkpoint_taken = false;
@@ -564,8 +565,8 @@ int grid_durable_start(struct grid *g, u64 id)
  * @id: as grid_take() gave it
  *
  * Context: process, interruptible; the barrier itself goes on.
- * Return: as grid_durable_start(); -EINTR; -EIO when it could not be made
- * durable: it is still taken, try again.
+ * Return: as grid_durable_start(); -EINTR; -EBUSY while a sync jump is open and
+ * -EIO when the lower device can't flush: it is still taken, try again.
  */
 int grid_durable(void *priv, u64 id)
 {
@@ -578,7 +579,9 @@ int grid_durable(void *priv, u64 id)
 				     !READ_ONCE(g->barrier_running));
 	if (r)
 		return -EINTR;
-	return READ_ONCE(g->durable_id) >= id ? 0 : -EIO;
+	if (READ_ONCE(g->durable_id) >= id)
+		return 0;
+	return READ_ONCE(g->barrier_error) == -EBUSY ? -EBUSY : -EIO;
 }
 
 /*
