@@ -48,6 +48,21 @@ static bool grid_is_fault(struct grid *g, struct grid_table *t,
 	       READ_ONCE(g->by_error_count) < GRID_DETECTED_MAX;
 }
 
+/*
+ * A read error that is no fault goes to whoever reads block @b, and is counted
+ * by what it says.  AGAIN is none: with NOWAIT, nobody was asked.
+ */
+static void __grid_pass_up(struct grid *g, u64 b, blk_status_t status)
+{
+	grid_assert_locked(g);
+	if (status == BLK_STS_AGAIN)
+		return;
+	g->passed_up++;
+	g->passed_up_medium += grid_is_medium(status);
+	g->passed_up_io += status == BLK_STS_IOERR;
+	g->passed_up_block = b;
+}
+
 /**
  * grid_detect - a read failed: keep it back if its error may mean bad blocks
  * @g: the grid
@@ -78,7 +93,7 @@ bool grid_detect(struct grid *g, struct grid_table *t, struct grid_io *io,
 			queue_work(g->wq, &g->detect_work);
 		kept = true;
 	} else {
-		g->passed_up++;
+		__grid_pass_up(g, grid_first(g, io), error);
 	}
 	grid_unlock(g, flags);
 	return kept;
@@ -127,7 +142,7 @@ static blk_status_t grid_decide(struct grid *g, struct grid_table *t, u64 b)
 
 	grid_lock(g, &flags);
 	if (!grid_is_fault(g, t, status) || __grid_is_freed(g, b)) {
-		g->passed_up++;
+		__grid_pass_up(g, b, status);
 		goto out;
 	}
 	r = __grid_missing_detected(g->gm, b);
@@ -141,7 +156,7 @@ static blk_status_t grid_decide(struct grid *g, struct grid_table *t, u64 b)
 	else if (r == -ENOSPC)
 		g->lost_full++;
 	else
-		g->passed_up++;
+		__grid_pass_up(g, b, status);
 out:
 	grid_unlock(g, flags);
 	if (r == -ENOSPC)

@@ -118,6 +118,10 @@ static void grid_get_status(void *priv, struct grid_missing_status *st)
 	st->timeouts = g->timeouts;
 	st->detected = g->detected;
 	st->lost_full = g->lost_full;
+	st->passed_up = g->passed_up;
+	st->passed_up_medium = g->passed_up_medium;
+	st->passed_up_io = g->passed_up_io;
+	st->passed_up_block = g->passed_up_block;
 	st->checkpoints = g->checkpoints;
 	st->released = g->open.count + g->taken.count;
 	st->discarding = g->freed.count + g->discard_end - g->discard_begin;
@@ -499,7 +503,11 @@ static void grid_emit_status(struct grid *g, char *result, unsigned int maxlen)
 	DMEMIT(" checkpoints=%llu released=%llu discarding=%llu",
 	       st.checkpoints, st.released, st.discarding);
 	DMEMIT(" held=%u suspended=%u passed_up=%llu", grid_is_held(g),
-	       g->suspending, g->passed_up);
+	       g->suspending, st.passed_up);
+	DMEMIT(" passed_up_medium=%llu passed_up_io=%llu", st.passed_up_medium,
+	       st.passed_up_io);
+	if (st.passed_up)
+		DMEMIT(" passed_up_block=%llu", st.passed_up_block);
 }
 
 static void grid_status(struct dm_target *ti, status_type_t type,

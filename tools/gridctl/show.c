@@ -51,6 +51,11 @@ static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
 	ctl_put_u64(o, "superseded", s->superseded);
 	ctl_put_u64(o, "detected", s->detected);
 	ctl_put_u64(o, "lost_full", s->lost_full);
+	ctl_put_u64(o, "passed_up", s->passed_up);
+	ctl_put_u64(o, "passed_up_medium", s->passed_up_medium);
+	ctl_put_u64(o, "passed_up_io", s->passed_up_io);
+	if (s->passed_up)
+		ctl_put_u64(o, "passed_up_block", s->passed_up_block);
 	ctl_put_u64(o, "verify_failed", s->verify_failed);
 	ctl_put_u64(o, "write_failed", s->write_failed);
 	ctl_put_u64(o, "freed", s->freed);

@@ -573,7 +573,7 @@ struct grid_missing_simple {
  * @unverified: of those, without a checksum of the fault's own
  * @superseded: faults a full write made good
  * @detected: faults found by read errors
- * @lost_full: read errors that found the table full
+ * @lost_full: blocks found bad, each time, while the table was full
  * @verify_failed: blocks refused because their data was wrong
  * @write_failed: repairs that the lower device failed
  * @freed: faults dropped by checkpoints
@@ -585,6 +585,11 @@ struct grid_missing_simple {
  * @reserved: 0
  * @blocks: number of blocks, 0 when private
  * @checkpoint_taken: id of the checkpoint that is taken and not durable, or 0
+ * @passed_up: read errors of the lower device that became no fault
+ * @passed_up_medium: of those, medium and protection errors: a block that fails
+ *	though it was repaired, or that could not be made a fault
+ * @passed_up_io: of those, I/O errors that say no more
+ * @passed_up_block: the last of these blocks, if @passed_up isn't 0
  */
 struct grid_missing_status {
 	__u32 size;
@@ -621,6 +626,10 @@ struct grid_missing_status {
 	__u32 reserved;
 	__u64 blocks;
 	__u64 checkpoint_taken;
+	__u64 passed_up;
+	__u64 passed_up_medium;
+	__u64 passed_up_io;
+	__u64 passed_up_block;
 };
 
 #define GRID_MISSING_STATUS_CHECKPOINT (1U << 0) /* a checkpoint is open */

@@ -88,6 +88,9 @@ assert_eq "$(dm_get t0 waiting)" 1024 "open detected faults"
 assert_ne "$(dm_get t0 passed_up)" 0
 must_fail dd if="$dev" of=/dev/null bs="$bs" skip=1791 count=1 iflag=direct
 assert_match "$REPLY" "Input/output error"
+assert_eq "$(dm_get t0 passed_up_block)" 1791
+assert_eq "$(dm_get t0 passed_up_io)" "$(dm_get t0 passed_up)"
+assert_eq "$(dm_get t0 passed_up_medium)" 0
 assert_eq "$(dm_get t0 waiting)" 1024
 must_fail mend 0 --trust
 assert_eq "$(dm_get t0 waiting)" 1024 "a repair that can't be written"
