@@ -293,6 +293,10 @@ static void grid_put(struct grid *g, struct grid_table *t)
 	last = !--g->refs;
 	if (last) {
 		list_del(&g->list);
+		/* Nobody will know any more that they are bad (D11). */
+		if (g->faults)
+			DMWARN("%u:%u: removed while %llu blocks are missing: below they still hold what was wrong",
+			       g->major, g->minor, g->faults);
 		/* Before another constructor adds one for the same device. */
 		grid_missing_unbind(g->gm, g);
 		grid_missing_remove(g->gm);
