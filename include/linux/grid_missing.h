@@ -84,6 +84,8 @@ struct grid_missing_item {
  * @take: close the open generation of releases; its id in *@id, which may want
  *	one that is greater than any before.  -EBUSY, -EINVAL.
  * @durable: the barrier for @id; returns when it is done; interruptible.
+ * @revert: what is released and not yet freed is in use again, once no barrier
+ *	runs; interruptible.
  * @ready: ends start:held.  -EINVAL when not held.
  * @enqueue_ok: may @address be enqueued: 0, -ERANGE, -EBUSY (its discard is not
  *	through).  Tracker lock held, interrupts off.
@@ -101,6 +103,7 @@ struct grid_missing_ops {
 	int (*repair)(void *priv, struct grid_missing_item *items, u32 n);
 	int (*take)(void *priv, u64 *id);
 	int (*durable)(void *priv, u64 id);
+	int (*revert)(void *priv);
 	int (*ready)(void *priv);
 	int (*enqueue_ok)(void *priv, u64 address);
 	u32 (*list_released)(void *priv, u64 *cursor, u32 max,

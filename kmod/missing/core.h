@@ -268,6 +268,7 @@ int gm_list_released(struct grid_missing *gm, u64 *cursor, u32 max,
 int gm_release(struct grid_missing *gm, const u64 *addresses, u32 n);
 int gm_take(struct grid_missing *gm, u64 *id);
 int gm_durable(struct grid_missing *gm, u64 id);
+int gm_revert(struct grid_missing *gm);
 int gm_durable_complete(struct grid_missing *gm, u32 *pending);
 
 /* device.c */

@@ -374,6 +374,10 @@ static int gm_checkpoint_op(struct grid_missing *gm,
 	case GRID_MISSING_CHECKPOINT_COMPLETE:
 		return gm->private ? gm_durable_complete(gm, &a->pending) :
 				     -EOPNOTSUPP;
+	case GRID_MISSING_CHECKPOINT_REVERT:
+		if (gm->private)
+			return gm_revert(gm);
+		return ops->revert ? ops->revert(gm->priv) : -EOPNOTSUPP;
 	}
 	return -EINVAL;
 }
@@ -385,7 +389,7 @@ static int gm_ioctl_checkpoint(struct gm_ioctl_call *c)
 	int ret;
 
 	if (a->op < GRID_MISSING_CHECKPOINT_RELEASE ||
-	    a->op > GRID_MISSING_CHECKPOINT_COMPLETE)
+	    a->op > GRID_MISSING_CHECKPOINT_REVERT)
 		return -EINVAL;
 	/* Those that follow count up from it, and are never to wrap. */
 	if (a->op == GRID_MISSING_CHECKPOINT_TAKE && a->id > S64_MAX)

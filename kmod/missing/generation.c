@@ -297,6 +297,34 @@ out_free:
 	return ret;
 }
 
+/**
+ * gm_revert - what is released is in use again, in both generations
+ * @gm: a private tracker
+ *
+ * Context: may sleep.
+ * Return: 0, -ENOMEM, -EINTR.
+ */
+int gm_revert(struct grid_missing *gm)
+{
+	struct gm_generation *open = gm_generation_new(), *taken = NULL;
+	int ret = -EINTR;
+
+	if (!open)
+		return -ENOMEM;
+	if (mutex_lock_interruptible(&gm->release_lock))
+		goto out_free;
+	swap(gm->open, open);
+	swap(gm->taken, taken);
+	WRITE_ONCE(gm->checkpoint_taken, 0);
+	WRITE_ONCE(gm->released, 0);
+	ret = 0;
+	mutex_unlock(&gm->release_lock);
+out_free:
+	gm_generation_free(open);
+	gm_generation_free(taken);
+	return ret;
+}
+
 struct gm_generation_set {
 	struct gm_set set;
 	struct gm_generation *g;

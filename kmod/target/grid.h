@@ -260,6 +260,7 @@ struct grid {
 	struct bio_list discards_staging; /* that barrier runs: being staged */
 	bool barrier_running; /* taken is being made durable */
 	bool barrier_freeing; /* ... and commence was called */
+	bool reverting; /* instead of a barrier: what is released is in use */
 	int barrier_error; /* of the last one; 0: durable */
 	bool checkpoint_taken; /* explicit: taken, not yet durable */
 	u64 checkpoint_id; /* last one taken */
@@ -496,5 +497,7 @@ int grid_release(void *priv, const u64 *addresses, u32 n);
 int grid_take(void *priv, u64 *id);
 int grid_durable(void *priv, u64 id);
 int grid_durable_start(struct grid *g, u64 id);
+int grid_revert(void *priv);
+int grid_revert_start(struct grid *g);
 
 #endif /* _DM_GRID_H */

@@ -341,19 +341,18 @@ static void grid_wait_aborting(struct grid *g)
 				   HZ);
 }
 
-static void grid_barrier_worker(struct work_struct *work)
+/*
+ * The lower device has what was written before; then the tracker drops what is
+ * taken, no write to it is under way any more, and it is freed.
+ */
+static int grid_free_taken(struct grid *g, struct grid_table *t,
+			   blk_status_t *status)
 {
-	struct grid *g = container_of(work, struct grid, barrier_work);
-	struct grid_table *t = READ_ONCE(g->live);
-	struct bio_list flushes;
-	blk_status_t status = BLK_STS_OK;
-	unsigned long flags;
-	struct bio *bio;
 	int r;
 
 	r = blkdev_issue_flush(t->dev->bdev);
 	if (r) {
-		status = errno_to_blk_status(r);
+		*status = errno_to_blk_status(r);
 		DMERR_LIMIT("%u:%u: %pg can't flush (%d): nothing is freed",
 			    g->major, g->minor, t->dev->bdev, r);
 	} else {
@@ -369,6 +368,47 @@ static void grid_barrier_worker(struct work_struct *work)
 	} else if (!t->opt.explicit_checkpoint) {
 		grid_move(g, &g->taken, &g->open);
 	}
+	return r;
+}
+
+/* The members of @set are in use again.  Gives the lock away between slices. */
+static void grid_unrelease_all(struct grid *g, struct grid_bits *set)
+{
+	unsigned long flags;
+	unsigned int i;
+	u64 b = 0;
+
+	do {
+		grid_lock(g, &flags);
+		for (i = 0; i < GRID_SLICE; i++) {
+			b = grid_bits_next(set, b);
+			if (b == U64_MAX)
+				break;
+			grid_bits_clear(set, b);
+			clear_bit(b, g->marked);
+		}
+		grid_unlock(g, flags);
+		cond_resched();
+	} while (b != U64_MAX);
+}
+
+static void grid_barrier_worker(struct work_struct *work)
+{
+	struct grid *g = container_of(work, struct grid, barrier_work);
+	struct grid_table *t = READ_ONCE(g->live);
+	struct bio_list flushes;
+	blk_status_t status = BLK_STS_OK;
+	unsigned long flags;
+	struct bio *bio;
+	int r;
+
+	if (g->reverting) {
+		grid_unrelease_all(g, &g->taken);
+		grid_unrelease_all(g, &g->open);
+		r = -ECANCELED;
+	} else {
+		r = grid_free_taken(g, t, &status);
+	}
 
 	grid_lock(g, &flags);
 	flushes = g->flushes;
@@ -376,7 +416,10 @@ static void grid_barrier_worker(struct work_struct *work)
 	g->barrier_running = false;
 	g->barrier_freeing = false;
 	g->barrier_error = r;
-	if (!r) {
+	if (g->reverting) {
+		g->reverting = false;
+		g->checkpoint_taken = false;
+	} else if (!r) {
 		g->checkpoints++;
 		g->checkpoint_taken = false;
 		g->durable_id = g->checkpoint_id;
@@ -551,8 +594,11 @@ int grid_durable_start(struct grid *g, u64 id)
 		r = -EAGAIN;
 	else if (!g->live->opt.explicit_checkpoint)
 		r = -EOPNOTSUPP;
-	else if (!id || (id != g->checkpoint_id && id != g->durable_id))
+	else if (!id || (id != g->durable_id &&
+			 (id != g->checkpoint_id || !g->checkpoint_taken)))
 		r = -ENOENT;
+	else if (id != g->durable_id && g->reverting)
+		r = -EBUSY;
 	else if (id != g->durable_id && !g->barrier_running)
 		__grid_barrier_start(g);
 	grid_unlock(g, flags);
@@ -579,9 +625,66 @@ int grid_durable(void *priv, u64 id)
 				     !READ_ONCE(g->barrier_running));
 	if (r)
 		return -EINTR;
+	/* The id may be reverted by now, then it is none. */
 	if (READ_ONCE(g->durable_id) >= id)
 		return 0;
+	if (READ_ONCE(g->barrier_error) == -ECANCELED)
+		return -ENOENT;
 	return READ_ONCE(g->barrier_error) == -EBUSY ? -EBUSY : -EIO;
+}
+
+/**
+ * grid_revert_start - what is released and not yet freed is to be in use again
+ * @g: the grid
+ *
+ * It takes the place of a barrier: flushes and discards that come meanwhile
+ * wait for it, and none is taken nor made durable.
+ *
+ * Context: never sleeps (D3: a message starts things).
+ * Return: 0; -EBUSY while a barrier runs, which may be freeing some of it;
+ * -EAGAIN while suspended.
+ */
+int grid_revert_start(struct grid *g)
+{
+	unsigned long flags;
+	int r = 0;
+
+	grid_lock(g, &flags);
+	if (!g->live || g->stopped) {
+		r = -EAGAIN;
+	} else if (g->barrier_running) {
+		r = -EBUSY;
+	} else {
+		g->barrier_running = true;
+		g->reverting = true;
+		queue_work(g->wq, &g->barrier_work);
+	}
+	grid_unlock(g, flags);
+	return r;
+}
+
+/**
+ * grid_revert - likewise, waited for
+ * @priv: the grid
+ *
+ * Context: process, interruptible; what was started goes on.
+ * Return: 0; -EAGAIN while suspended; -EINTR.
+ */
+int grid_revert(void *priv)
+{
+	struct grid *g = priv;
+	int r;
+
+	do {
+		if (wait_event_interruptible(g->barrier_wait,
+					     !READ_ONCE(g->barrier_running)))
+			return -EINTR;
+		r = grid_revert_start(g);
+	} while (r == -EBUSY);
+	if (!r && wait_event_interruptible(g->barrier_wait,
+					   !READ_ONCE(g->reverting)))
+		r = -EINTR;
+	return r;
 }
 
 /*

@@ -139,6 +139,7 @@ static const struct grid_missing_ops grid_ops = {
 	.repair = grid_repair,
 	.take = grid_take,
 	.durable = grid_durable,
+	.revert = grid_revert,
 	.ready = grid_ready,
 	.enqueue_ok = grid_enqueue_ok,
 	.list_released = grid_list_released,
@@ -546,6 +547,7 @@ static int grid_parse_sum(const char *hex, struct grid_missing_checksum *sum)
 /*
  *   enqueue ADDRESS [CHECKSUM]      cancel ADDRESS|all     ready
  *   checkpoint take                 checkpoint durable ID  set KEY:VALUE
+ *   checkpoint revert
  *
  * None of them waits: a message holds dm's SRCU (D3).
  */
@@ -590,6 +592,9 @@ static int grid_message(struct dm_target *ti, unsigned int argc, char **argv,
 	if (argc == 3 && !strcasecmp(argv[0], "checkpoint") &&
 	    !strcasecmp(argv[1], "durable") && !kstrtoull(argv[2], 0, &n))
 		return grid_durable_start(g, n);
+	if (argc == 2 && !strcasecmp(argv[0], "checkpoint") &&
+	    !strcasecmp(argv[1], "revert"))
+		return grid_revert_start(g);
 
 	if (argc == 2 && !strcasecmp(argv[0], "cancel") &&
 	    !strcasecmp(argv[1], "all")) {

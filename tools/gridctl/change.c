@@ -340,16 +340,18 @@ int verb_checkpoint(struct ctl *ctl)
 	const char *op = ctl->argc > 1 ? ctl->argv[1] : NULL;
 	bool take = !op || !strcmp(op, "take");
 	bool durable = !op || !strcmp(op, "durable");
+	bool revert = op && !strcmp(op, "revert");
 	struct json_object *o;
 	struct gm_dev dev;
 	int code, err = 0;
 	uint64_t id = 0;
 
-	if (op && ((!take && !durable) || (take && ctl->argc != 2) ||
+	if (op && ((!take && !durable && !revert) ||
+		   ((take || revert) && ctl->argc != 2) ||
 		   (durable && ctl->argc != 3)))
 		return ctl_fail(
 			ctl, CTL_USAGE,
-			"usage: gridctl checkpoint DEV [take | durable ID]");
+			"usage: gridctl checkpoint DEV [take | durable ID | revert]");
 	if (op && durable && gm_parse_u64(ctl->argv[2], &id))
 		return ctl_fail(ctl, CTL_USAGE,
 				"\"%s\" is not a checkpoint's id",
@@ -366,13 +368,18 @@ int verb_checkpoint(struct ctl *ctl)
 		err = gm_checkpoint_take(&dev, &id);
 	if (!err && durable)
 		err = gm_checkpoint_durable(&dev, id);
+	if (revert)
+		err = gm_checkpoint_revert(&dev);
 	gm_close(&dev);
 	if (err)
 		return ctl_error(ctl, err, "%s: checkpoint %s", ctl->argv[0],
 				 op ? op : "");
 	if (ctl->json) {
 		o = ctl_object();
-		ctl_put_u64(o, "checkpoint", id);
+		if (revert)
+			ctl_put_bool(o, "reverted", true);
+		else
+			ctl_put_u64(o, "checkpoint", id);
 		ctl_put_bool(o, "durable", durable);
 		ctl_print(o);
 	} else if (take) {

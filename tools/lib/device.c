@@ -426,6 +426,16 @@ int gm_checkpoint_durable(struct gm_dev *dev, uint64_t id)
 	return call(dev, GRID_MISSING_CHECKPOINT, &c);
 }
 
+int gm_checkpoint_revert(struct gm_dev *dev)
+{
+	struct grid_missing_checkpoint c = {
+		.size = sizeof(c),
+		.op = GRID_MISSING_CHECKPOINT_REVERT,
+	};
+
+	return call(dev, GRID_MISSING_CHECKPOINT, &c);
+}
+
 int gm_checkpoint_complete(struct gm_dev *dev, uint32_t *pending)
 {
 	struct grid_missing_checkpoint c = {

@@ -185,6 +185,8 @@ int gm_checkpoint_release(struct gm_dev *dev, const uint64_t *addresses,
 int gm_checkpoint_take(struct gm_dev *dev, uint64_t *id);
 int gm_checkpoint_durable(struct gm_dev *dev, uint64_t id);
 int gm_checkpoint_complete(struct gm_dev *dev, uint32_t *pending);
+/* What is released and not yet freed is in use again. */
+int gm_checkpoint_revert(struct gm_dev *dev);
 int gm_sync_jump_commence(struct gm_dev *dev);
 int gm_sync_jump_complete(struct gm_dev *dev, const uint64_t *cancel,
 			  uint32_t count);

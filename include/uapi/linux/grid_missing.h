@@ -482,6 +482,15 @@ enum grid_missing_checkpoint_op {
 	GRID_MISSING_CHECKPOINT_DURABLE = 3,
 	/* Private tracker: pending is 0 once no fault is aborting: it is done. */
 	GRID_MISSING_CHECKPOINT_COMPLETE = 4,
+	/*
+	 * What is released and not yet freed is in use again, in both
+	 * generations; a checkpoint that was taken is none any more.  For an
+	 * application that died while the device stayed: the state it restarts
+	 * from still refers to what it released after its last durable
+	 * checkpoint.  On a dm device it waits until a running barrier is
+	 * done: what that freed is freed.
+	 */
+	GRID_MISSING_CHECKPOINT_REVERT = 5,
 };
 
 /**

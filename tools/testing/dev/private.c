@@ -196,6 +196,7 @@ static void table(void)
 
 static void two_generations(void)
 {
+	static const __u64 revert[3] = { 5, 6, 7 };
 	int fd = private(64, 2, 8);
 	__u64 first[] = { 1, 2, 3, ~1ULL }, second[] = { 4, 1ULL << 40 };
 	__u64 id = 0, id2 = 0, i;
@@ -264,6 +265,22 @@ static void two_generations(void)
 	EQ(status(fd).released, 0);
 	EQ(status(fd).checkpoints, 2);
 	EQ(enqueue(fd, 2), 0);
+	/* Both generations are in use again; the next is a new one. */
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_RELEASE, NULL, NULL, revert,
+		      2),
+	   0);
+	id = 0;
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &id, NULL, NULL, 0), 0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_RELEASE, NULL, NULL,
+		      revert + 1, 2),
+	   0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_REVERT, NULL, NULL, NULL, 0),
+	   0);
+	EQ(status(fd).released, 0);
+	EQ(status(fd).checkpoint_taken, 0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id, NULL, NULL, 0),
+	   -ENOENT);
+	EQ(status(fd).waiting, 5);
 	VERIFY();
 }
 

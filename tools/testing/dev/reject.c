@@ -602,7 +602,10 @@ static void bad_checkpoints(void)
 	__u32 pending;
 
 	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
-	c.op = 5;
+	c.op = 6;
+	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
+	c.op = GRID_MISSING_CHECKPOINT_REVERT;
+	c.id = 1;
 	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
 	c.op = GRID_MISSING_CHECKPOINT_COMPLETE;
 	c.id = 1;
