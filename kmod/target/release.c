@@ -30,8 +30,8 @@
 
 /* Entries handled before the lock is given away. */
 #define GRID_SLICE 1024U
-/* Blocks in one discard below. */
-#define GRID_DISCARD_BLOCKS 1024
+/* One discard below covers no more; writes to it wait until it is through. */
+#define GRID_DISCARD_BYTES (256U * 1024U * 1024U)
 
 /**
  * __grid_unrelease - a write comes to a marked block
@@ -688,27 +688,60 @@ int grid_revert(void *priv)
 }
 
 /*
- * The next run of freed blocks, as far as one discard may reach; from now on
- * its writes park.  False when there is none.
+ * The next run of freed blocks, as far as one discard may reach.  From the
+ * moment that a block joins it its writes park; one that comes before ends the
+ * run.  Gives the lock away between slices.  False when there is none.
  */
 static bool grid_next_discard(struct grid *g)
 {
+	u64 max = GRID_DISCARD_BYTES / g->geo.block_size, b, i;
 	unsigned long flags;
-	u64 b = U64_MAX, e;
+	bool more = false;
 
 	grid_lock(g, &flags);
-	if (!g->stopped)
-		b = grid_bits_next(&g->freed, 0);
+	b = g->stopped ? U64_MAX : grid_bits_next(&g->freed, 0);
 	if (b != U64_MAX) {
-		e = b;
-		while (e - b < GRID_DISCARD_BLOCKS &&
-		       grid_bits_clear(&g->freed, e))
-			e++;
 		g->discard_begin = b;
-		g->discard_end = e;
+		g->discard_end = b;
+		more = true;
+	}
+	while (more) {
+		for (i = 0; more && i < GRID_SLICE; i++) {
+			more = g->discard_end - b < max &&
+			       grid_bits_clear(&g->freed, g->discard_end);
+			g->discard_end += more;
+		}
+		grid_unlock(g, flags);
+		cond_resched();
+		grid_lock(g, &flags);
 	}
 	grid_unlock(g, flags);
 	return b != U64_MAX;
+}
+
+/* The run's discard is through: it is marked no more.  In slices, too. */
+static void grid_discarded_run(struct grid *g)
+{
+	unsigned long flags;
+	u64 b, e, n;
+	bool more;
+
+	do {
+		grid_lock(g, &flags);
+		b = g->discard_begin;
+		e = min(g->discard_end, b + GRID_SLICE);
+		for (n = b; n < e; n++)
+			clear_bit(n, g->marked);
+		g->discard_begin = e;
+		more = e < g->discard_end;
+		if (!more) {
+			g->discard_begin = 0;
+			g->discard_end = 0;
+		}
+		__grid_wake_range(g, b, e);
+		grid_unlock(g, flags);
+		cond_resched();
+	} while (more);
 }
 
 static void grid_discard_worker(struct work_struct *work)
@@ -716,8 +749,7 @@ static void grid_discard_worker(struct work_struct *work)
 	struct grid *g = container_of(work, struct grid, discard_work);
 	struct grid_table *t = READ_ONCE(g->live);
 	struct block_device *bdev = t->dev->bdev;
-	unsigned long flags;
-	u64 b, e, n;
+	u64 b;
 	int r;
 
 	while (grid_next_discard(g)) {
@@ -732,15 +764,7 @@ static void grid_discard_worker(struct work_struct *work)
 			DMWARN_LIMIT(
 				"%u:%u: %pg: discard of block %llu failed (%d)",
 				g->major, g->minor, bdev, b, r);
-		grid_lock(g, &flags);
-		e = g->discard_end;
-		g->discard_begin = 0;
-		g->discard_end = 0;
-		for (n = b; n < e; n++)
-			clear_bit(n, g->marked);
-		__grid_wake_range(g, b, e);
-		grid_unlock(g, flags);
-		cond_resched();
+		grid_discarded_run(g);
 	}
 }
 
