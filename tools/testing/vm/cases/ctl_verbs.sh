@@ -94,7 +94,7 @@ sum=$(block 3 | sha256sum | cut -c1-32)
 exits 0 "1 blocks enqueued" gridctl enqueue-table g0 "3:$sum"
 exits 0 "1 were missing already" gridctl enqueue-table g0 3 "$sum"
 exits 0 "indexing" gridctl tables g0
-exits 1 "another checksum" gridctl enqueue g0 3:11
+exits 1 "another checksum" gridctl enqueue g0 3:11111111
 exits 0 "1 blocks repaired" gridctl repair g0 --from=/tmp/replica 3
 exits 0 '"state":"filling","values":50,"values_gone":0' gridctl --json tables g0
 exits 0 "3\[49\]" gridctl faults g0
@@ -124,7 +124,7 @@ exits 1 "unknown option" gridctl set g0 colour:blue
 exits 2 "not OPTION:VALUE" gridctl set g0 colour
 
 log "save and load"
-exits 0 "3 blocks enqueued" gridctl enqueue g0 10:00 20 30
+exits 0 "3 blocks enqueued" gridctl enqueue g0 10:00000000 20 30
 exits 1 "not suspended" gridctl save g0 /tmp/save
 exits 0 "3 missing and 0 released blocks" gridctl save g0 /tmp/save --suspend
 dmsetup resume g0
