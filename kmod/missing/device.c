@@ -579,7 +579,7 @@ static const struct gm_ioctl gm_ioctls[] = {
 		  gm_ioctl_list_faults),
 	GM_VECTOR(GRID_MISSING_LIST_TABLES, 0, GM_ATTACHED,
 		  gm_ioctl_list_tables),
-	GM_IOCTL(GRID_MISSING_STATUS, grid_missing_status, checkpoint_taken, 0,
+	GM_IOCTL(GRID_MISSING_STATUS, grid_missing_status, passed_up_block, 0,
 		 GM_ATTACHED | GM_OUT_FLAGS, gm_ioctl_status),
 	GM_IOCTL(GRID_MISSING_READY, grid_missing_simple, value, 0,
 		 GM_WRITE | GM_ATTACHED, gm_ioctl_ready),

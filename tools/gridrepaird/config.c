@@ -313,7 +313,8 @@ static const char *nbd_mistake(const char *uri)
 			return "has a blank (%20)";
 	p = strstr(rest, "socket=");
 	if (local) {
-		if (len)
+		/* A user (of a TLS key) is no host. */
+		if (len && rest[len - 1] != '@')
 			return "has a host, and a socket: nbd+unix:///EXPORT?socket=PATH";
 		if (!p || !strchr(rest, '?') || strchr(rest, '?') > p)
 			return "names no socket: nbd+unix:///EXPORT?socket=PATH";
