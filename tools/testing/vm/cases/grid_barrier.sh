@@ -17,7 +17,7 @@ waits_for_bio()
 	local pid top
 	pid=$(pgrep -n -f "$1") || return
 	read -r top < "/proc/$pid/stack" || return
-	[[ $top =~ submit_bio_wait|wait_for_completion ]]
+	[[ $top =~ submit_bio_wait|wait_for_completion|bio_await|blk_wait_io ]]
 }
 
 grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000

@@ -11,7 +11,7 @@
 
 count=${GRID_RARE:-10000}
 mib=$((count * 4096 / 1048576 + 1))
-grid_setup $mib 4096 checksum:crc32c no_helper_ms:60000 "blocks_max:$count"
+grid_setup $mib 4096 checksum:sha256 no_helper_ms:60000 "blocks_max:$count"
 cp "$replica" /tmp/partial
 python3 - /tmp/partial "$count" > /tmp/rare << 'EOF'
 import sys
@@ -24,7 +24,7 @@ with open(sys.argv[1], "r+b") as f:
             print(i)
 EOF
 defer rm -f /tmp/partial /tmp/rare /tmp/manifest /tmp/events
-gridctl manifest "$replica" --block-size=4K --checksum=crc32c --blocks="$count" \
+gridctl manifest "$replica" --block-size=4K --checksum=sha256 --blocks="$count" \
 	--output=/tmp/manifest
 dd if=/dev/zero of="$lower" bs=1M oflag=direct status=none 2> /dev/null || :
 gridctl enqueue t0 --manifest=/tmp/manifest > /dev/null
