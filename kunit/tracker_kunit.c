@@ -1046,8 +1046,8 @@ static void t11_owner_dies(struct kunit *test)
 		for (i = 0; i < MODEL_ADDRESSES; i++)
 			freed[i] = i;
 		on_pause = meanwhile ? t11_pause : NULL;
-		EQ(gm_checkpoint_commence(
-			   T, set_of(freed, MODEL_ADDRESSES, false)),
+		EQ(gm_checkpoint_commence(T, set_of(freed, MODEL_ADDRESSES,
+						    false)),
 		   0);
 		YES(!on_pause);
 		if (!meanwhile)

@@ -47,7 +47,7 @@
 #define GRID_META_PARTUUID_SIZE 40
 
 /* Numbers of one session lie above its floor, and less than this above it. */
-#define GRID_META_SESSION (1ULL << 32)
+#define GRID_META_SESSION 0x100000000ULL
 
 /* A superblock; what follows up to GRID_META_SUPER_SIZE is zero. */
 struct grid_meta_disk_super {

@@ -681,8 +681,8 @@ int grid_revert(void *priv)
 			return -EINTR;
 		r = grid_revert_start(g);
 	} while (r == -EBUSY);
-	if (!r && wait_event_interruptible(g->barrier_wait,
-					   !READ_ONCE(g->reverting)))
+	if (!r &&
+	    wait_event_interruptible(g->barrier_wait, !READ_ONCE(g->reverting)))
 		r = -EINTR;
 	return r;
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D3 D10 polled I/O: who can wait does, who must not gets EAGAIN, nothing hangs
-# kernels: stock
+# kernels: 6.1 6.12
 # timeout: 90
 # boot: shared
 #
