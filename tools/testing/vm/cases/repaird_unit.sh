@@ -80,7 +80,7 @@ systemctl start gridrepaird
 assert_eq "$(show ConditionResult)" no
 [ -d /sys/module/grid_missing ] || fail "grid_missing was not loaded"
 
-log "the device comes: the rule starts the unit"
+log "the device comes, and is ready: the rule starts the unit (S3: a held one is none of systemd's)"
 bs=65536
 load_modules
 ram_disk 4
@@ -95,12 +95,12 @@ configure "$replica"
 defer dm_remove t0
 gridctl create t0 "$lower" --block-size=64K --checksum=sha256 --start=held --no-helper=300s --park-timeout=300s 2> /dev/null
 dev=/dev/mapper/t0
+gridctl ready t0
 wait_until 60 active gridrepaird
 assert_eq "$(show Type)" notify
 assert_eq "$(show ActiveState)" active
 wait_until 60 says "t0: attached"
 assert_eq "$(dm_get t0 timeouts)" 0
-gridctl ready t0
 wait_until 60 test -b /dev/disk/by-uuid/12345678-1234-1234-1234-123456789abc
 
 assert_eq "$(dm_get t0 timeouts)" 0
