@@ -11,16 +11,17 @@
 #include <linux/version.h>
 #include <linux/workqueue.h>
 
-/* sparse has no __has_include. */
-#ifndef __has_include
-#define __has_include(header) (KERNEL_VERSION(6, 4, 0) <= LINUX_VERSION_CODE)
-#endif
-
-/* 6.4 gave hex2bin() a header of its own, 7.x took it out of kernel.h. */
-#if __has_include(<linux/hex.h>)
-#include <linux/hex.h>
-#else
+/*
+ * 6.4 gave hex2bin() a header of its own, 7.x took it out of kernel.h.  sparse
+ * has no __has_include.
+ */
 #include <linux/kernel.h>
+#ifdef __CHECKER__
+#if KERNEL_VERSION(6, 4, 0) <= LINUX_VERSION_CODE
+#include <linux/hex.h>
+#endif
+#elif __has_include("linux/hex.h")
+#include <linux/hex.h>
 #endif
 
 /*

@@ -64,8 +64,8 @@ static void mk_init_super(struct gmeta_super *sb)
 	sb->blocks_max = 100;
 	sb->tables_max = 3;
 	sb->table_values_max = 10;
-	strcpy(sb->hash, "sha256");
-	strcpy(sb->wwid, "eui.0011");
+	memcpy(sb->hash, "sha256", sizeof("sha256"));
+	memcpy(sb->wwid, "eui.0011", sizeof("eui.0011"));
 	sb->commit_max = GRID_META_COMMIT_MIN;
 	sb->snapshot_place[0] = GRID_META_HEAD / MK_UNIT;
 	sb->snapshot_units = GRID_META_PIECE_MAX / MK_UNIT;

@@ -5,9 +5,9 @@
  * A read that failed is kept back, parked like others (it may time out, and
  * goes back to dm under noflush).  A worker reads its blocks one by one.  One
  * that fails again is closed to later bios, and when the writes that were mapped
- * before have ended it is read once more: if that fails, too, it is bad.  Without the closing, a write that just healed a
- * block could come between the failed read and the fault, and the repair would
- * undo it:
+ * before have ended it is read once more: if that fails, too, it is bad.  Without
+ * the closing, a write that just healed a block could come between the failed
+ * read and the fault, and the repair would undo it:
  *
  *   CPU A (detection)               CPU B (application)
  *   the read fails

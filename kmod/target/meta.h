@@ -21,12 +21,11 @@
 #define GMETA_WHY 192
 
 /* Say it, to who wants to know. */
-#define gmeta_say(why, ...)                                     \
-	do {                                                    \
-		char *_why = (why);                             \
-                                                                \
-		if (_why)                                       \
-			snprintf(_why, GMETA_WHY, __VA_ARGS__); \
+#define gmeta_say(why, ...)                                           \
+	do {                                                          \
+		char *_why = (why);                                   \
+		if (_why)                                             \
+			snprintf(_why, GMETA_WHY, __VA_ARGS__);       \
 	} while (0)
 
 /** struct gmeta_super - a superblock; the fields are the disk's */

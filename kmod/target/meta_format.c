@@ -23,12 +23,12 @@
 #define GMETA_PIECE_ENTRIES ((GRID_META_PIECE_MAX - GMETA_HEAD) / GMETA_ENTRY)
 
 /* As many faults as the tracker can number. */
-#define GMETA_RECORDS_LIMIT (1ULL << 30)
+#define GMETA_RECORDS_LIMIT 0x40000000ULL
 /* What it has on top of its limits, for aborting ones (T1), at most. */
 #define GMETA_RESERVE 65536
 
 /* Nothing lies beyond that, whatever the unit: no sum of two overflows. */
-#define GMETA_UNITS_LIMIT (1ULL << 50)
+#define GMETA_UNITS_LIMIT 0x4000000000000ULL
 
 static bool gmeta_power_of_two(u64 n, u64 least, u64 most)
 {

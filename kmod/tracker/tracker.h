@@ -425,8 +425,8 @@ int gm_repair_failed(struct gm_tracker *t, u64 address,
 int gm_repair_revert(struct gm_tracker *t, u64 address, u32 owner);
 /*
  * Everything @owner was writing waits again, and what was aborting is gone; may
- * sleep, works in slices (T8, T11).  With @older_than, whatever any owner but the kernel commenced before
- * that time (ms).  Returns how many.
+ * sleep, works in slices (T8, T11).  With @older_than, whatever any owner but
+ * the kernel commenced before that time (ms).  Returns how many.
  */
 u64 gm_revert_owner(struct gm_tracker *t, u32 owner);
 u64 gm_revert_older(struct gm_tracker *t, u64 older_than);
