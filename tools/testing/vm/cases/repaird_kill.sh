@@ -47,6 +47,8 @@ log "killed $kills times, $(dm_get t0 waiting) of $blocks blocks were left"
 [ $kills -ge 3 ] || fail "killed only $kills times"
 # What is left comes from where nothing is late.
 repaird --source "$replica"
+# Nothing may be left for it; before it catches signals one would end it badly.
+wait_until 30 grep -q "t0: attached" /tmp/repaird.log
 gridctl wait t0 --timeout=90s
 wait $reader
 assert_eq "$(cat /tmp/read.status)" 0 "the reader: $(cat /tmp/read.out)"
