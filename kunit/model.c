@@ -470,11 +470,6 @@ static int model_complete(struct model_run *r, u64 address,
 		if (n)
 			return -EINVAL;
 		model_remove(r, f);
-		/* What a table set aside wants there is there now. */
-		f = model_find(m, address, true);
-		if (f && f->cause == GRID_MISSING_CAUSE_TABLE_VALUE && sum &&
-		    model_same(sum, &f->sum))
-			model_remove(r, f);
 		return 0;
 	}
 	if (!v)

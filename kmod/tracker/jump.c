@@ -97,26 +97,6 @@ u32 gm_untwin(struct gm_tracker *t, u32 slot, const struct gm_key *k)
 	return slot == other ? member : other;
 }
 
-/*
- * A single fault at @k is repaired, with data whose checksum is @sum.  A value
- * that is set aside there and wants the same is repaired with it: else it came
- * back with the jump's end, and its repair undid what was written meanwhile.
- * An index stays, since nobody told its values; so does what wants something
- * else: the block is missing until the jump's end says who is right.
- */
-void gm_repair_aside(struct gm_tracker *t, const struct gm_key *k,
-		     const struct grid_missing_checksum *sum)
-{
-	u32 other, member;
-
-	gm_lookup_both(t, k, &other, &member);
-	if (other == GM_NIL || member == GM_NIL || !sum ||
-	    gm_is_index(&t->faults[member]) ||
-	    !gm_same_sum(t->faults[member].sum, sum))
-		return;
-	gm_remove_key(t, member, GRID_MISSING_WHY_REPAIRED, k);
-}
-
 /* Why the twins can't be merged: 0, -EBUSY, -ESTALE. */
 int gm_pair_conflict(const struct gm_tracker *t, u32 other, u32 member)
 {

@@ -472,8 +472,6 @@ static inline bool gm_sweeping(const struct gm_tracker *t)
 struct gm_side *gm_side_jump(struct gm_tracker *t, const struct gm_fault *f);
 void gm_join_sides(struct gm_tracker *t);
 u32 gm_untwin(struct gm_tracker *t, u32 slot, const struct gm_key *k);
-void gm_repair_aside(struct gm_tracker *t, const struct gm_key *k,
-		     const struct grid_missing_checksum *sum);
 int gm_pair_conflict(const struct gm_tracker *t, u32 other, u32 member);
 void gm_check_pair(struct gm_tracker *t, const struct gm_key *k);
 void gm_merge(struct gm_tracker *t, u32 single, u32 aside,

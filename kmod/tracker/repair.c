@@ -136,8 +136,6 @@ static inline int gm_complete_key(struct gm_tracker *t, const struct gm_key *k,
 	tab->values = n;
 	tab->state = GRID_MISSING_TABLE_FILLING;
 out_repaired:
-	if (unlikely(t->twins))
-		gm_repair_aside(t, k, sum);
 	t->unverified += !(f->word & GM_W_SUM);
 	gm_remove_key(t, slot, GRID_MISSING_WHY_REPAIRED, k);
 	return 0;
