@@ -44,7 +44,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	/* The blank before the first key is what ends the target's name. */
-	text = call.bytes + call.head.data_start + sizeof(struct dm_target_spec);
+	text = call.bytes + call.head.data_start +
+	       sizeof(struct dm_target_spec);
 	text[-1] = ' ';
 	found = strstr(text - 1, key);
 	if (found) {
