@@ -5,6 +5,15 @@
 #include <linux/types.h>
 #include <linux/lockdep.h>
 
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
 /* A real lock, so that its cost is in the benchmark, and its misuse seen. */
 typedef struct {
 	u32 locked;
@@ -19,7 +28,7 @@ static inline void spin_lock(spinlock_t *l)
 {
 	while (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
 		while (__atomic_load_n(&l->locked, __ATOMIC_RELAXED))
-			__builtin_ia32_pause();
+			cpu_relax();
 }
 
 static inline void spin_unlock(spinlock_t *l)
