@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,9 +117,9 @@ bool ctl_ms(const struct ctl *ctl, const char *name, uint64_t *value)
 {
 	const char *s = ctl_option(ctl, name);
 
-	return !s ||
-	       number(ctl, name, "not a time with a unit (such as 500ms or 10s)",
-		      gm_parse_ms(s, value));
+	return !s || number(ctl, name,
+			    "not a time with a unit (such as 500ms or 10s)",
+			    gm_parse_ms(s, value));
 }
 
 /* ------------------------------------------------------------------ device */
@@ -208,6 +209,28 @@ int ctl_open_block(unsigned int major, unsigned int minor, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+int ctl_open_below(const struct gm_dev *dev, int flags, uint64_t *offset)
+{
+	char name[128], *type, *params;
+	unsigned int major, minor;
+	uint64_t sectors;
+	int err, fd;
+
+	err = gm_dm_name(dev->major, dev->minor, name, sizeof(name));
+	if (!err)
+		err = gm_dm_info(name, true, &type, &params);
+	if (err)
+		return err;
+	if (sscanf(params, "%u:%u %" SCNu64, &major, &minor, &sectors) == 3)
+		fd = ctl_open_block(major, minor, flags);
+	else
+		fd = -EINVAL;
+	*offset = fd < 0 ? 0 : sectors * 512;
+	free(type);
+	free(params);
+	return fd;
+}
+
 /* ---------------------------------------------------------------- operands */
 
 int ctl_addresses(const struct ctl *ctl, int first, uint64_t **addresses,
@@ -270,7 +293,8 @@ static bool parse_block(char *text, struct grid_missing_block *block,
 }
 
 int ctl_blocks(const struct ctl *ctl, const struct gm_dev *dev, int first,
-	       uint32_t flags, struct grid_missing_block **blocks, size_t *count)
+	       uint32_t flags, struct grid_missing_block **blocks,
+	       size_t *count)
 {
 	struct grid_missing_block *v = NULL, *more, block;
 	size_t n = 0, room = 0, add;

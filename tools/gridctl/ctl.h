@@ -85,6 +85,12 @@ int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags);
 int ctl_dm_name(const struct ctl *ctl, char *name, size_t size);
 /* Open a block device by its number; a negative errno. */
 int ctl_open_block(unsigned int major, unsigned int minor, int flags);
+/*
+ * Open the device below a grid; *@offset: where the grid begins on it, in bytes.
+ * There nothing parks, and nothing that can't be read becomes a fault.  A
+ * negative errno.
+ */
+int ctl_open_below(const struct gm_dev *dev, int flags, uint64_t *offset);
 
 /* Addresses among the operands from @first on; allocated. */
 int ctl_addresses(const struct ctl *ctl, int first, uint64_t **addresses,

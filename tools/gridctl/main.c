@@ -518,7 +518,8 @@ int main(int argc, char **argv)
 	}
 	switch (parse_options(&ctl, argc - at, argv + at)) {
 	case 1:
-		return CTL_USAGE;
+		/* To a monitoring system 2 is CRITICAL. */
+		return ctl.verb->run == verb_check ? 3 : CTL_USAGE;
 	case 2:
 		return CTL_GOOD;
 	}

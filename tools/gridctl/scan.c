@@ -287,33 +287,6 @@ static void watch(struct crew *c)
 		fputc('\n', stderr);
 }
 
-/* The device below, and where the grid begins on it. */
-static int open_below(const struct scan *s, uint64_t *offset)
-{
-	char name[128], *type, *params;
-	unsigned int major, minor;
-	uint64_t sectors;
-	int err, fd;
-
-	err = gm_dm_name(s->dev->major, s->dev->minor, name, sizeof(name));
-	if (!err)
-		err = gm_dm_info(name, true, &type, &params);
-	if (err)
-		return ctl_error(s->ctl, err, "%s", s->ctl->argv[0]), -1;
-	if (sscanf(params, "%u:%u %" SCNu64, &major, &minor, &sectors) == 3)
-		fd = ctl_open_block(major, minor, O_RDONLY | O_DIRECT);
-	else
-		fd = -EINVAL;
-	if (fd < 0)
-		ctl_error(s->ctl, fd, "%s: the device below (%s)",
-			  s->ctl->argv[0], params);
-	else
-		*offset = sectors * 512;
-	free(type);
-	free(params);
-	return fd;
-}
-
 int scan_blocks(struct scan *s, const struct grid_missing_block *v,
 		size_t count)
 {
@@ -329,9 +302,10 @@ int scan_blocks(struct scan *s, const struct grid_missing_block *v,
 	int err = 0;
 
 	atomic_store(&c.total, count);
-	c.fd = open_below(s, &c.offset);
+	c.fd = ctl_open_below(s->dev, O_RDONLY | O_DIRECT, &c.offset);
 	if (c.fd < 0)
-		return CTL_FAILED;
+		return ctl_error(s->ctl, c.fd, "%s: the device below",
+				 s->ctl->argv[0]);
 	workers = calloc(s->jobs, sizeof(*workers));
 	if (!workers) {
 		close(c.fd);

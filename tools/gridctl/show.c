@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * gridctl status, faults, tables, wait, monitor, check: looking.
+ * gridctl status, faults, tables, wait, monitor: looking.
  *
  * All of them open the device read-only, and so disturb nothing.
  */
@@ -613,81 +613,4 @@ int verb_monitor(struct ctl *ctl)
 	}
 	gm_close(&dev);
 	return err ? ctl_error(ctl, err, "%s", ctl->argv[0]) : CTL_GOOD;
-}
-
-/* ------------------------------------------------------------------- check */
-
-int verb_check(struct ctl *ctl)
-{
-	static const char *const words[] = { "OK", "WARNING", "CRITICAL",
-					     "UNKNOWN" };
-	uint64_t warning = 5000, critical = 30000;
-	struct grid_missing_status s;
-	char text[256] = "";
-	struct json_object *o;
-	struct gm_dev dev;
-	int level = 0, err;
-	double use;
-
-	if (!ctl_ms(ctl, "warning", &warning) ||
-	    !ctl_ms(ctl, "critical", &critical))
-		return 3;
-	if (ctl_attach(ctl, &dev, O_RDONLY)) {
-		printf("GRID UNKNOWN - %s: not to be asked\n", ctl->argv[0]);
-		return 3;
-	}
-	err = gm_status(&dev, &s);
-	gm_close(&dev);
-	if (err) {
-		printf("GRID UNKNOWN - %s: %s\n", ctl->argv[0], gm_reason(err));
-		return 3;
-	}
-	use = s.blocks_max ? 100.0 * (double)s.blocks_single / s.blocks_max : 0;
-
-	/* The worst is named; a tie goes to what comes first. */
-#define FINDING(cond, lvl, ...)                                    \
-	do {                                                       \
-		if ((cond) && level < (lvl)) {                     \
-			level = lvl;                               \
-			snprintf(text, sizeof(text), __VA_ARGS__); \
-		}                                                  \
-	} while (0)
-	FINDING(s.unavailable, 2, "%" PRIu64 " blocks that no source has",
-		(uint64_t)s.unavailable);
-	FINDING(ctl_missing(&s) && !s.helpers, 2,
-		"%" PRIu64 " blocks missing and no helper running",
-		ctl_missing(&s));
-	FINDING(s.oldest_waiting_ms >= critical, 2,
-		"a reader has waited for %.1f s",
-		(double)s.oldest_waiting_ms / 1000);
-	FINDING(s.blocks_single == s.blocks_max && s.blocks_max, 2,
-		"the tracker is full (blocks_max %u)", s.blocks_max);
-	FINDING(s.oldest_waiting_ms >= warning, 1,
-		"a reader has waited for %.1f s",
-		(double)s.oldest_waiting_ms / 1000);
-	FINDING(use >= 90, 1, "the tracker is %.0f %% full", use);
-	FINDING(s.flags & GRID_MISSING_STATUS_SUSPENDED, 1, "suspended");
-	FINDING(s.flags & GRID_MISSING_STATUS_HELD, 1,
-		"held, waits for \"gridctl ready\"");
-#undef FINDING
-	if (!*text)
-		snprintf(text, sizeof(text), "%" PRIu64 " blocks missing",
-			 ctl_missing(&s));
-	if (ctl->json) {
-		o = ctl_object();
-		ctl_put_string(o, "state", words[level]);
-		ctl_put_string(o, "text", text);
-		ctl_print(o);
-		return level;
-	}
-	printf("GRID %s - %s: %s | missing=%" PRIu64
-	       ";;;0;%u unavailable=%" PRIu64 " parked=%" PRIu64
-	       " oldest=%.3fs;%.3f;%.3f timeouts=%" PRIu64 "c repaired=%" PRIu64
-	       "c lost_full=%" PRIu64 "c\n",
-	       words[level], ctl->argv[0], text, ctl_missing(&s), s.blocks_max,
-	       (uint64_t)s.unavailable, (uint64_t)s.parked,
-	       (double)s.oldest_waiting_ms / 1000, (double)warning / 1000,
-	       (double)critical / 1000, (uint64_t)s.timeouts,
-	       (uint64_t)s.repaired, (uint64_t)s.lost_full);
-	return level;
 }

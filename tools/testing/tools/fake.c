@@ -17,6 +17,9 @@
  * device is "id:1"; the device below it is the disk, whose block
  * $GRID_FAKE_UNREADABLE cannot be read.
  *
+ * Counters: with $GRID_FAKE_LOST_FULL and $GRID_FAKE_TIMEOUTS, some; and
+ * $GRID_FAKE_PASSED_UP is the block of 60 read errors that were passed up.
+ *
  * What is released stands in $GRID_FAKE_RELEASED: address, count and flags of
  * each run, with blanks between.
  *
@@ -545,6 +548,13 @@ static int status(const struct state *s, struct grid_missing_status *out)
 	}
 	if (getenv("GRID_FAKE_LOST_FULL"))
 		out->lost_full = 7;
+	if (getenv("GRID_FAKE_TIMEOUTS"))
+		out->timeouts = 1;
+	if (getenv("GRID_FAKE_PASSED_UP")) {
+		out->passed_up = out->passed_up_medium = 60;
+		out->passed_up_block =
+			(uint64_t)atoll(getenv("GRID_FAKE_PASSED_UP"));
+	}
 	out->blocks_single = singles(s);
 	out->blocks_table = out->waiting - out->blocks_single;
 	for (i = 0; i < TABLES; i++) {

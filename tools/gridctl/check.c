@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * gridctl check: one line for a monitoring system, and an exit code.
+ *
+ * A state is made of what is so now.  What was counted since the device was
+ * created goes to the performance data: a device that had trouble once would
+ * be critical for ever otherwise.  So a read error that was passed up (26) is
+ * told when the block cannot be read now, which a child finds out: a disk that
+ * says nothing must not keep the monitoring waiting.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ctl.h"
+
+#define READ_MS 5000 /* how long the child may take */
+
+enum { OK, WARNING, CRITICAL, UNKNOWN };
+
+struct check {
+	const struct ctl *ctl;
+	int level;
+	char text[512];
+};
+
+/* All findings of the worst level are told, in the order they were found. */
+__attribute__((format(printf, 3, 4))) static void
+finding(struct check *c, int level, const char *format, ...)
+{
+	size_t len;
+	va_list args;
+
+	if (level < c->level)
+		return;
+	if (level > c->level)
+		*c->text = 0;
+	c->level = level;
+	len = strlen(c->text);
+	if (len && len + 2 < sizeof(c->text)) {
+		strcpy(c->text + len, "; ");
+		len += 2;
+	}
+	va_start(args, format);
+	vsnprintf(c->text + len, sizeof(c->text) - len, format, args);
+	va_end(args);
+}
+
+static int print(const struct check *c, const struct grid_missing_status *s,
+		 uint64_t warning, uint64_t critical)
+{
+	static const char *const words[] = { "OK", "WARNING", "CRITICAL",
+					     "UNKNOWN" };
+	const char *name = c->ctl->argv[0];
+	struct json_object *o;
+
+	if (c->ctl->json) {
+		o = ctl_object();
+		ctl_put_string(o, "device", name);
+		ctl_put_string(o, "state", words[c->level]);
+		ctl_put_string(o, "text", c->text);
+		if (s) {
+			ctl_put_u64(o, "missing", ctl_missing(s));
+			ctl_put_u64(o, "unavailable", s->unavailable);
+			ctl_put_u64(o, "parked", s->parked);
+			ctl_put_u64(o, "timeouts", s->timeouts);
+			ctl_put_u64(o, "repaired", s->repaired);
+			ctl_put_u64(o, "lost_full", s->lost_full);
+			ctl_put_u64(o, "passed_up", s->passed_up);
+		}
+		ctl_print(o);
+		return c->level;
+	}
+	printf("GRID %s - %s: %s", words[c->level], name, c->text);
+	if (s)
+		printf(" | missing=%" PRIu64 ";;;0;%u unavailable=%" PRIu64
+		       " parked=%" PRIu64
+		       " oldest=%.3fs;%.3f;%.3f timeouts=%" PRIu64
+		       "c repaired=%" PRIu64 "c lost_full=%" PRIu64
+		       "c passed_up=%" PRIu64 "c",
+		       ctl_missing(s), s->blocks_max, (uint64_t)s->unavailable,
+		       (uint64_t)s->parked, (double)s->oldest_waiting_ms / 1000,
+		       (double)warning / 1000, (double)critical / 1000,
+		       (uint64_t)s->timeouts, (uint64_t)s->repaired,
+		       (uint64_t)s->lost_full, (uint64_t)s->passed_up);
+	putchar('\n');
+	return c->level;
+}
+
+/* In a child: read a block below the grid; exits with an errno. */
+static void read_block(const struct gm_dev *dev, uint64_t block)
+{
+	uint64_t offset;
+	size_t at = 0;
+	void *data;
+	ssize_t n;
+	int fd;
+
+	fd = ctl_open_below(dev, O_RDONLY | O_DIRECT, &offset);
+	if (fd < 0)
+		_exit(-fd);
+	data = aligned_alloc(4096, dev->block_size);
+	if (!data)
+		_exit(ENOMEM);
+	for (; at < dev->block_size; at += (size_t)n) {
+		n = pread(fd, (char *)data + at, dev->block_size - at,
+			  (off_t)(offset + block * dev->block_size + at));
+		if (n <= 0)
+			_exit(n ? errno : EIO);
+	}
+	_exit(0);
+}
+
+/* 0, an errno, or ETIMEDOUT when the disk says nothing. */
+static int try_block(const struct gm_dev *dev, uint64_t block)
+{
+	struct pollfd p = { .events = POLLIN };
+	int ends[2], status = 0, i;
+	pid_t child;
+
+	if (!dev->block_size || pipe(ends))
+		return 0;
+	child = fork();
+	if (!child) {
+		/* Who waits for the end of our output doesn't wait for it. */
+		for (i = 0; i < 3; i++)
+			close(i);
+		read_block(dev, block);
+	}
+	close(ends[1]);
+	p.fd = ends[0];
+	if (child < 0)
+		status = errno;
+	else if (poll(&p, 1, READ_MS) <= 0)
+		status = ETIMEDOUT;
+	close(ends[0]);
+	if (status == ETIMEDOUT) {
+		kill(child, SIGKILL);
+		return status;
+	}
+	if (status)
+		return status;
+	if (waitpid(child, &status, 0) < 0 || !WIFEXITED(status))
+		return EIO;
+	return WEXITSTATUS(status);
+}
+
+static void look(struct check *c, const struct gm_dev *dev,
+		 const struct grid_missing_status *s, uint64_t warning,
+		 uint64_t critical)
+{
+	uint64_t missing = ctl_missing(s);
+	double use = s->blocks_max ?
+			     100.0 * (double)s->blocks_single / s->blocks_max :
+			     0;
+	int err = s->passed_up ? try_block(dev, s->passed_up_block) : 0;
+
+	if (missing && !s->helpers)
+		finding(c, CRITICAL,
+			"%" PRIu64 " blocks missing and no helper running",
+			missing);
+	if (err)
+		finding(c, CRITICAL,
+			"block %" PRIu64
+			" cannot be read (%s), and is not repaired: %" PRIu64
+			" read errors passed up",
+			(uint64_t)s->passed_up_block, strerrordesc_np(err),
+			(uint64_t)s->passed_up);
+	/* A reader's time-out makes a block unavailable as a helper's word does. */
+	if (s->unavailable && !s->timeouts)
+		finding(c, CRITICAL, "%" PRIu64 " blocks that no source has",
+			(uint64_t)s->unavailable);
+	else if (s->unavailable)
+		finding(c, CRITICAL,
+			"%" PRIu64
+			" blocks fail their readers (no source has them, or their repair didn't come in time)",
+			(uint64_t)s->unavailable);
+	if (s->oldest_waiting_ms >= critical)
+		finding(c, CRITICAL, "a reader has waited for %.1f s",
+			(double)s->oldest_waiting_ms / 1000);
+	else if (s->oldest_waiting_ms >= warning)
+		finding(c, WARNING, "a reader has waited for %.1f s",
+			(double)s->oldest_waiting_ms / 1000);
+	if (s->blocks_single == s->blocks_max && s->blocks_max)
+		finding(c, CRITICAL, "the tracker is full (blocks_max %u)",
+			s->blocks_max);
+	else if (use >= 90)
+		finding(c, WARNING, "the tracker is %.0f %% full", use);
+	if (s->flags & GRID_MISSING_STATUS_SUSPENDED)
+		finding(c, WARNING, "suspended");
+	if (s->flags & GRID_MISSING_STATUS_HELD)
+		finding(c, WARNING, "held, waits for \"gridctl ready\"");
+	if (c->level == OK)
+		finding(c, OK, "%" PRIu64 " blocks missing", missing);
+}
+
+int verb_check(struct ctl *ctl)
+{
+	uint64_t warning = 5000, critical = 30000;
+	struct check c = { .ctl = ctl };
+	struct grid_missing_status s;
+	struct gm_dev dev;
+	int err;
+
+	if (!ctl_ms(ctl, "warning", &warning) ||
+	    !ctl_ms(ctl, "critical", &critical))
+		return UNKNOWN;
+	if (ctl_attach(ctl, &dev, O_RDONLY)) {
+		finding(&c, UNKNOWN, "not to be asked");
+		return print(&c, NULL, 0, 0);
+	}
+	err = gm_status(&dev, &s);
+	if (err)
+		finding(&c, UNKNOWN, "%s", gm_reason(err));
+	else
+		look(&c, &dev, &s, warning, critical);
+	gm_close(&dev);
+	return print(&c, err ? NULL : &s, warning, critical);
+}
