@@ -2,6 +2,7 @@
 /*
  * Metadata: the map of missing blocks on a device (SPEC section 8).
  *
+ *	meta_log.c	what to write next, and what waits for it
  *	meta_load.c	what is on the device, read into plain dictionaries
  *	meta_map.c	the dictionaries
  *	meta_format.c	bytes to structs and back, and what is wrong with them
@@ -21,11 +22,11 @@
 #define GMETA_WHY 192
 
 /* Say it, to who wants to know. */
-#define gmeta_say(why, ...)                                           \
-	do {                                                          \
-		char *_why = (why);                                   \
-		if (_why)                                             \
-			snprintf(_why, GMETA_WHY, __VA_ARGS__);       \
+#define gmeta_say(why, ...)                                     \
+	do {                                                    \
+		char *_why = (why);                             \
+		if (_why)                                       \
+			snprintf(_why, GMETA_WHY, __VA_ARGS__); \
 	} while (0)
 
 /** struct gmeta_super - a superblock; the fields are the disk's */
@@ -246,5 +247,138 @@ struct gmeta_loaded {
 int gmeta_load_super(const struct gmeta_device *dev, struct gmeta_loaded *l);
 int gmeta_load(const struct gmeta_device *dev, struct gmeta_loaded *l);
 void gmeta_unload(struct gmeta_loaded *l);
+
+/* meta_log.c */
+
+/** enum gmeta_do - what the log's caller does next */
+enum gmeta_do {
+	GMETA_NOTHING,
+	GMETA_FLUSH_DATA, /* flush the data device */
+	GMETA_FLUSH, /* flush the metadata device */
+	GMETA_WRITE, /* write to the metadata device, with FUA */
+	GMETA_FILL, /* put more of the map into a piece, see gmeta_log_next() */
+};
+
+/**
+ * struct gmeta_io - one thing to do
+ * @what: enum gmeta_do
+ * @sector: of the area
+ * @buf: what to write
+ * @bytes: of it
+ * @piece: fill this one
+ */
+struct gmeta_io {
+	enum gmeta_do what;
+	u64 sector;
+	const void *buf;
+	u32 bytes;
+	struct gmeta_writer *piece;
+};
+
+/**
+ * struct gmeta_end - a block that is good as soon as a data flush succeeds
+ * @again: it was not changed since: a fault again when the flush fails
+ * @dropped: written to since; nothing brings it back (D2)
+ * @next: in its hash chain
+ */
+struct gmeta_end {
+	u64 address;
+	u8 sum[16];
+	bool has_sum;
+	bool again;
+	bool dropped;
+	u32 next;
+};
+
+/**
+ * struct gmeta_commit - changes that become durable together
+ * @serial: counts commits; what waiters wait for
+ * @unflushed: it has ends that want a data flush first
+ * @good: it has entries that say good
+ * @flush: an application's flush waits for it
+ */
+struct gmeta_commit {
+	struct gmeta_writer w;
+	u64 serial;
+	struct gmeta_end *ends;
+	u32 *heads;
+	u32 count;
+	bool unflushed;
+	bool good;
+	bool flush;
+};
+
+/** struct gmeta_flush - an application's flush that waits */
+struct gmeta_flush {
+	u64 serial;
+	u64 errors;
+};
+
+/**
+ * struct gmeta_log - the log, as it is written
+ *
+ * All fields are the engine's own; the caller's lock protects them.
+ *
+ * @sb: what both superblocks say
+ * @next_sb: what they are being made to say
+ * @commits: one open, one under way
+ * @open: changes are appended here
+ * @cut: this one is under way
+ * @last: number of the last commit that is written
+ * @unit: of the log, where the next one goes
+ * @used: units of the log that a load may still read
+ * @done: serial of the last commit that is durable
+ * @errors: data flushes that failed
+ * @told: of these, how many an application's flush was told
+ * @failed: metadata failed (M4)
+ * @again: called for each block that is a fault again, under the lock
+ */
+struct gmeta_log {
+	struct gmeta_super sb, next_sb;
+	struct gmeta_commit commits[2];
+	struct gmeta_commit *open, *cut;
+	u8 *super;
+	struct gmeta_writer piece;
+	u8 *piece_buf;
+	u32 ends_max, heads_mask;
+
+	u64 last, unit, used;
+	u64 number, place; /* of the commit under way */
+	u64 done;
+	u64 errors, told;
+	void (*again)(void *priv, const struct gmeta_end *end);
+	void *priv;
+
+	int step;
+	bool busy, sealed, tried, begun, wanted, mark, turn;
+	bool failed, stopped, whole, snap_whole, dirty;
+
+	int snapshot;
+	u64 snap_unit, snap_begin, snap_previous, snap_used, snap_entries;
+	u64 snap_left;
+	u32 snap_pieces;
+};
+
+int gmeta_log_init(struct gmeta_log *log, const struct gmeta_loaded *l);
+void gmeta_log_exit(struct gmeta_log *log);
+
+bool gmeta_log_room(const struct gmeta_log *log, u32 entries, u32 ends);
+void gmeta_log_add(struct gmeta_log *log, const struct gmeta_entry *e);
+void gmeta_log_end(struct gmeta_log *log, const struct gmeta_fault *f,
+		   bool durable, bool more);
+void gmeta_log_written(struct gmeta_log *log, u64 address);
+
+void gmeta_log_want(struct gmeta_log *log);
+u64 gmeta_log_ticket(const struct gmeta_log *log);
+u64 gmeta_log_good_ticket(const struct gmeta_log *log);
+int gmeta_log_state(const struct gmeta_log *log, u64 ticket);
+void gmeta_log_flush(struct gmeta_log *log, struct gmeta_flush *f);
+int gmeta_log_flush_state(struct gmeta_log *log, const struct gmeta_flush *f);
+
+void gmeta_log_mark(struct gmeta_log *log);
+void gmeta_log_retry(struct gmeta_log *log);
+void gmeta_log_next(struct gmeta_log *log, struct gmeta_io *io);
+void gmeta_log_seal(struct gmeta_log *log, struct gmeta_io *io);
+void gmeta_log_told(struct gmeta_log *log, int r);
 
 #endif /* _GRID_META_H */
