@@ -36,7 +36,7 @@
 #include "ack.h"
 
 #define WRITERS 3
-#define READERS 2
+#define READERS 3
 #define REPAIRERS 2
 #define FLUSHERS 2
 #define DISTURBERS 3
@@ -53,6 +53,22 @@ static unsigned int stopping; /* 1: load; 2: also repairs */
 static unsigned int writes_left = 2000, bound = 120;
 static uint64_t load_end;
 static bool wild;
+
+/* The run of blocks that writer @w owns. */
+static void run_of(unsigned int w, uint64_t *begin, uint64_t *end)
+{
+	*begin = blocks * w / WRITERS;
+	*end = blocks * (w + 1) / WRITERS;
+}
+
+/* Likewise, but of whichever writer. */
+uint64_t any_block(unsigned int *r)
+{
+	uint64_t begin, end;
+
+	run_of(rand_r(r) % WRITERS, &begin, &end);
+	return random_block(begin, end, r);
+}
 
 bool load_over(void)
 {
@@ -211,15 +227,15 @@ static bool more_writes(void)
 
 static void *writer(void *arg)
 {
-	uint64_t me = (uintptr_t)arg, begin = blocks * me / WRITERS,
-		 end = blocks * (me + 1) / WRITERS;
+	uint64_t me = (uintptr_t)arg, begin, end;
 	char *buffer = load_memory((size_t)SPAN * block_size);
 	unsigned int r = seed * 100 + me;
 	struct span s;
 
+	run_of(me, &begin, &end);
 	while (more_writes()) {
 		if (rand_r(&r) % 8 == 0)
-			discard_block(begin + rand_r(&r) % (end - begin));
+			discard_block(random_block(begin, end, &r));
 		s = random_span(begin, end, &r);
 		write_span(&s, buffer);
 	}
@@ -254,9 +270,11 @@ static void *reader(void *arg)
 	struct page *from = load_memory((size_t)SPAN * pages * sizeof(*from));
 	unsigned int r = seed * 200 + (uintptr_t)arg;
 	struct span s;
+	uint64_t b;
 
 	while (!load_over()) {
-		s = random_span(0, blocks, &r);
+		b = any_block(&r);
+		s = random_span(b, b + SPAN < blocks ? b + SPAN : blocks, &r);
 		read_span(&s, buffer, from);
 	}
 	free(from);

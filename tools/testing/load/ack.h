@@ -68,6 +68,7 @@ void model_init(uint64_t n, unsigned int size);
 void model_event(const char *what, uint64_t first, uint64_t count,
 		 uint64_t number);
 struct span span_of_block(uint64_t b);
+uint64_t random_block(uint64_t begin, uint64_t end, unsigned int *r);
 struct span random_span(uint64_t begin, uint64_t end, unsigned int *r);
 void stamp_page(void *buffer, uint64_t page, uint32_t seq,
 		enum load_writer writer);
@@ -100,6 +101,7 @@ extern struct ack_totals {
 
 #define COUNT(what) __atomic_add_fetch(&total.what, 1, __ATOMIC_RELAXED)
 
+uint64_t any_block(unsigned int *r);
 bool load_over(void);
 bool repairs_over(void);
 bool excused(int error);

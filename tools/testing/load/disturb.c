@@ -232,7 +232,7 @@ static int cancel_call(uint64_t b, unsigned int flags)
 
 static void cancel_one(unsigned int *r)
 {
-	uint64_t b = rand_r(r) % blocks;
+	uint64_t b = any_block(r);
 	char text[64];
 	int ret;
 
@@ -397,7 +397,7 @@ static void jump_end(void)
 
 static void unavailable(unsigned int *r)
 {
-	struct grid_missing_block e = { .address = rand_r(r) % blocks };
+	struct grid_missing_block e = { .address = any_block(r) };
 
 	load_call(&grid, GRID_MISSING_MARK_UNAVAILABLE, &e, sizeof(e), 1);
 	usleep(rand_r(r) % 10000);
@@ -419,17 +419,18 @@ static void checkpoint_message(unsigned int *r)
 
 static void disturb_faults(unsigned int *r)
 {
-	unsigned int what = rand_r(r) % 16;
+	unsigned int what = rand_r(r) % 64;
 
-	if (what < 6)
-		cancel_one(r);
-	else if (what < 7)
+	/* What drops all of them leaves little to be checked: seldom. */
+	if (what < 1)
 		cancel_all(r);
-	else if (what < 11 || in_jump)
+	else if (what < 4 || (in_jump && what < 16))
 		jump_on(r);
-	else if (what < 13)
+	else if (what < 44)
+		cancel_one(r);
+	else if (what < 52)
 		unavailable(r);
-	else if (what < 15)
+	else if (what < 60)
 		checkpoint_message(r);
 	else
 		message(rand_r(r) & 1 ? "set no_helper_ms:3600000" :
@@ -457,7 +458,7 @@ static void disk(const char *format, ...)
 static void disturb_disk(unsigned int *r)
 {
 	static const char *const ops[] = { "read", "write", "trim" };
-	unsigned long long at = (rand_r(r) % blocks) * block_size;
+	unsigned long long at = any_block(r) * block_size;
 	const char *op = ops[rand_r(r) % ARRAY_SIZE(ops)];
 
 	if (!disk_in)
@@ -556,11 +557,12 @@ void *disturber(void *arg)
 	static void (*const kinds[])(unsigned int *r) = {
 		disturb_faults, disturb_dm, disturb_disk,
 	};
-	unsigned int r = seed * 500 + (uintptr_t)arg;
+	static const unsigned int pause_us[] = { 100000, 400000, 100000 };
+	unsigned int i = (uintptr_t)arg, r = seed * 500 + i;
 
 	while (!load_over()) {
-		usleep(rand_r(&r) % 40000);
-		kinds[(uintptr_t)arg](&r);
+		usleep(rand_r(&r) % pause_us[i]);
+		kinds[i](&r);
 	}
 	return NULL;
 }

@@ -94,7 +94,7 @@ void *enqueuer(void *arg)
 	bool tables = arg;
 
 	while (!load_over()) {
-		uint64_t b = rand_r(&r) % blocks;
+		uint64_t b = any_block(&r);
 		bool table = tables && rand_r(&r) % 8 == 0;
 
 		if (table)

@@ -115,11 +115,24 @@ struct span span_of_block(uint64_t b)
 			      .last = b };
 }
 
+/*
+ * One of blocks @begin to before @end: half the time the one where everybody is
+ * just now, or they would seldom meet.
+ */
+uint64_t random_block(uint64_t begin, uint64_t end, unsigned int *r)
+{
+	uint64_t n = end - begin;
+
+	if (rand_r(r) & 1)
+		return begin + rand_r(r) % n;
+	return begin + load_now() / 250000000 * 7 % n;
+}
+
 /* Pages from some of blocks @begin to before @end; whole blocks half the time. */
 struct span random_span(uint64_t begin, uint64_t end, unsigned int *r)
 {
 	struct span s;
-	uint64_t n = end - begin, b = begin + rand_r(r) % n;
+	uint64_t n, b = random_block(begin, end, r);
 
 	n = end - b < SPAN ? end - b : SPAN;
 	n = 1 + rand_r(r) % n;
