@@ -495,6 +495,7 @@ u32 grid_list_released(void *priv, u64 *cursor, u32 max,
 		       struct grid_missing_released *out);
 int grid_release(void *priv, const u64 *addresses, u32 n);
 int grid_take(void *priv, u64 *id);
+void grid_untake(struct grid *g);
 int grid_durable(void *priv, u64 id);
 int grid_durable_start(struct grid *g, u64 id);
 int grid_revert(void *priv);

@@ -576,6 +576,27 @@ int grid_take(void *priv, u64 *id)
 }
 
 /**
+ * grid_untake - checkpoint:flush from now on: what was taken is open again
+ * @g: the grid
+ *
+ * The next flush is the barrier for all that was released before it came (D5).
+ * Were the set still taken, that flush would free nothing else; and one that a
+ * sync jump puts off would leave nothing taken, so that the next one freed
+ * nothing at all.
+ *
+ * Context: preresume: no barrier runs, no discard comes.
+ */
+void grid_untake(struct grid *g)
+{
+	unsigned long flags;
+
+	grid_move(g, &g->taken, &g->open);
+	grid_lock(g, &flags);
+	g->checkpoint_taken = false;
+	grid_unlock(g, flags);
+}
+
+/**
  * grid_durable_start - start the barrier for checkpoint @id
  * @g: the grid
  * @id: as grid_take() gave it

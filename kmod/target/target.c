@@ -456,6 +456,8 @@ static int grid_preresume(struct dm_target *ti)
 	r = grid_room_move(t);
 	if (r)
 		return r;
+	if (!t->opt.explicit_checkpoint)
+		grid_untake(g);
 	grid_lock(g, &flags);
 	g->live = t;
 	grid_unlock(g, flags);

@@ -237,19 +237,38 @@ dmsetup resume t0
 wait_until 60 is discarding 0
 assert_eq "$(dm_get t0 released)" 1
 
-log "taken x reload to checkpoint:flush: a flush frees what is taken; a write takes its block out"
+log "taken x reload to checkpoint:flush: the next flush frees it all; a write takes its block out"
+# reload_as MODE
+reload_as()
+{
+	# shellcheck disable=SC2086
+	dmsetup load t0 --table "$(grid_table $options checkpoint:"$1")"
+	dmsetup suspend --noflush --nolockfs t0
+	dmsetup resume t0
+}
 id=$(dmsetup message t0 0 checkpoint take)
 discard 22
 discard 23
-# shellcheck disable=SC2086
-dmsetup load t0 --table "$(grid_table $options checkpoint:flush)"
-dmsetup suspend --noflush --nolockfs t0
-dmsetup resume t0
+reload_as flush
 put /tmp/whole 21
 put /tmp/other 22
+assert_eq "$(dm_get t0 released)" 1
 flush
+assert_eq "$(dm_get t0 released)" 0 "released before the flush, and not freed by it"
+# Also when only what is taken is left, and when the first flush is put off.
+reload_as explicit
+discard 20
+id=$(dmsetup message t0 0 checkpoint take)
+reload_as flush
+gridctl sync-jump t0 commence > /dev/null
 flush
-wait_until 60 is released 0
+discard 23
+gridctl sync-jump t0 complete > /dev/null
+flush
+assert_eq "$(dm_get t0 released)" 0 "put off for longer than the jump"
+reload_as explicit
+must_fail dmsetup message t0 0 checkpoint durable "$id"
+reload_as flush
 wait_until 60 is discarding 0
 holds 21 /tmp/whole
 holds 22 /tmp/other
