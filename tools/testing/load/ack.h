@@ -51,6 +51,7 @@ struct block {
 	bool member; /* of a table, as far as we know */
 	uint64_t discarded; /* which discard of all that was; 0: used since */
 	uint64_t freed; /* since when; 0: not, or used again */
+	uint64_t trouble; /* until when its I/O may fail; UINT64_MAX: no end yet */
 };
 
 /* A request's pages; blocks from first to last are locked in that order. */
@@ -105,6 +106,8 @@ uint64_t any_block(unsigned int *r);
 bool load_over(void);
 bool repairs_over(void);
 bool excused(int error);
+void trouble_begin(uint64_t first, uint64_t last);
+void trouble_end(uint64_t b);
 void watch_begin(const char *what, uint64_t n);
 void watch_end(void);
 void get_status(struct grid_missing_status *status);

@@ -399,9 +399,12 @@ static void unavailable(unsigned int *r)
 {
 	struct grid_missing_block e = { .address = any_block(r) };
 
+	trouble_begin(e.address, e.address);
 	load_call(&grid, GRID_MISSING_MARK_UNAVAILABLE, &e, sizeof(e), 1);
 	usleep(rand_r(r) % 10000);
-	load_call(&grid, GRID_MISSING_RETRY, &e, sizeof(e), 1);
+	while (load_call(&grid, GRID_MISSING_RETRY, &e, sizeof(e), 1) == -EAGAIN)
+		usleep(1000);
+	/* The disk's troubles have one end for all: disturb_disk(). */
 }
 
 static void checkpoint_message(unsigned int *r)
@@ -417,6 +420,32 @@ static void checkpoint_message(unsigned int *r)
 		message(text, NULL, 0);
 }
 
+/* The application begins anew: what it released is in use again. */
+static void checkpoint_revert(unsigned int *r)
+{
+	struct grid_missing_checkpoint c = {
+		.size = sizeof(c), .op = GRID_MISSING_CHECKPOINT_REVERT,
+	};
+	uint64_t b;
+
+	commotion_begin();
+	if (rand_r(r) & 1) {
+		message("checkpoint revert", NULL, 0);
+	} else {
+		watch_begin("revert", 0);
+		if (ioctl(grid.helper, GRID_MISSING_CHECKPOINT, &c) &&
+		    !excused(-errno))
+			load_die("revert: %s", strerror(errno));
+		watch_end();
+	}
+	for (b = 0; b < blocks; b++) {
+		pthread_mutex_lock(&block[b].gate);
+		block[b].discarded = 0;
+		pthread_mutex_unlock(&block[b].gate);
+	}
+	commotion_end();
+}
+
 static void disturb_faults(unsigned int *r)
 {
 	unsigned int what = rand_r(r) % 64;
@@ -430,8 +459,10 @@ static void disturb_faults(unsigned int *r)
 		cancel_one(r);
 	else if (what < 52)
 		unavailable(r);
-	else if (what < 60)
+	else if (what < 59)
 		checkpoint_message(r);
+	else if (what < 61)
+		checkpoint_revert(r);
 	else
 		message(rand_r(r) & 1 ? "set no_helper_ms:3600000" :
 					"set park_timeout_ms:3600000",
@@ -455,10 +486,21 @@ static void disk(const char *format, ...)
 	COUNT(disk);
 }
 
+/* Nothing fails any more. */
+static void forget(void)
+{
+	uint64_t b;
+
+	disk("forget");
+	for (b = 0; b < blocks; b++)
+		trouble_end(b);
+}
+
 static void disturb_disk(unsigned int *r)
 {
 	static const char *const ops[] = { "read", "write", "trim" };
-	unsigned long long at = any_block(r) * block_size;
+	uint64_t b = any_block(r);
+	unsigned long long at = b * block_size;
 	const char *op = ops[rand_r(r) % ARRAY_SIZE(ops)];
 
 	if (!disk_in)
@@ -466,12 +508,16 @@ static void disturb_disk(unsigned int *r)
 	switch (rand_r(r) % 6) {
 	case 0:
 	case 1:
+		trouble_begin(b, b);
 		disk("bad %llu %u", at + rand_r(r) % pages * PAGE, PAGE);
 		break;
 	case 2:
+		trouble_begin(b, b);
 		disk("fail %s %llu %u", op, at, block_size);
 		break;
 	case 3:
+		/* A write with RWF_DSYNC may meet it. */
+		trouble_begin(0, blocks - 1);
 		disk("fail flush 0 0");
 		break;
 	default:
@@ -482,7 +528,7 @@ static void disturb_disk(unsigned int *r)
 	usleep(rand_r(r) % 60000);
 	disk("release");
 	if (rand_r(r) % 8 == 0)
-		disk("forget");
+		forget();
 }
 
 /* ---- helpers that die ---- */
@@ -571,7 +617,7 @@ void *disturber(void *arg)
 void disturb_calm(void)
 {
 	if (disk_in) {
-		disk("forget");
+		forget();
 		disk("release");
 	}
 	detect = true;
