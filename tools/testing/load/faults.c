@@ -36,13 +36,33 @@ static bool quiet(uint64_t b)
 	return !block[b].writes && !block[b].reads;
 }
 
+/*
+ * Is block @n still a table's value, as far as the tracker knows?  @aside: one
+ * that a sync jump has set aside, which stays whatever is repaired there.
+ */
+static bool is_member(uint64_t n, bool *aside)
+{
+	struct grid_missing_fault f[512];
+	int i, count = load_call(&grid, GRID_MISSING_LIST_FAULTS, f,
+				 sizeof(f[0]), ARRAY_SIZE(f));
+
+	*aside = false;
+	for (i = 0; i < count; i++)
+		if (f[i].address == n &&
+		    f[i].cause == GRID_MISSING_CAUSE_TABLE_VALUE) {
+			*aside = f[i].flags & GRID_MISSING_F_ASIDE;
+			return true;
+		}
+	return false;
+}
+
 /* With the gate held, nobody begins or ends anything here. */
 static void enqueue(uint64_t n, char *buffer, bool table)
 {
 	struct block *b = &block[n];
 	struct grid_missing_block e = { .address = n };
+	bool again, aside = false;
 	uint64_t number;
-	bool again;
 	int done;
 
 	pthread_rwlock_rdlock(&faults_lock);
@@ -50,8 +70,15 @@ static void enqueue(uint64_t n, char *buffer, bool table)
 	/* From here on a repair is no surprise. */
 	if (b->freed)
 		model_use(b);
-	/* What a table waits for is still what its index says. */
+	if (b->member)
+		b->member = is_member(n, &aside);
+	/*
+	 * What a table waits for is still what its index says.  While it is
+	 * aside another checksum would be a second truth.
+	 */
 	again = b->member && !b->writes;
+	if (aside && !again)
+		goto out;
 	number = again ? b->number : new_number();
 	e.checksum = load_checksum(number);
 	e.flags = table ? GRID_MISSING_F_TABLE : 0;
@@ -75,6 +102,7 @@ static void enqueue(uint64_t n, char *buffer, bool table)
 	/* Whether a checkpoint under way frees it, nobody can tell. */
 	if (__atomic_load_n(&checkpoints_open, __ATOMIC_SEQ_CST))
 		b->discarded = 0;
+out:
 	pthread_mutex_unlock(&b->gate);
 	pthread_rwlock_unlock(&faults_lock);
 }
@@ -247,6 +275,7 @@ int repair_some(char *buffer)
 {
 	struct grid_missing_repair e[BATCH];
 	int i, n = repair_prepare(e, buffer);
+	bool member, aside;
 
 	if (n > 0)
 		repair_call(e, n);
@@ -256,7 +285,10 @@ int repair_some(char *buffer)
 		if (e[i].result)
 			continue;
 		pthread_mutex_lock(&b->gate);
+		member = b->member;
 		model_repaired(e[i].address, number_of(&e[i].checksum));
+		if (member)
+			b->member = is_member(e[i].address, &aside);
 		pthread_mutex_unlock(&b->gate);
 	}
 	return n >= 0;

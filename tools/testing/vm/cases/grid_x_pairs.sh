@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D2 D3 D5 T9 T11 T12 features that meet on one block or one barrier (tools/testing/vm/MATRIX)
-# kernels: 6.12
+# kernels: newest
 # timeout: 200
 # boot: shared
 #
@@ -11,6 +11,15 @@
 barrier_waits() { is aborting 1; }
 flush_as() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none bs="$1"; }
 suspended() { is suspended 1; }
+# waits NAME COUNT: so many processes of that name wait for the disk.
+waits()
+{
+	local p n=0
+	for p in $(pgrep -x "$1"); do
+		! grep -qs '^State:.*D' "/proc/$p/status" || n=$((n + 1))
+	done
+	[ $n = "$2" ]
+}
 # Nothing is left open: the next barrier frees, and a jump comes and goes.
 all_closed()
 {
@@ -150,6 +159,9 @@ begin first flush
 wait_until 60 held 1
 begin second flush_as 1234
 begin discard discard 15
+# Else the suspend is there first, and they wait for the resume.
+wait_until 60 waits dd 2
+wait_until 60 waits blkdiscard 1
 begin suspend dmsetup suspend --noflush --nolockfs t0
 wait_until 60 suspended
 not_ended suspend "suspended beside a barrier"
