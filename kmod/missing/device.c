@@ -273,11 +273,14 @@ static int gm_ioctl_attach(struct gm_ioctl_call *c)
 	gm = a->id ? gm_find_id(a->id) : grid_missing_find(a->major, a->minor);
 	if (!gm)
 		goto out_unlock;
-	if (gm->exclusive && f->writable) {
-		grid_missing_put(gm);
-		ret = -EPERM;
-		goto out_unlock;
-	}
+	/* Both are given: nothing that is said is ignored. */
+	ret = -EINVAL;
+	if ((a->major || a->minor) &&
+	    (gm->major != a->major || gm->minor != a->minor))
+		goto out_put;
+	ret = -EPERM;
+	if (gm->exclusive && f->writable)
+		goto out_put;
 	WRITE_ONCE(f->min_age_ms, a->min_age_ms);
 	gm_attach_file(gm, f);
 	a->id = gm->id;
@@ -286,7 +289,11 @@ static int gm_ioctl_attach(struct gm_ioctl_call *c)
 	a->block_size = gm->geometry.block_size;
 	a->blocks = gm->geometry.blocks;
 	strscpy_pad(a->checksum, gm->geometry.checksum, sizeof(a->checksum));
-	ret = 0;
+	mutex_unlock(&f->lock);
+	return 0;
+
+out_put:
+	grid_missing_put(gm);
 out_unlock:
 	mutex_unlock(&f->lock);
 	return ret;
@@ -460,17 +467,6 @@ out_free:
 	return ret;
 }
 
-static int gm_ioctl_reclaim(struct gm_ioctl_call *c)
-{
-	int ret = gm_begin(c->gm, true);
-
-	if (ret)
-		return ret;
-	c->arg.simple.value = gm_reclaim_tables(&c->gm->tracker);
-	gm_end(c->gm);
-	return 0;
-}
-
 static int gm_ioctl_status(struct gm_ioctl_call *c)
 {
 	struct grid_missing_status *st = &c->arg.status;
@@ -493,6 +489,8 @@ static int gm_ioctl_ready(struct gm_ioctl_call *c)
 	struct grid_missing *gm = c->gm;
 	int ret;
 
+	if (c->arg.simple.value)
+		return -EINVAL;
 	if (gm->private)
 		return -EOPNOTSUPP;
 	ret = gm_begin(gm, true);
@@ -507,8 +505,7 @@ static int gm_ioctl_ready(struct gm_ioctl_call *c)
 
 #define GM_WRITE BIT(0) /* changes something: not for a read-only file */
 #define GM_ATTACHED BIT(1) /* needs a tracker */
-#define GM_OUT_FLAGS BIT(2) /* the flags field is for us to fill in */
-#define GM_IS_VECTOR BIT(3) /* its argument is struct grid_missing_vector */
+#define GM_IS_VECTOR BIT(2) /* its argument is struct grid_missing_vector */
 
 /**
  * struct gm_ioctl - one command
@@ -563,24 +560,24 @@ static const struct gm_ioctl gm_ioctls[] = {
 		  gm_ioctl_complete),
 	GM_VECTOR(GRID_MISSING_MARK_UNAVAILABLE, 0, GM_WRITE | GM_ATTACHED,
 		  gm_ioctl_unavailable),
-	GM_VECTOR(GRID_MISSING_RETRY, 0, GM_WRITE | GM_ATTACHED,
+	GM_VECTOR(GRID_MISSING_RETRY, GRID_MISSING_ALL, GM_WRITE | GM_ATTACHED,
 		  gm_ioctl_retry),
 	GM_VECTOR(GRID_MISSING_CANCEL,
-		  GRID_MISSING_CANCEL_ALL | GRID_MISSING_CANCEL_REVERT |
-			  GRID_MISSING_CANCEL_NOWAIT,
+		  GRID_MISSING_ALL | GRID_MISSING_CANCEL_REVERT |
+			  GRID_MISSING_CANCEL_NOWAIT | GRID_MISSING_CANCEL_OLD,
 		  GM_WRITE | GM_ATTACHED, gm_ioctl_cancel),
 	GM_IOCTL(GRID_MISSING_CHECKPOINT, grid_missing_checkpoint, elem_size, 0,
 		 GM_WRITE | GM_ATTACHED, gm_ioctl_checkpoint),
 	GM_IOCTL(GRID_MISSING_SYNC_JUMP, grid_missing_sync_jump, reserved, 0,
 		 GM_WRITE | GM_ATTACHED, gm_ioctl_sync_jump),
-	GM_IOCTL(GRID_MISSING_RECLAIM, grid_missing_simple, value, 0,
-		 GM_WRITE | GM_ATTACHED, gm_ioctl_reclaim),
+	GM_VECTOR(GRID_MISSING_RECLAIM, 0, GM_WRITE | GM_ATTACHED,
+		  gm_ioctl_reclaim),
 	GM_VECTOR(GRID_MISSING_LIST_FAULTS, 0, GM_ATTACHED,
 		  gm_ioctl_list_faults),
 	GM_VECTOR(GRID_MISSING_LIST_TABLES, 0, GM_ATTACHED,
 		  gm_ioctl_list_tables),
 	GM_IOCTL(GRID_MISSING_STATUS, grid_missing_status, passed_up_block, 0,
-		 GM_ATTACHED | GM_OUT_FLAGS, gm_ioctl_status),
+		 GM_ATTACHED, gm_ioctl_status),
 	GM_IOCTL(GRID_MISSING_READY, grid_missing_simple, value, 0,
 		 GM_WRITE | GM_ATTACHED, gm_ioctl_ready),
 	GM_VECTOR(GRID_MISSING_LIST_RELEASED, 0, GM_ATTACHED,
@@ -642,7 +639,7 @@ static long gm_unlocked_ioctl(struct file *file, unsigned int cmd,
 	if (ret)
 		return ret;
 	c.arg.head.size = size; /* not what it may have become meanwhile */
-	if (!(d->needs & GM_OUT_FLAGS) && (c.arg.head.flags & ~d->flags))
+	if (c.arg.head.flags & ~d->flags)
 		return -EINVAL;
 	if (is_vector && !gm_vector_valid(d, &c.arg.vector))
 		return -EINVAL;

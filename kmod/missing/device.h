@@ -76,6 +76,7 @@ int gm_ioctl_commence(struct gm_ioctl_call *c);
 int gm_ioctl_unavailable(struct gm_ioctl_call *c);
 int gm_ioctl_retry(struct gm_ioctl_call *c);
 int gm_ioctl_cancel(struct gm_ioctl_call *c);
+int gm_ioctl_reclaim(struct gm_ioctl_call *c);
 int gm_ioctl_list_faults(struct gm_ioctl_call *c);
 int gm_ioctl_list_tables(struct gm_ioctl_call *c);
 int gm_ioctl_list_released(struct gm_ioctl_call *c);

@@ -122,6 +122,7 @@ u32 gm_put_elems(const struct grid_missing_vector *v, u32 first, u32 n,
 /**
  * struct gm_block_op - a call on a vector of struct grid_missing_block
  * @flags: what an element's flags may be
+ * @no_sum: it uses no checksum: that must be zero
  * @run: does @n elements whose result is 0 and sets that; bind lock held
  * @wait: waits for what @run began; nothing held; may be NULL
  * @undo: the results of these @n could not be delivered; nothing held; may be
@@ -129,6 +130,7 @@ u32 gm_put_elems(const struct grid_missing_vector *v, u32 first, u32 n,
  */
 struct gm_block_op {
 	u32 flags;
+	bool no_sum;
 	void (*run)(struct gm_ioctl_call *c, struct grid_missing_block *b,
 		    u32 n);
 	int (*wait)(struct gm_ioctl_call *c, const struct grid_missing_block *b,
@@ -145,7 +147,7 @@ static void gm_check_blocks(const struct gm_block_op *op,
 	for (i = 0; i < n; i++) {
 		b[i].result = 0;
 		if ((b[i].flags & ~op->flags) ||
-		    ((b[i].flags & GRID_MISSING_F_NO_CHECKSUM) &&
+		    ((op->no_sum || (b[i].flags & GRID_MISSING_F_NO_CHECKSUM)) &&
 		     !gm_sum_is_zero(&b[i].checksum)))
 			b[i].result = -EINVAL;
 	}
@@ -310,10 +312,17 @@ static void gm_run_unavailable(struct gm_ioctl_call *c,
 int gm_ioctl_unavailable(struct gm_ioctl_call *c)
 {
 	static const struct gm_block_op op = {
+		.no_sum = true,
 		.run = gm_run_unavailable,
 	};
 
 	return gm_do_blocks(c, &op);
+}
+
+/* All of them, or a list of them: never both. */
+static int gm_check_all(const struct grid_missing_vector *v)
+{
+	return v->count || v->elem_size || v->elems ? -EINVAL : 0;
 }
 
 static void gm_run_retry(struct gm_ioctl_call *c, struct grid_missing_block *b,
@@ -331,12 +340,16 @@ static void gm_run_retry(struct gm_ioctl_call *c, struct grid_missing_block *b,
 int gm_ioctl_retry(struct gm_ioctl_call *c)
 {
 	static const struct gm_block_op op = {
+		.no_sum = true,
 		.run = gm_run_retry,
 	};
 	int ret;
 
-	if (c->arg.vector.count)
+	if (!(c->arg.vector.flags & GRID_MISSING_ALL))
 		return gm_do_blocks(c, &op);
+	ret = gm_check_all(&c->arg.vector);
+	if (ret)
+		return ret;
 	ret = gm_begin(c->gm, true);
 	if (ret)
 		return ret;
@@ -399,7 +412,7 @@ static int gm_revert_all(struct gm_ioctl_call *c)
 	if (ret)
 		return ret;
 	gm_revert_owner(&gm->tracker, c->file->owner);
-	if ((c->arg.vector.flags & GRID_MISSING_CANCEL_ALL) &&
+	if ((c->arg.vector.flags & GRID_MISSING_CANCEL_OLD) &&
 	    gm->revert_age_ms && now > gm->revert_age_ms)
 		gm_revert_older(&gm->tracker, now - gm->revert_age_ms);
 	gm_end(gm);
@@ -435,16 +448,25 @@ static int gm_ioctl_cancel_all(struct gm_ioctl_call *c)
 int gm_ioctl_cancel(struct gm_ioctl_call *c)
 {
 	static const struct gm_block_op cancel = {
+		.no_sum = true,
 		.run = gm_run_cancel,
 		.wait = gm_wait_cancel,
 	};
 	static const struct gm_block_op revert = {
+		.no_sum = true,
 		.run = gm_run_revert,
 	};
 	const struct grid_missing_vector *v = &c->arg.vector;
+	bool all = v->flags & GRID_MISSING_ALL;
+	int ret;
 
-	/* All of them, or a list of them. */
-	if ((v->flags & GRID_MISSING_CANCEL_ALL) && v->count)
+	if (all) {
+		ret = gm_check_all(v);
+		if (ret)
+			return ret;
+	}
+	if ((v->flags & GRID_MISSING_CANCEL_OLD) &&
+	    (!all || !(v->flags & GRID_MISSING_CANCEL_REVERT)))
 		return -EINVAL;
 	if (v->flags & GRID_MISSING_CANCEL_REVERT) {
 		if (v->flags & GRID_MISSING_CANCEL_NOWAIT)
@@ -452,9 +474,9 @@ int gm_ioctl_cancel(struct gm_ioctl_call *c)
 		/* There nothing that is being written belongs to a file. */
 		if (!c->gm->private)
 			return -EOPNOTSUPP;
-		return v->count ? gm_do_blocks(c, &revert) : gm_revert_all(c);
+		return all ? gm_revert_all(c) : gm_do_blocks(c, &revert);
 	}
-	if (v->flags & GRID_MISSING_CANCEL_ALL)
+	if (all)
 		return gm_ioctl_cancel_all(c);
 	return gm_do_blocks(c, &cancel);
 }
@@ -501,6 +523,48 @@ int gm_ioctl_batch(struct gm_ioctl_call *c)
 			err = -EINTR;
 		/* What the last chunk got is not to come again in this one. */
 		min_age = max(min_age, 1U);
+		cond_resched();
+	}
+	kvfree(out);
+	return v->done ? 0 : err;
+}
+
+/*
+ * Only as many are reclaimed as there is room for, and only after that room was
+ * seen to be writable: what is reclaimed is told nowhere else.
+ */
+int gm_ioctl_reclaim(struct gm_ioctl_call *c)
+{
+	struct grid_missing_vector *v = &c->arg.vector;
+	struct grid_missing_table *out;
+	u32 n, got, put;
+	int err;
+
+	err = gm_check_vector(v, sizeof(*out));
+	if (err)
+		return err;
+	out = gm_alloc_noio(GM_CHUNK * sizeof(*out));
+	if (!out)
+		return -ENOMEM;
+
+	while (v->done < v->count && !err) {
+		n = min(v->count - v->done, GM_CHUNK);
+		memset(out, 0, n * sizeof(*out));
+		n = gm_put_elems(v, v->done, n, out, sizeof(*out), &err);
+		if (!n)
+			break;
+		/* What is wrong further on stops us when we get there. */
+		err = gm_begin(c->gm, true);
+		if (err)
+			break;
+		got = gm_reclaim_some(&c->gm->tracker, n, out);
+		gm_end(c->gm);
+		put = gm_put_elems(v, v->done, got, out, sizeof(*out), &err);
+		v->done += put;
+		if (got < n)
+			break;
+		if (signal_pending(current) && !err)
+			err = -EINTR;
 		cond_resched();
 	}
 	kvfree(out);

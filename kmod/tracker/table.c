@@ -499,12 +499,33 @@ out_unlock:
  * Tables that ended (T7).
  */
 
-static bool gm_reclaim(struct gm_tracker *t)
+/* A table as it is told; lock held. */
+static void gm_table_fill(struct gm_tracker *t, const struct gm_table *tab,
+			  struct grid_missing_table *o)
+{
+	memset(o, 0, sizeof(*o));
+	o->address = tab->address;
+	if (tab->has_sum)
+		memcpy(o->checksum.bytes, tab->sum, sizeof(tab->sum));
+	else
+		o->flags |= GRID_MISSING_F_NO_CHECKSUM;
+	o->state = gm_table_pending(t, tab) ? GRID_MISSING_TABLE_CANCELLED :
+					      tab->state;
+	o->values = tab->values;
+	o->values_gone = tab->gone;
+	if (t->jump && gm_table_active(tab))
+		o->flags |= GRID_MISSING_F_ASIDE;
+}
+
+/* The one that ended first; @out (may be NULL) says what it was. */
+static bool gm_reclaim(struct gm_tracker *t, struct grid_missing_table *out)
 {
 	u32 s = t->ended_head;
 
 	if (s == GM_NIL)
 		return false;
+	if (out)
+		gm_table_fill(t, &t->tables[s], out);
 	t->ended_head = t->tables[s].next;
 	gm_table_free(t, s);
 	t->tables_count--;
@@ -524,7 +545,7 @@ bool gm_reclaim_one(struct gm_tracker *t)
 	bool r;
 
 	GM_LOCK(t, flags);
-	r = gm_reclaim(t);
+	r = gm_reclaim(t, NULL);
 	GM_UNLOCK(t, flags);
 	return r;
 }
@@ -543,10 +564,35 @@ u32 gm_reclaim_tables(struct gm_tracker *t)
 
 	do {
 		GM_LOCK(t, flags);
-		for (budget = GM_SLICE; budget && gm_reclaim(t); budget--)
+		for (budget = GM_SLICE; budget && gm_reclaim(t, NULL); budget--)
 			n++;
 		GM_UNLOCK(t, flags);
 	} while (!budget);
+	return n;
+}
+
+/**
+ * gm_reclaim_some() - free the slots of tables that ended, and say which
+ * @t: tracker
+ * @max: most of them; the caller bounds how long the lock is held
+ * @out: filled in, in the order in which they ended
+ *
+ * What is freed and what is told are the same under one hold of the lock, so
+ * that no table's outcome is lost between a listing and this.
+ *
+ * Context: any.
+ * Return: how many.
+ */
+u32 gm_reclaim_some(struct gm_tracker *t, u32 max,
+		    struct grid_missing_table *out)
+{
+	unsigned long flags;
+	u32 n = 0;
+
+	GM_LOCK(t, flags);
+	while (n < max && gm_reclaim(t, &out[n]))
+		n++;
+	GM_UNLOCK(t, flags);
 	return n;
 }
 
@@ -571,24 +617,9 @@ u32 gm_list_tables(struct gm_tracker *t, u64 *cursor, u32 max,
 	s = min_t(u64, *cursor, t->tables_used);
 	for (; n < max && s < t->tables_used && budget-- > 0; s++) {
 		const struct gm_table *tab = &t->tables[s];
-		struct grid_missing_table *o = &out[n];
 
-		if (!tab->state)
-			continue;
-		memset(o, 0, sizeof(*o));
-		o->address = tab->address;
-		if (tab->has_sum)
-			memcpy(o->checksum.bytes, tab->sum, sizeof(tab->sum));
-		else
-			o->flags |= GRID_MISSING_F_NO_CHECKSUM;
-		o->state = gm_table_pending(t, tab) ?
-				   GRID_MISSING_TABLE_CANCELLED :
-				   tab->state;
-		o->values = tab->values;
-		o->values_gone = tab->gone;
-		if (t->jump && gm_table_active(tab))
-			o->flags |= GRID_MISSING_F_ASIDE;
-		n++;
+		if (tab->state)
+			gm_table_fill(t, tab, &out[n++]);
 	}
 	*cursor = s >= t->tables_used ? U64_MAX : s;
 	GM_UNLOCK(t, flags);

@@ -272,26 +272,26 @@ int verb_cancel(struct ctl *ctl)
 
 int verb_reclaim(struct ctl *ctl)
 {
-	struct json_object *o;
+	struct grid_missing_table v[64];
 	uint64_t slots = 0;
 	struct gm_dev dev;
-	int code, err;
+	int code, n, i;
 
 	code = ctl_attach(ctl, &dev, O_RDWR);
 	if (code)
 		return code;
-	err = gm_reclaim(&dev, &slots);
+	do {
+		n = gm_reclaim(&dev, v, 64);
+		for (i = 0; i < n; i++)
+			ctl_show_table(ctl, &v[i]);
+		slots += n > 0 ? n : 0;
+	} while (n == 64);
 	gm_close(&dev);
-	if (err)
-		return ctl_error(ctl, err, "%s", ctl->argv[0]);
-	if (ctl->json) {
-		o = ctl_object();
-		ctl_put_u64(o, "reclaimed", slots);
-		ctl_print(o);
-	} else {
+	if (n < 0)
+		return ctl_error(ctl, n, "%s", ctl->argv[0]);
+	if (!ctl->json)
 		printf("%s: %" PRIu64 " table slots are free again\n",
 		       ctl->argv[0], slots);
-	}
 	return CTL_GOOD;
 }
 

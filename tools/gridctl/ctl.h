@@ -100,7 +100,8 @@ int ctl_addresses(const struct ctl *ctl, int first, uint64_t **addresses,
  * CHECKSUM or FIRST-LAST.  All must lie on the device.
  */
 int ctl_blocks(const struct ctl *ctl, const struct gm_dev *dev, int first,
-	       uint32_t flags, struct grid_missing_block **blocks, size_t *count);
+	       uint32_t flags, struct grid_missing_block **blocks,
+	       size_t *count);
 
 /*
  * The same from a manifest, which must fit the device: of its block size, and
@@ -163,6 +164,8 @@ int verb_enqueue_table(struct ctl *ctl);
 int verb_batch(struct ctl *ctl);
 int verb_unavailable(struct ctl *ctl);
 int verb_retry(struct ctl *ctl);
+/* A table in a line, as `tables` lists them. */
+void ctl_show_table(const struct ctl *ctl, const struct grid_missing_table *t);
 int verb_reclaim(struct ctl *ctl);
 int verb_cancel(struct ctl *ctl);
 int verb_checkpoint(struct ctl *ctl);

@@ -320,11 +320,35 @@ int verb_faults(struct ctl *ctl)
 	return n < 0 ? ctl_error(ctl, n, "%s", ctl->argv[0]) : CTL_GOOD;
 }
 
+void ctl_show_table(const struct ctl *ctl, const struct grid_missing_table *t)
+{
+	bool aside = t->flags & GRID_MISSING_F_ASIDE;
+	char sum[GM_CHECKSUM_TEXT];
+	struct json_object *o;
+
+	if (ctl->json) {
+		o = ctl_object();
+		ctl_put_u64(o, "address", t->address);
+		ctl_put_string(o, "state", gm_table_state_name(t->state));
+		ctl_put_u64(o, "values", t->values);
+		ctl_put_u64(o, "values_gone", t->values_gone);
+		ctl_put_checksum(o, "checksum", &t->checksum, t->flags);
+		ctl_put_bool(o, "aside", aside);
+		ctl_print(o);
+		return;
+	}
+	printf("%12" PRIu64 "  %-9s  %8u  %8u  %-32s  %s\n",
+	       (uint64_t)t->address, gm_table_state_name(t->state), t->values,
+	       t->values_gone,
+	       t->flags & GRID_MISSING_F_NO_CHECKSUM ?
+		       "-" :
+		       gm_format_checksum(&t->checksum, sum),
+	       aside ? "aside" : "-");
+}
+
 int verb_tables(struct ctl *ctl)
 {
-	char sum[GM_CHECKSUM_TEXT];
 	struct grid_missing_table v[64];
-	struct json_object *o;
 	uint64_t cursor = 0;
 	struct gm_dev dev;
 	int code, n = 0, i;
@@ -341,31 +365,8 @@ int verb_tables(struct ctl *ctl)
 			continue;
 		if (n < 0)
 			break;
-		for (i = 0; i < n; i++) {
-			if (ctl->json) {
-				o = ctl_object();
-				ctl_put_u64(o, "address", v[i].address);
-				ctl_put_string(o, "state",
-					       gm_table_state_name(v[i].state));
-				ctl_put_u64(o, "values", v[i].values);
-				ctl_put_u64(o, "values_gone", v[i].values_gone);
-				ctl_put_checksum(o, "checksum", &v[i].checksum,
-						 v[i].flags);
-				ctl_put_bool(o, "aside",
-					     v[i].flags & GRID_MISSING_F_ASIDE);
-				ctl_print(o);
-				continue;
-			}
-			printf("%12" PRIu64 "  %-9s  %8u  %8u  %-32s  %s\n",
-			       (uint64_t)v[i].address,
-			       gm_table_state_name(v[i].state), v[i].values,
-			       v[i].values_gone,
-			       v[i].flags & GRID_MISSING_F_NO_CHECKSUM ?
-				       "-" :
-				       gm_format_checksum(&v[i].checksum, sum),
-			       v[i].flags & GRID_MISSING_F_ASIDE ? "aside" :
-								   "-");
-		}
+		for (i = 0; i < n; i++)
+			ctl_show_table(ctl, &v[i]);
 	}
 	gm_close(&dev);
 	return n < 0 ? ctl_error(ctl, n, "%s", ctl->argv[0]) : CTL_GOOD;
@@ -569,8 +570,7 @@ int verb_monitor(struct ctl *ctl)
 	ssize_t n, at;
 	int code, err;
 
-	if (!ctl_u64(ctl, "count", &count) ||
-	    !ctl_ms(ctl, "timeout", &timeout))
+	if (!ctl_u64(ctl, "count", &count) || !ctl_ms(ctl, "timeout", &timeout))
 		return CTL_USAGE;
 	code = ctl_attach(ctl, &dev, O_RDONLY | O_NONBLOCK);
 	if (code)

@@ -78,6 +78,18 @@ static size_t settle(struct sync *s, struct grid_missing_block *v, size_t n)
 	return n - to;
 }
 
+/* Room for more tables; what became of the others is told by the count. */
+static int reclaim(struct sync *s)
+{
+	struct grid_missing_table ended[64];
+	int n;
+
+	do
+		n = gm_reclaim(&s->dev, ended, 64);
+	while (n == 64);
+	return n < 0 ? n : 0;
+}
+
 /* Enqueue what fits; what must wait stays.  0 or a negative errno. */
 static int feed(struct sync *s)
 {
@@ -85,7 +97,7 @@ static int feed(struct sync *s)
 	int err = 0;
 
 	if (s->slots_short)
-		err = gm_reclaim(&s->dev, NULL);
+		err = reclaim(s);
 	s->slots_short = false;
 	while (s->first < s->count && !waiting && !err) {
 		n = s->count - s->first;

@@ -231,14 +231,13 @@ static int vector_call(struct gm_dev *dev, unsigned long request, void *elems,
 	return err;
 }
 
-/* A call on no elements that means all of them. */
+/* A call on all there are. */
 static int call_on_all(struct gm_dev *dev, unsigned long request,
 		       uint32_t flags)
 {
 	struct grid_missing_vector v = {
 		.size = sizeof(v),
-		.flags = flags,
-		.elem_size = sizeof(struct grid_missing_block),
+		.flags = flags | GRID_MISSING_ALL,
 	};
 
 	return call(dev, request, &v);
@@ -286,8 +285,7 @@ int gm_cancel(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
 
 int gm_cancel_all(struct gm_dev *dev, uint32_t flags)
 {
-	return call_on_all(dev, GRID_MISSING_CANCEL,
-			   flags | GRID_MISSING_CANCEL_ALL);
+	return call_on_all(dev, GRID_MISSING_CANCEL, flags);
 }
 
 int gm_repair(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
@@ -473,14 +471,19 @@ int gm_sync_jump_complete(struct gm_dev *dev, const uint64_t *cancel,
 	return call(dev, GRID_MISSING_SYNC_JUMP, &j);
 }
 
-int gm_reclaim(struct gm_dev *dev, uint64_t *slots)
+int gm_reclaim(struct gm_dev *dev, struct grid_missing_table *v, uint32_t max)
 {
-	struct grid_missing_simple s = { .size = sizeof(s) };
-	int err = call(dev, GRID_MISSING_RECLAIM, &s);
+	struct grid_missing_vector vector = {
+		.size = sizeof(vector),
+		.elem_size = sizeof(*v),
+		.count = max < GRID_MISSING_VECTOR_MAX ?
+				 max :
+				 GRID_MISSING_VECTOR_MAX,
+		.elems = (uintptr_t)v,
+	};
+	int err = call(dev, GRID_MISSING_RECLAIM, &vector);
 
-	if (!err && slots)
-		*slots = s.value;
-	return err;
+	return err ? err : (int)vector.done;
 }
 
 int gm_ready(struct gm_dev *dev)

@@ -190,8 +190,11 @@ int gm_checkpoint_revert(struct gm_dev *dev);
 int gm_sync_jump_commence(struct gm_dev *dev);
 int gm_sync_jump_complete(struct gm_dev *dev, const uint64_t *cancel,
 			  uint32_t count);
-/* Returns the slots of ended tables that are free now, through *@slots. */
-int gm_reclaim(struct gm_dev *dev, uint64_t *slots);
+/*
+ * Free the slots of tables that ended, those first that ended first: returns how
+ * many, and what they were in @v.  Fewer than @max: no more have ended.
+ */
+int gm_reclaim(struct gm_dev *dev, struct grid_missing_table *v, uint32_t max);
 /* Let I/O through, and have udev scan the device, which it left alone so far. */
 int gm_ready(struct gm_dev *dev);
 

@@ -72,8 +72,9 @@
  * EPERM    opened for writing without CAP_SYS_ADMIN; ATTACH: the private tracker
  *          is exclusive, and the file was opened for writing
  * ENOTTY   unknown command
- * EINVAL   unknown flag, non-zero reserved field, impossible value, a
- *          struct too short, wrong state for the call
+ * EINVAL   unknown flag, non-zero field that is reserved or that this call does
+ *          not use, impossible value, a struct too short, wrong state for the
+ *          call
  * E2BIG    unknown non-zero bytes at the end of a struct, too many elements,
  *          or more values than a table may have
  * EFAULT   a pointer that cannot be read or written
@@ -199,7 +200,8 @@ struct grid_missing_query {
  * @flags: 0
  * @id: in: the tracker's id, or 0 to look up a dm device's by device number;
  *	out: its id
- * @major: in: major number of the dm device (ignored when @id is not 0); out
+ * @major: in: major number of the dm device; out.  With an @id 0:0, or the
+ *	numbers of that tracker's device
  * @minor: in: minor number; out
  * @min_age_ms: this file's minimum age: a fault handed out less than that ago
  *	is not handed out again, nor does poll report it
@@ -252,7 +254,7 @@ struct grid_missing_create {
  * @size: sizeof(struct grid_missing_vector)
  * @flags: call flags, see each call
  * @elem_size: sizeof one element
- * @count: number of elements (for GRID_MISSING_BATCH and listings: room)
+ * @count: number of elements (for BATCH, RECLAIM and listings: room)
  * @done: out: elements that were handled
  * @arg: GRID_MISSING_BATCH: minimum age in ms with
  *	GRID_MISSING_BATCH_MIN_AGE; else 0
@@ -272,13 +274,15 @@ struct grid_missing_vector {
 
 /* GRID_MISSING_BATCH: @arg becomes this file's minimum age. */
 #define GRID_MISSING_BATCH_MIN_AGE (1U << 0)
-/* GRID_MISSING_CANCEL: every fault and table instead of those listed. */
-#define GRID_MISSING_CANCEL_ALL (1U << 0)
+/*
+ * GRID_MISSING_RETRY, GRID_MISSING_CANCEL: all there are instead of those
+ * listed; @count, @elem_size and @elems are 0 then.  A count of 0 without it is
+ * nothing.
+ */
+#define GRID_MISSING_ALL (1U << 0)
 /*
  * GRID_MISSING_CANCEL, private trackers: what this file was writing waits
- * again (those listed, or with a count of 0 all); nothing is lost.  With
- * GRID_MISSING_CANCEL_ALL (and a count of 0), also what others have been
- * writing for longer than revert_age_ms.
+ * again (those listed, or all with GRID_MISSING_ALL); nothing is lost.
  */
 #define GRID_MISSING_CANCEL_REVERT (1U << 1)
 /*
@@ -286,6 +290,11 @@ struct grid_missing_vector {
  * still under way (the default on a dm device is to wait for them).
  */
 #define GRID_MISSING_CANCEL_NOWAIT (1U << 2)
+/*
+ * With GRID_MISSING_CANCEL_REVERT and GRID_MISSING_ALL: also what others have
+ * been writing for longer than revert_age_ms.
+ */
+#define GRID_MISSING_CANCEL_OLD (1U << 3)
 
 /**
  * struct grid_missing_block - element of ENQUEUE, COMMENCE, UNAVAILABLE, RETRY
@@ -295,7 +304,7 @@ struct grid_missing_vector {
  * @flags: GRID_MISSING_F_NO_CHECKSUM, GRID_MISSING_F_TABLE
  * @result: out: 0, GRID_MISSING_DUPLICATE (enqueue only), or a negative errno
  *
- * CANCEL, UNAVAILABLE and RETRY ignore the checksum and accept no flags.
+ * CANCEL, UNAVAILABLE and RETRY want the checksum and the flags to be 0.
  */
 struct grid_missing_block {
 	__u64 address;
@@ -396,14 +405,18 @@ enum grid_missing_table_state {
 };
 
 /**
- * struct grid_missing_table - element of LIST_TABLES
+ * struct grid_missing_table - element of LIST_TABLES and RECLAIM
  * @address: of its index block
  * @checksum: of its index block
  * @state: enum grid_missing_table_state
  * @values: number of values, 0 while the index is not written
  * @values_gone: how many of them are repaired, superseded or freed
- * @flags: GRID_MISSING_F_ASIDE
+ * @flags: GRID_MISSING_F_NO_CHECKSUM, GRID_MISSING_F_ASIDE
  * @reserved: 0
+ *
+ * RECLAIM returns those that ended first, at most @count of the vector, and frees
+ * the slots of just these: a table's outcome is told once, and never lost.  done
+ * below @count says that no more have ended.
  */
 struct grid_missing_table {
 	__u64 address;
@@ -550,7 +563,7 @@ struct grid_missing_sync_jump {
  * struct grid_missing_simple - argument of calls that need nothing more
  * @size: sizeof(struct grid_missing_simple)
  * @flags: 0
- * @value: out: RECLAIM: slots of done or cancelled tables that were freed
+ * @value: 0
  */
 struct grid_missing_simple {
 	__u32 size;
@@ -561,7 +574,7 @@ struct grid_missing_simple {
 /**
  * struct grid_missing_status - GRID_MISSING_STATUS
  * @size: sizeof(struct grid_missing_status)
- * @flags: out: GRID_MISSING_STATUS_*; ignored on the way in
+ * @flags: in: 0; out: GRID_MISSING_STATUS_*
  * @id: the tracker
  * @waiting: faults in each state
  * @writing: likewise
@@ -685,11 +698,11 @@ struct grid_missing_event {
  * COMMENCE       vector of ..._block       write   private: to writing
  * COMPLETE       vector of ..._repair      write   private: gone, or failed
  * MARK_UNAVAILABLE vector of ..._block     write   no source has it
- * RETRY          vector of ..._block       write   try again; count 0: all
+ * RETRY          vector of ..._block       write   try again
  * CANCEL         vector of ..._block       write   forget faults
  * CHECKPOINT     grid_missing_checkpoint   write   release, take, durable
  * SYNC_JUMP      grid_missing_sync_jump    write   to a newer checkpoint
- * RECLAIM        grid_missing_simple       write   slots of ended tables
+ * RECLAIM        vector of ..._table       write   ended tables: told, and freed
  * LIST_FAULTS    vector of ..._fault       read    by cursor
  * LIST_TABLES    vector of ..._table       read    by cursor
  * STATUS         grid_missing_status       read    counters

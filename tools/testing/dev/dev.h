@@ -234,7 +234,8 @@ static inline int one_block(int fd, unsigned long cmd, __u64 address,
 					.result = 777 };
 	int ret;
 
-	if (!(flags & GRID_MISSING_F_NO_CHECKSUM))
+	if (!(flags & GRID_MISSING_F_NO_CHECKSUM) &&
+	    (cmd == GRID_MISSING_ENQUEUE || cmd == GRID_MISSING_COMMENCE))
 		b.checksum = sum_of(address);
 	ret = do_vector(fd, cmd, &b, sizeof(b), 1, 0, 0, NULL, NULL);
 	return ret ? ret : b.result;
@@ -340,12 +341,22 @@ static inline int sync_jump(int fd, __u32 op, const __u64 *addresses,
 	return do_ioctl(fd, GRID_MISSING_SYNC_JUMP, &j);
 }
 
+/* How many of at most 64, or a negative errno. */
 static inline int reclaim(int fd)
 {
-	struct grid_missing_simple s = { .size = sizeof(s) };
-	int ret = do_ioctl(fd, GRID_MISSING_RECLAIM, &s);
+	struct grid_missing_table t[64];
+	__u32 done;
+	int ret = do_vector(fd, GRID_MISSING_RECLAIM, t, sizeof(t[0]), 64, 0, 0,
+			    NULL, &done);
 
-	return ret ? ret : (int)s.value;
+	return ret ? ret : (int)done;
+}
+
+/* RETRY or CANCEL on all there are; @flags besides. */
+static inline int on_all(int fd, unsigned long cmd, __u32 flags)
+{
+	return do_vector(fd, cmd, NULL, 0, 0, flags | GRID_MISSING_ALL, 0, NULL,
+			 NULL);
 }
 
 static inline int poll_for(int fd, short events, int timeout)

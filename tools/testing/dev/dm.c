@@ -54,9 +54,7 @@ static int attached(const char *name)
 	int fd = must_open(O_RDWR);
 
 	EQ(do_ioctl(fd, GRID_MISSING_ATTACH, &a), 0);
-	EQ(do_vector(fd, GRID_MISSING_CANCEL, NULL, 0, 0,
-		     GRID_MISSING_CANCEL_ALL, 0, NULL, NULL),
-	   0);
+	EQ(on_all(fd, GRID_MISSING_CANCEL, 0), 0);
 	return fd;
 }
 
@@ -354,9 +352,7 @@ static void repair_many(void)
 	EQ(status(fd).waiting, 3);
 	for (i = 0; i < MANY; i += 97)
 		CHECK(holds(plain, i, data[i]));
-	EQ(do_vector(fd, GRID_MISSING_CANCEL, NULL, 0, 0,
-		     GRID_MISSING_CANCEL_ALL, 0, NULL, NULL),
-	   0);
+	EQ(on_all(fd, GRID_MISSING_CANCEL, 0), 0);
 	VERIFY();
 }
 
@@ -407,7 +403,7 @@ static void repair_table(void)
 	CHECK(r.result < 0);
 	EQ(status(fd).waiting, 1);
 	/* One of the values lies beyond the end. */
-	EQ(do_vector(fd, GRID_MISSING_RETRY, NULL, 0, 0, 0, 0, NULL, NULL), 0);
+	EQ(on_all(fd, GRID_MISSING_RETRY, 0), 0);
 	r.values = ptr(v);
 	r.values_count = 3;
 	r.value_size = sizeof(v[0]);
@@ -415,7 +411,7 @@ static void repair_table(void)
 	EQ(r.result, -ERANGE);
 	EQ(status(fd).waiting, 1);
 	EQ(status(fd).writing, 0);
-	EQ(do_vector(fd, GRID_MISSING_RETRY, NULL, 0, 0, 0, 0, NULL, NULL), 0);
+	EQ(on_all(fd, GRID_MISSING_RETRY, 0), 0);
 	v[2].address = 23;
 	EQ(do_all(fd, GRID_MISSING_REPAIR, &r, sizeof(r), 1), 0);
 	EQ(r.result, 0);

@@ -132,9 +132,26 @@ static void fill_writing(void)
 		EQ(commence(fd, i), 0);
 }
 
+/* RETRY and the like want no checksums. */
+static void no_sums(void)
+{
+	__u32 i;
+
+	for (i = 0; i < COUNT; i++)
+		memset(&elems.block[i].checksum, 0,
+		       sizeof(elems.block[i].checksum));
+}
+
+static void fill_bare(void)
+{
+	fill_waiting();
+	no_sums();
+}
+
 static void fill_revert(void)
 {
 	fill_writing();
+	no_sums();
 	arg.vector.flags = GRID_MISSING_CANCEL_REVERT;
 }
 
@@ -186,19 +203,25 @@ static void fill_all(void)
 {
 	fill_waiting();
 	arg.vector.count = 0;
-	arg.vector.flags = GRID_MISSING_CANCEL_ALL;
+	arg.vector.elem_size = 0;
+	arg.vector.flags = GRID_MISSING_ALL;
 }
 
 static void fill_retry_all(void)
 {
-	fill_waiting();
-	arg.vector.count = 0;
+	fill_all();
 }
 
 static void fill_tables(void)
 {
 	fill_private();
 	EQ(enqueue_table(fd, 50), 0);
+}
+
+static void fill_ended(void)
+{
+	fill_tables();
+	EQ(cancel(fd, 50), 0);
 }
 
 static void fill_released(void)
@@ -269,9 +292,7 @@ static void fill_device(void)
 {
 	fill_open();
 	EQ(do_ioctl(fd, GRID_MISSING_ATTACH, &on_device), 0);
-	EQ(do_vector(fd, GRID_MISSING_CANCEL, NULL, 0, 0,
-		     GRID_MISSING_CANCEL_ALL, 0, NULL, NULL),
-	   0);
+	EQ(on_all(fd, GRID_MISSING_CANCEL, 0), 0);
 	reclaim(fd);
 }
 
@@ -336,10 +357,10 @@ static const struct op ops[] = {
 	  sizeof(values)),
 	V(REPAIR, repair, fill_repair, -ENOENT, PAGE),
 	V(REPAIR, repair, fill_repair_index, -ENOENT, PAGE),
-	V(MARK_UNAVAILABLE, block, fill_waiting),
-	V(RETRY, block, fill_waiting),
+	V(MARK_UNAVAILABLE, block, fill_bare),
+	V(RETRY, block, fill_bare),
 	V(RETRY, block, fill_retry_all),
-	V(CANCEL, block, fill_waiting, -ENOENT),
+	V(CANCEL, block, fill_bare, -ENOENT),
 	V(CANCEL, block, fill_all),
 	V(CANCEL, block, fill_revert, -EINVAL),
 	{ "CHECKPOINT release", GRID_MISSING_CHECKPOINT,
@@ -352,7 +373,7 @@ static const struct op ops[] = {
 	{ "SYNC_JUMP complete", GRID_MISSING_SYNC_JUMP,
 	  sizeof(struct grid_missing_sync_jump), sizeof(__u64), fill_land, 0,
 	  0 },
-	F(RECLAIM, simple, fill_tables),
+	V(RECLAIM, table, fill_ended),
 	V(LIST_FAULTS, fault, fill_waiting),
 	V(LIST_TABLES, table, fill_tables),
 	V(LIST_RELEASED, released, fill_released),
@@ -374,7 +395,7 @@ static void begin(const struct op *op, void *where)
 	}
 	op->fill();
 	arg.word[0] = op->size;
-	if (!op->elem)
+	if (!op->elem || (is_vector(op) && !arg.vector.count))
 		return;
 	if (op->cmd == GRID_MISSING_CHECKPOINT)
 		arg.checkpoint.elems = ptr(where);
@@ -407,7 +428,7 @@ static void again(const struct op *op, int line, __u32 place, int ret,
 	if (!ret && (!is_vector(op) || done == v->count))
 		return;
 	memcpy(good, &elems, sizeof(good));
-	if (op->elem) {
+	if (op->elem && !(is_vector(op) && !v->count)) {
 		if (op->cmd == GRID_MISSING_CHECKPOINT)
 			arg.checkpoint.elems = ptr(good);
 		else if (op->cmd == GRID_MISSING_SYNC_JUMP)

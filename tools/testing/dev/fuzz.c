@@ -299,7 +299,7 @@ static void one_call(int fd)
 		C(CREATE, create, false, 1),
 		C(CHECKPOINT, checkpoint, false, 10),
 		C(SYNC_JUMP, sync_jump, false, 4),
-		C(RECLAIM, simple, false, 8),
+		C(RECLAIM, table, true, 8),
 		C(STATUS, status, false, 2),
 		C(READY, simple, false, 1),
 	};

@@ -34,14 +34,11 @@ static void not_the_others(void)
 	EQ(r.result, -EBUSY);
 	EQ(status(a).writing, 2);
 	/* All that is its own, and only that. */
-	EQ(do_vector(b, GRID_MISSING_CANCEL, NULL, 0, 0,
-		     GRID_MISSING_CANCEL_REVERT, 0, NULL, NULL),
-	   0);
+	EQ(on_all(b, GRID_MISSING_CANCEL, GRID_MISSING_CANCEL_REVERT), 0);
 	EQ(status(a).writing, 1);
 	EQ(status(a).waiting, 1);
-	EQ(do_vector(b, GRID_MISSING_CANCEL, NULL, 0, 0,
-		     GRID_MISSING_CANCEL_REVERT | GRID_MISSING_CANCEL_ALL, 0,
-		     NULL, NULL),
+	EQ(on_all(b, GRID_MISSING_CANCEL,
+		  GRID_MISSING_CANCEL_REVERT | GRID_MISSING_CANCEL_OLD),
 	   0);
 	EQ(status(a).writing, 1);
 	EQ(complete(a, 1, 0, NULL, 0), 0);
@@ -177,16 +174,14 @@ static void by_age(void)
 	b = second(a, O_RDWR);
 	EQ(enqueue(a, 1), 0);
 	EQ(commence(a, 1), 0);
-	EQ(do_vector(b, GRID_MISSING_CANCEL, NULL, 0, 0,
-		     GRID_MISSING_CANCEL_REVERT | GRID_MISSING_CANCEL_ALL, 0,
-		     NULL, NULL),
+	EQ(on_all(b, GRID_MISSING_CANCEL,
+		  GRID_MISSING_CANCEL_REVERT | GRID_MISSING_CANCEL_OLD),
 	   0);
 	usleep(200 * 1000);
 	EQ(enqueue(a, 2), 0);
 	EQ(commence(a, 2), 0);
-	EQ(do_vector(b, GRID_MISSING_CANCEL, NULL, 0, 0,
-		     GRID_MISSING_CANCEL_REVERT | GRID_MISSING_CANCEL_ALL, 0,
-		     NULL, NULL),
+	EQ(on_all(b, GRID_MISSING_CANCEL,
+		  GRID_MISSING_CANCEL_REVERT | GRID_MISSING_CANCEL_OLD),
 	   0);
 	EQ(status(a).waiting, 1);
 	EQ(commence(b, 1), 0);

@@ -127,7 +127,7 @@ static void unavailable(void)
 	EQ(status(fd).unavailable, 1);
 	EQ(batch(fd, f, 8), 1);
 	EQ(f[0].address, 6);
-	EQ(do_vector(fd, GRID_MISSING_RETRY, NULL, 0, 0, 0, 0, NULL, NULL), 0);
+	EQ(on_all(fd, GRID_MISSING_RETRY, 0), 0);
 	EQ(status(fd).unavailable, 0);
 	EQ(batch(fd, f, 8), 2);
 	VERIFY();
@@ -611,13 +611,89 @@ static void cancels(void)
 	EQ(cancel(fd, 50), 0);
 	EQ(reclaim(fd), 1);
 	EQ(status(fd).cancelled, 2);
-	EQ(do_vector(fd, GRID_MISSING_CANCEL, NULL, 0, 0,
-		     GRID_MISSING_CANCEL_ALL, 0, NULL, NULL),
-	   0);
+	EQ(on_all(fd, GRID_MISSING_CANCEL, 0), 0);
 	EQ(status(fd).waiting + status(fd).writing + status(fd).aborting, 0);
 	EQ(status(fd).cancelled, 5);
 	EQ(complete(fd, 1, 0, NULL, 0), -ENOENT);
 	EQ(enqueue(fd, 1), 0);
+	VERIFY();
+}
+
+/* What ended is told once, in its order, and only with room for it. */
+static void reclaim_tells(void)
+{
+	int fd = private(8, 4, 8);
+	struct grid_missing_value v[] = { { 100, sum_of(100) } };
+	struct grid_missing_table t[4];
+	__u32 done;
+
+	EQ(do_vector(fd, GRID_MISSING_RECLAIM, t, sizeof(t[0]), 4, 0, 0, NULL,
+		     &done),
+	   0);
+	EQ(done, 0);
+	EQ(enqueue_table(fd, 50), 0);
+	EQ(enqueue_table(fd, 60), 0);
+	EQ(enqueue_table(fd, 70), 0);
+	EQ(commence(fd, 60), 0);
+	EQ(complete(fd, 60, 0, v, 1), 0);
+	EQ(repaired(fd, 100), 0);
+	EQ(cancel(fd, 50), 0);
+	/* Room for nothing, or none that can be written: nothing is lost. */
+	EQ(do_vector(fd, GRID_MISSING_RECLAIM, NULL, 0, 0, 0, 0, NULL, &done),
+	   0);
+	EQ(do_vector(fd, GRID_MISSING_RECLAIM, before_hole(0), sizeof(t[0]), 4,
+		     0, 0, NULL, &done),
+	   -EFAULT);
+	EQ(status(fd).tables_free, 2);
+	memset(t, 0xff, sizeof(t));
+	EQ(do_vector(fd, GRID_MISSING_RECLAIM, t, sizeof(t[0]), 1, 0, 0, NULL,
+		     &done),
+	   0);
+	EQ(done, 1);
+	EQ(t[0].address, 60);
+	EQ(t[0].state, GRID_MISSING_TABLE_DONE);
+	EQ(t[0].values, 1);
+	EQ(t[0].values_gone, 1);
+	EQ(t[0].flags | t[0].reserved, 0);
+	EQ(memcmp(&t[0].checksum,
+		  &(struct grid_missing_checksum[]){ sum_of(60) },
+		  sizeof(t[0].checksum)),
+	   0);
+	EQ(t[1].address, ~0ULL);
+	EQ(do_vector(fd, GRID_MISSING_RECLAIM, t, sizeof(t[0]), 4, 0, 0, NULL,
+		     &done),
+	   0);
+	EQ(done, 1);
+	EQ(t[0].address, 50);
+	EQ(t[0].state, GRID_MISSING_TABLE_CANCELLED);
+	EQ(t[0].values, 0);
+	EQ(status(fd).tables, 1);
+	VERIFY();
+}
+
+/* All is a flag, and a count of 0 is nothing. */
+static void all_is_said(void)
+{
+	int fd = private(8, 2, 8);
+
+	EQ(enqueue(fd, 5), 0);
+	EQ(enqueue(fd, 6), 0);
+	EQ(commence(fd, 6), 0);
+	EQ(one_block(fd, GRID_MISSING_MARK_UNAVAILABLE, 5, 0), 0);
+	EQ(do_vector(fd, GRID_MISSING_RETRY, NULL, 0, 0, 0, 0, NULL, NULL), 0);
+	EQ(status(fd).unavailable, 1);
+	EQ(do_vector(fd, GRID_MISSING_CANCEL, NULL, 0, 0,
+		     GRID_MISSING_CANCEL_REVERT, 0, NULL, NULL),
+	   0);
+	EQ(status(fd).writing, 1);
+	EQ(do_vector(fd, GRID_MISSING_CANCEL, NULL, 0, 0, 0, 0, NULL, NULL), 0);
+	EQ(status(fd).waiting, 1);
+	EQ(on_all(fd, GRID_MISSING_RETRY, 0), 0);
+	EQ(status(fd).unavailable, 0);
+	EQ(on_all(fd, GRID_MISSING_CANCEL, GRID_MISSING_CANCEL_REVERT), 0);
+	EQ(status(fd).waiting, 2);
+	EQ(on_all(fd, GRID_MISSING_CANCEL, 0), 0);
+	EQ(status(fd).waiting, 0);
 	VERIFY();
 }
 
@@ -793,6 +869,8 @@ int main(void)
 	RUN(table_by_values);
 	RUN(jump);
 	RUN(cancels);
+	RUN(reclaim_tells);
+	RUN(all_is_said);
 	RUN(list_by_cursor);
 	RUN(large_batch);
 	RUN(list_trackers);

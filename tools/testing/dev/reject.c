@@ -12,14 +12,14 @@ enum kind { VECTOR_RW, VECTOR_OUT, FIXED };
 
 /*
  * Every command: @size of its argument, @elem of a vector's elements, @write
- * and @attached: what it needs of the file, @out: its flags are output.
+ * and @attached: what it needs of the file.
  */
 static const struct command {
 	unsigned long cmd;
 	const char *name;
 	size_t size, elem;
 	enum kind kind;
-	bool write, attached, out;
+	bool write, attached;
 	__u32 flags; /* known ones */
 } commands[] = {
 #define V(c, e, k, w, a, f)                                                    \
@@ -28,15 +28,15 @@ static const struct command {
 		.size = sizeof(struct grid_missing_vector), .elem = sizeof(e), \
 		.kind = k, .write = w, .attached = a, .flags = f               \
 	}
-#define F(c, t, w, a, o)                                                       \
+#define F(c, t, w, a)                                                          \
 	{                                                                      \
 		.cmd = GRID_MISSING_##c, .name = #c, .size = sizeof(struct t), \
-		.kind = FIXED, .write = w, .attached = a, .out = o             \
+		.kind = FIXED, .write = w, .attached = a                       \
 	}
-	F(QUERY, grid_missing_query, false, false, false),
+	F(QUERY, grid_missing_query, false, false),
 	V(LIST_TRACKERS, struct grid_missing_tracker, VECTOR_OUT, false, false,
 	  0),
-	F(ATTACH, grid_missing_attach, false, false, false),
+	F(ATTACH, grid_missing_attach, false, false),
 	{ .cmd = GRID_MISSING_CREATE,
 	  .name = "CREATE",
 	  .size = sizeof(struct grid_missing_create),
@@ -50,15 +50,16 @@ static const struct command {
 	V(COMPLETE, struct grid_missing_repair, VECTOR_RW, true, true, 0),
 	V(MARK_UNAVAILABLE, struct grid_missing_block, VECTOR_RW, true, true,
 	  0),
-	V(RETRY, struct grid_missing_block, VECTOR_RW, true, true, 0),
-	V(CANCEL, struct grid_missing_block, VECTOR_RW, true, true, 7),
-	F(CHECKPOINT, grid_missing_checkpoint, true, true, false),
-	F(SYNC_JUMP, grid_missing_sync_jump, true, true, false),
-	F(RECLAIM, grid_missing_simple, true, true, false),
+	V(RETRY, struct grid_missing_block, VECTOR_RW, true, true,
+	  GRID_MISSING_ALL),
+	V(CANCEL, struct grid_missing_block, VECTOR_RW, true, true, 15),
+	F(CHECKPOINT, grid_missing_checkpoint, true, true),
+	F(SYNC_JUMP, grid_missing_sync_jump, true, true),
+	V(RECLAIM, struct grid_missing_table, VECTOR_OUT, true, true, 0),
 	V(LIST_FAULTS, struct grid_missing_fault, VECTOR_OUT, false, true, 0),
 	V(LIST_TABLES, struct grid_missing_table, VECTOR_OUT, false, true, 0),
-	F(STATUS, grid_missing_status, false, true, true),
-	F(READY, grid_missing_simple, true, true, false),
+	F(STATUS, grid_missing_status, false, true),
+	F(READY, grid_missing_simple, true, true),
 	V(LIST_RELEASED, struct grid_missing_released, VECTOR_OUT, false, true,
 	  0),
 	V(ENQUEUE_VALUES, struct grid_missing_repair, VECTOR_RW, true, true, 0),
@@ -197,8 +198,6 @@ static void unknown_flags(void)
 
 	FOR_EACH(c)
 	{
-		if (c->out)
-			continue;
 		fd = bad_fd(c);
 		for (bit = 0; bit < 32; bit++) {
 			if (c->flags & 1U << bit)
@@ -364,7 +363,10 @@ static void attach(void)
 	EQ(do_ioctl(other, GRID_MISSING_ATTACH, &a), -ENODEV);
 	a.major = 12345;
 	EQ(do_ioctl(other, GRID_MISSING_ATTACH, &a), -ENODEV);
+	/* With an id the numbers are its device's, or 0:0. */
 	a.id = id;
+	EQ(do_ioctl(other, GRID_MISSING_ATTACH, &a), -EINVAL);
+	a.major = 0;
 	EQ(do_ioctl(other, GRID_MISSING_ATTACH, &a), 0);
 	EQ(a.id, id);
 	EQ(a.major, 0);
@@ -406,6 +408,8 @@ static void wrong_kind(void)
 
 	EQ(do_all(fd, GRID_MISSING_REPAIR, &r, sizeof(r), 1), -EOPNOTSUPP);
 	EQ(do_ioctl(fd, GRID_MISSING_READY, &s), -EOPNOTSUPP);
+	s.value = 1;
+	EQ(do_ioctl(fd, GRID_MISSING_READY, &s), -EINVAL);
 }
 
 static void bad_blocks(void)
@@ -669,8 +673,32 @@ static void bad_cancels(void)
 
 	EQ(enqueue(fd, 1), 0);
 	EQ(do_vector(fd, GRID_MISSING_CANCEL, &b, sizeof(b), 1,
-		     GRID_MISSING_CANCEL_ALL, 0, NULL, NULL),
+		     GRID_MISSING_ALL, 0, NULL, NULL),
 	   -EINVAL);
+	/* All, or those listed: nothing of a list is let pass in silence. */
+	EQ(do_vector(fd, GRID_MISSING_CANCEL, &b, 0, 0, GRID_MISSING_ALL, 0,
+		     NULL, NULL),
+	   -EINVAL);
+	EQ(do_vector(fd, GRID_MISSING_RETRY, NULL, sizeof(b), 0,
+		     GRID_MISSING_ALL, 0, NULL, NULL),
+	   -EINVAL);
+	EQ(do_vector(fd, GRID_MISSING_RETRY, &b, sizeof(b), 1, GRID_MISSING_ALL,
+		     0, NULL, NULL),
+	   -EINVAL);
+	EQ(on_all(fd, GRID_MISSING_CANCEL, GRID_MISSING_CANCEL_OLD), -EINVAL);
+	EQ(do_vector(fd, GRID_MISSING_CANCEL, NULL, 0, 0,
+		     GRID_MISSING_CANCEL_REVERT | GRID_MISSING_CANCEL_OLD, 0,
+		     NULL, NULL),
+	   -EINVAL);
+	/* They use no checksum. */
+	EQ(do_all(fd, GRID_MISSING_CANCEL, &b, sizeof(b), 1), 0);
+	EQ(b.result, -EINVAL);
+	EQ(do_all(fd, GRID_MISSING_RETRY, &b, sizeof(b), 1), 0);
+	EQ(b.result, -EINVAL);
+	EQ(do_all(fd, GRID_MISSING_MARK_UNAVAILABLE, &b, sizeof(b), 1), 0);
+	EQ(b.result, -EINVAL);
+	/* A count of 0 is nothing. */
+	EQ(do_vector(fd, GRID_MISSING_CANCEL, NULL, 0, 0, 0, 0, NULL, NULL), 0);
 	EQ(do_vector(fd, GRID_MISSING_CANCEL, &b, sizeof(b), 1,
 		     GRID_MISSING_CANCEL_REVERT | GRID_MISSING_CANCEL_NOWAIT, 0,
 		     NULL, NULL),

@@ -216,12 +216,12 @@ static void lose_all(bool members)
 static int cancel_call(uint64_t b, unsigned int flags)
 {
 	struct grid_missing_block e = { .address = b };
-	struct grid_missing_vector v = { .size = sizeof(v), .flags = flags,
-					 .elem_size = sizeof(e) };
+	struct grid_missing_vector v = { .size = sizeof(v), .flags = flags };
 	int r;
 
-	if (!(flags & GRID_MISSING_CANCEL_ALL)) {
+	if (!(flags & GRID_MISSING_ALL)) {
 		v.count = 1;
+		v.elem_size = sizeof(e);
 		v.elems = (uintptr_t)&e;
 	}
 	watch_begin("cancel", b);
@@ -270,7 +270,7 @@ static void cancel_all(unsigned int *r)
 		pthread_mutex_unlock(&dm_lock);
 	} else {
 		ret = cancel_call(0,
-				  GRID_MISSING_CANCEL_ALL |
+				  GRID_MISSING_ALL |
 					  (rand_r(r) & 1 ?
 						   GRID_MISSING_CANCEL_NOWAIT :
 						   0));

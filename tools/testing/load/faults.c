@@ -109,9 +109,13 @@ out:
 
 static void reclaim(void)
 {
-	struct grid_missing_simple s = { .size = sizeof(s) };
+	struct grid_missing_table t[64];
+	struct grid_missing_vector v = { .size = sizeof(v),
+					 .elem_size = sizeof(t[0]),
+					 .count = 64,
+					 .elems = (uintptr_t)t };
 
-	if (ioctl(grid.helper, GRID_MISSING_RECLAIM, &s) && !excused(-errno))
+	if (ioctl(grid.helper, GRID_MISSING_RECLAIM, &v) && !excused(-errno))
 		load_die("reclaim: %s", strerror(errno));
 }
 

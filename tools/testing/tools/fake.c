@@ -437,11 +437,10 @@ static int blocks_call(struct state *s, unsigned long request,
 	struct fault *f;
 	uint64_t i;
 
-	if (request == GRID_MISSING_RETRY && !v->count)
+	if (request == GRID_MISSING_RETRY && v->flags & GRID_MISSING_ALL)
 		for (i = 0; i < s->blocks; i++)
 			s->faults[i].flags &= ~GRID_MISSING_F_UNAVAILABLE;
-	if (request == GRID_MISSING_CANCEL &&
-	    v->flags & GRID_MISSING_CANCEL_ALL) {
+	if (request == GRID_MISSING_CANCEL && v->flags & GRID_MISSING_ALL) {
 		memset(s->faults, 0, sizeof(s->faults));
 		memset(s->tables, 0, sizeof(s->tables));
 		return 0;
@@ -516,14 +515,15 @@ static int released(struct grid_missing_vector *v)
 	return 0;
 }
 
-static int reclaim(struct state *s, struct grid_missing_simple *simple)
+static int reclaim(struct state *s, struct grid_missing_vector *v)
 {
+	struct grid_missing_table *t = (void *)(uintptr_t)v->elems;
 	unsigned int i;
 
-	for (i = 0; i < TABLES; i++)
+	for (i = 0; i < TABLES && v->done < v->count; i++)
 		if (ended(&s->tables[i])) {
+			t[v->done++] = s->tables[i];
 			memset(&s->tables[i], 0, sizeof(s->tables[i]));
-			simple->value++;
 		}
 	return 0;
 }
@@ -615,7 +615,7 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 	case GRID_MISSING_BATCH:
 		return batch(s, v, fd);
 	case GRID_MISSING_RECLAIM:
-		return reclaim(s, arg);
+		return reclaim(s, v);
 	case GRID_MISSING_READY:
 		s->held = 0;
 		return 0;

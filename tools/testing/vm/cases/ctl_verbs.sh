@@ -100,7 +100,7 @@ exits 0 '"state":"filling","values":50,"values_gone":0' gridctl --json tables g0
 exits 0 "3\[49\]" gridctl faults g0
 exits 0 "50 blocks repaired" gridctl repair g0 --from=/tmp/replica
 exits 0 "done" gridctl tables g0
-exits 0 "1 table slots" gridctl reclaim g0
+exits 0 "3  done" gridctl reclaim g0
 assert_eq "$(gridctl --json tables g0 | wc -l)" 0
 # What should be an index and is none.
 exits 0 "1 blocks enqueued" gridctl enqueue-table g0 "8:$(block 8 | sha256sum | cut -c1-32)"
