@@ -147,7 +147,8 @@ static void gm_check_blocks(const struct gm_block_op *op,
 	for (i = 0; i < n; i++) {
 		b[i].result = 0;
 		if ((b[i].flags & ~op->flags) ||
-		    ((op->no_sum || (b[i].flags & GRID_MISSING_F_NO_CHECKSUM)) &&
+		    ((op->no_sum ||
+		      (b[i].flags & GRID_MISSING_F_NO_CHECKSUM)) &&
 		     !gm_sum_is_zero(&b[i].checksum)))
 			b[i].result = -EINVAL;
 	}

@@ -148,8 +148,10 @@ static int try_block(const struct gm_dev *dev, uint64_t block)
 	if (status)
 		return status;
 	if (waitpid(child, &status, 0) < 0 || !WIFEXITED(status))
-		return EIO;
-	return WEXITSTATUS(status);
+		status = EIO;
+	else
+		status = WEXITSTATUS(status);
+	return status;
 }
 
 static void look(struct check *c, const struct gm_dev *dev,

@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 	found = strstr(text - 1, key);
 	if (found) {
 		found += strlen(key);
-		found[strcspn(found, " \n")] = '\0';
+		found[strcspn(found, "\n ")] = '\0';
 		puts(found);
 	}
 	return 0;
