@@ -1573,10 +1573,8 @@ static void model_op_drop(struct model_run *r)
 
 static void model_op_reclaim(struct model_run *r)
 {
-	struct grid_missing_table o[MODEL_TABLES];
-	u32 i, j, n = 0, some;
-	u64 cursor = 0;
-	bool got;
+	struct grid_missing_table o;
+	u32 i, j, n = 0;
 
 	r->op = "reclaim";
 	if (!model_below(r, 4)) {
@@ -1587,7 +1585,8 @@ static void model_op_reclaim(struct model_run *r)
 			r->m.tables[i].state = 0;
 			n++;
 		}
-		model_expect(r, "result", gm_reclaim_tables(&r->t), n);
+		model_expect(r, "result",
+			     gm_reclaim_tables(&r->t, U32_MAX, NULL), n);
 		return;
 	}
 	/* The first that ended; of those that ended at once, any. */
@@ -1598,33 +1597,21 @@ static void model_op_reclaim(struct model_run *r)
 		    (j == MODEL_TABLES || tab->ended < r->m.tables[j].ended))
 			j = i;
 	}
-	got = gm_reclaim_one(&r->t);
-	if (!model_expect(r, "result", got, j < MODEL_TABLES) || !got)
+	n = gm_reclaim_tables(&r->t, 1, &o);
+	if (!model_expect(r, "result", n, j < MODEL_TABLES) || !n)
 		return;
-	some = gm_list_tables(&r->t, &cursor, MODEL_TABLES, o);
 	for (i = 0; i < MODEL_TABLES; i++) {
 		struct model_table *tab = &r->m.tables[i];
-		u32 listed = 0, modelled = 0, k;
 
-		if (!tab->state || model_active(tab) ||
-		    tab->ended != r->m.tables[j].ended)
-			continue;
-		for (k = 0; k < some; k++)
-			listed += o[k].address == tab->address &&
-				  o[k].state == tab->state &&
-				  o[k].values == tab->values &&
-				  o[k].values_gone == tab->gone;
-		for (k = 0; k < MODEL_TABLES; k++)
-			modelled += r->m.tables[k].address == tab->address &&
-				    r->m.tables[k].state == tab->state &&
-				    r->m.tables[k].values == tab->values &&
-				    r->m.tables[k].gone == tab->gone;
-		if (listed < modelled) {
+		if (tab->state && !model_active(tab) &&
+		    tab->ended == r->m.tables[j].ended &&
+		    o.address == tab->address && o.state == tab->state &&
+		    o.values == tab->values && o.values_gone == tab->gone) {
 			tab->state = 0;
 			return;
 		}
 	}
-	model_fail(r, "another table", 0, 0);
+	model_fail(r, "another table", o.address, r->m.tables[j].address);
 }
 
 static void model_op_sweep(struct model_run *r)
@@ -1976,7 +1963,7 @@ bool model_settle(struct model_run *r)
 		n += !!r->m.tables[i].state;
 		r->m.tables[i].state = 0;
 	}
-	model_expect(r, "reclaim", gm_reclaim_tables(&r->t), n);
+	model_expect(r, "reclaim", gm_reclaim_tables(&r->t, U32_MAX, NULL), n);
 	gm_get_counts(&r->t, &c);
 	return model_compare(r) &&
 	       model_expect(r, "still missing",

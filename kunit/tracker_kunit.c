@@ -413,7 +413,7 @@ static void t03_enqueue_table(struct kunit *test)
 	/* Done: no duplicate any more, but its slot is still in use. */
 	EQ(gm_supersede(T, 1), 0);
 	EQ(begin_table(1), -ENOSPC);
-	EQ(gm_reclaim_tables(T), 1);
+	EQ(gm_reclaim_tables(T, U32_MAX, NULL), 1);
 	EQ(begin_table(1), GM_INSERTED);
 	VERIFIED();
 }
@@ -767,7 +767,7 @@ static void t06_life(struct kunit *test)
 	EQ(complete_index(2, 0, 0), 0);
 	EQ(table_state(2), GRID_MISSING_TABLE_DONE);
 	/* As many values as a table may have, with all else full. */
-	EQ(gm_reclaim_tables(T), 1);
+	EQ(gm_reclaim_tables(T, U32_MAX, NULL), 1);
 	EQ(begin_table(2), GM_INSERTED);
 	EQ(begin_write(2), 0);
 	EQ(complete_index(2, 10, 4), 0);
@@ -848,7 +848,7 @@ static void t07_ends_of_tables(struct kunit *test)
 	make(test, 8, 2, 4);
 	filling(test, 1, 10, 2);
 	EQ(begin_table(2), GM_INSERTED);
-	EQ(gm_reclaim_one(T), false);
+	EQ(gm_reclaim_tables(T, 1, NULL), 0);
 	EQ(begin_write(10), 0);
 	EQ(end_write(10), 0);
 	EQ(table_state(1), GRID_MISSING_TABLE_FILLING);
@@ -861,12 +861,12 @@ static void t07_ends_of_tables(struct kunit *test)
 	EQ(begin_table(3), -ENOSPC);
 	EQ(counts().tables, 2);
 	EQ(counts().tables_free, 2);
-	EQ(gm_reclaim_one(T), true);
+	EQ(gm_reclaim_tables(T, 1, NULL), 1);
 	EQ(table_state(1), 0);
 	EQ(table_state(2), GRID_MISSING_TABLE_CANCELLED);
 	EQ(begin_table(3), GM_INSERTED);
-	EQ(gm_reclaim_tables(T), 1);
-	EQ(gm_reclaim_tables(T), 0);
+	EQ(gm_reclaim_tables(T, U32_MAX, NULL), 1);
+	EQ(gm_reclaim_tables(T, U32_MAX, NULL), 0);
 	VERIFIED();
 }
 
@@ -922,7 +922,7 @@ static void t08_checkpoint(struct kunit *test)
 		EQ(end_write(2), -ECANCELED);
 		EQ(gm_checkpoint_complete(T), -EAGAIN);
 		/* Its end touches no table: the slot is another's by now. */
-		EQ(gm_reclaim_tables(T), 2);
+		EQ(gm_reclaim_tables(T, U32_MAX, NULL), 2);
 		filling(test, 30, 31, 3);
 		EQ(end_write(21), -ECANCELED);
 		EQ(T->tables[T->active_head].gone, 0);
@@ -1192,7 +1192,7 @@ static void t10_table_loses_index(struct kunit *test)
 		EQ(counts().waiting, 0);
 		EQ(find(13), GRID_MISSING_STATE_ABORTING);
 		EQ(table_state(1), GRID_MISSING_TABLE_CANCELLED);
-		EQ(gm_reclaim_tables(T), 1);
+		EQ(gm_reclaim_tables(T, U32_MAX, NULL), 1);
 		EQ(begin_table(1), GM_INSERTED);
 		VERIFIED();
 	}
@@ -1211,7 +1211,7 @@ static void t10_room_for_the_next(struct kunit *test)
 		EQ(begin_write(i), 0);
 	EQ(gm_checkpoint_commence(T, set_of(freed, 1, true)), 0);
 	EQ(counts().aborting, 4);
-	EQ(gm_reclaim_tables(T), 1);
+	EQ(gm_reclaim_tables(T, U32_MAX, NULL), 1);
 	filling(test, 2, 20, 4);
 	for (i = 20; i < 24; i++)
 		EQ(begin_write(i), 0);
@@ -1220,7 +1220,7 @@ static void t10_room_for_the_next(struct kunit *test)
 		EQ(gm_cancel(T, i, true), 0);
 	/* As many are aborting as there is room for: no more may begin. */
 	EQ(counts().aborting, 8);
-	EQ(gm_reclaim_tables(T), 1);
+	EQ(gm_reclaim_tables(T, U32_MAX, NULL), 1);
 	EQ(begin_table(3), GM_INSERTED);
 	EQ(begin_write(3), -EAGAIN);
 	EQ(end_write(10), -ECANCELED);
@@ -1245,7 +1245,7 @@ static void t10_reserve(struct kunit *test)
 			EQ(begin_write(a), 0);
 			EQ(gm_cancel(T, a, true), 0);
 		}
-		EQ(gm_reclaim_tables(T), 1);
+		EQ(gm_reclaim_tables(T, U32_MAX, NULL), 1);
 		VERIFIED();
 		if (n == 0)
 			EQ(end_write(10), -ECANCELED);
@@ -1284,7 +1284,7 @@ static void t11_cancel_all(struct kunit *test)
 		EQ(counts().aborting, keep ? 3 : 0);
 		EQ(table_state(10), GRID_MISSING_TABLE_CANCELLED);
 		EQ(counts().checkpoint, keep);
-		EQ(gm_reclaim_tables(T), 1);
+		EQ(gm_reclaim_tables(T, U32_MAX, NULL), 1);
 		if (keep) {
 			EQ(gm_checkpoint_complete(T), -EAGAIN);
 			EQ(end_write(2), -ECANCELED);
@@ -1675,7 +1675,7 @@ static void d11_table_by_values(struct kunit *test)
 
 	pause_test = test;
 	on_pause = d11_pause;
-	EQ(gm_reclaim_tables(T), 1);
+	EQ(gm_reclaim_tables(T, U32_MAX, NULL), 1);
 	EQ(gm_cancel_all(T, false), 0);
 	YES(!on_pause);
 	EQ(counts().waiting, 3);
@@ -1810,7 +1810,7 @@ static void t15_supersede(struct kunit *test)
 	EQ(begin_table(20), GM_INSERTED);
 	EQ(gm_supersede(T, 20), 0);
 	EQ(table_state(20), GRID_MISSING_TABLE_CANCELLED);
-	EQ(gm_reclaim_tables(T), 2);
+	EQ(gm_reclaim_tables(T, U32_MAX, NULL), 2);
 	/* What is held or backs off waits, too. */
 	fault(3);
 	EQ(unavailable(3, true), 0);
@@ -1918,7 +1918,7 @@ static void d09_move(struct kunit *test)
 	VERIFIED();
 	EQ(gm_cancel_all(T, false), 0);
 	EQ(gm_tracker_move(T, &room), -EBUSY);
-	EQ(gm_reclaim_tables(T), 2);
+	EQ(gm_reclaim_tables(T, U32_MAX, NULL), 2);
 	EQ(gm_tracker_move(T, &room), 0);
 	gm_tracker_exit(&room);
 	VERIFIED();
@@ -1941,7 +1941,7 @@ static void d09_reserve(struct kunit *test)
 		EQ(begin_write(i), 0);
 		EQ(gm_cancel(T, i, true), 0);
 	}
-	EQ(gm_reclaim_tables(T), 3);
+	EQ(gm_reclaim_tables(T, U32_MAX, NULL), 3);
 	EQ(gm_tracker_fits(T, &less), -EBUSY);
 	EQ(end_write(2), -ECANCELED);
 	EQ(gm_tracker_fits(T, &less), 0);

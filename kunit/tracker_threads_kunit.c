@@ -227,7 +227,7 @@ static void do_long(struct worker *w)
 		gm_retry_all(&env->t);
 		break;
 	case 4:
-		gm_reclaim_tables(&env->t);
+		gm_reclaim_tables(&env->t, U32_MAX, NULL);
 		break;
 	default:
 		w->released_count = below(w, ARRAY_SIZE(w->released));
@@ -347,7 +347,7 @@ static void threads(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c.writing, 0);
 	KUNIT_EXPECT_EQ(test, c.aborting, 0);
 	KUNIT_EXPECT_EQ(test, gm_cancel_all(&env->t, false), 0);
-	gm_reclaim_tables(&env->t);
+	gm_reclaim_tables(&env->t, U32_MAX, NULL);
 	gm_get_counts(&env->t, &c);
 	KUNIT_EXPECT_EQ(test, c.waiting, 0);
 	KUNIT_EXPECT_EQ(test, c.tables, 0);

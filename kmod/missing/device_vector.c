@@ -558,7 +558,7 @@ int gm_ioctl_reclaim(struct gm_ioctl_call *c)
 		err = gm_begin(c->gm, true);
 		if (err)
 			break;
-		got = gm_reclaim_some(&c->gm->tracker, n, out);
+		got = gm_reclaim_tables(&c->gm->tracker, n, out);
 		gm_end(c->gm);
 		put = gm_put_elems(v, v->done, got, out, sizeof(*out), &err);
 		v->done += put;

@@ -517,65 +517,11 @@ static void gm_table_fill(struct gm_tracker *t, const struct gm_table *tab,
 		o->flags |= GRID_MISSING_F_ASIDE;
 }
 
-/* The one that ended first; @out (may be NULL) says what it was. */
-static bool gm_reclaim(struct gm_tracker *t, struct grid_missing_table *out)
-{
-	u32 s = t->ended_head;
-
-	if (s == GM_NIL)
-		return false;
-	if (out)
-		gm_table_fill(t, &t->tables[s], out);
-	t->ended_head = t->tables[s].next;
-	gm_table_free(t, s);
-	t->tables_count--;
-	return true;
-}
-
 /**
- * gm_reclaim_one() - free the slot of the table that ended first
- * @t: tracker
- *
- * Context: any.
- * Return: false when no table has ended.
- */
-bool gm_reclaim_one(struct gm_tracker *t)
-{
-	unsigned long flags;
-	bool r;
-
-	GM_LOCK(t, flags);
-	r = gm_reclaim(t, NULL);
-	GM_UNLOCK(t, flags);
-	return r;
-}
-
-/**
- * gm_reclaim_tables() - free the slots of all tables that ended
- * @t: tracker
- *
- * Context: any.
- * Return: how many.
- */
-u32 gm_reclaim_tables(struct gm_tracker *t)
-{
-	unsigned long flags;
-	u32 n = 0, budget;
-
-	do {
-		GM_LOCK(t, flags);
-		for (budget = GM_SLICE; budget && gm_reclaim(t, NULL); budget--)
-			n++;
-		GM_UNLOCK(t, flags);
-	} while (!budget);
-	return n;
-}
-
-/**
- * gm_reclaim_some() - free the slots of tables that ended, and say which
+ * gm_reclaim_tables() - free the slots of tables that ended, and say which
  * @t: tracker
  * @max: most of them; the caller bounds how long the lock is held
- * @out: filled in, in the order in which they ended
+ * @out: filled in, in the order in which they ended; may be NULL
  *
  * What is freed and what is told are the same under one hold of the lock, so
  * that no table's outcome is lost between a listing and this.
@@ -583,15 +529,21 @@ u32 gm_reclaim_tables(struct gm_tracker *t)
  * Context: any.
  * Return: how many.
  */
-u32 gm_reclaim_some(struct gm_tracker *t, u32 max,
-		    struct grid_missing_table *out)
+u32 gm_reclaim_tables(struct gm_tracker *t, u32 max,
+		      struct grid_missing_table *out)
 {
 	unsigned long flags;
-	u32 n = 0;
+	u32 n, s;
 
 	GM_LOCK(t, flags);
-	while (n < max && gm_reclaim(t, &out[n]))
-		n++;
+	for (n = 0; n < max && t->ended_head != GM_NIL; n++) {
+		s = t->ended_head;
+		if (out)
+			gm_table_fill(t, &t->tables[s], &out[n]);
+		t->ended_head = t->tables[s].next;
+		gm_table_free(t, s);
+		t->tables_count--;
+	}
 	GM_UNLOCK(t, flags);
 	return n;
 }

@@ -464,13 +464,12 @@ int gm_cancel(struct gm_tracker *t, u64 address, bool keep_writing);
 int gm_sync_jump_commence(struct gm_tracker *t);
 int gm_sync_jump_complete(struct gm_tracker *t, const u64 *cancel, u32 n);
 
-/* Free the slots of done and cancelled tables (T7); how many. */
-u32 gm_reclaim_tables(struct gm_tracker *t);
-/* At most @max of them, those that ended first, and what they were; how many. */
-u32 gm_reclaim_some(struct gm_tracker *t, u32 max,
-		    struct grid_missing_table *out);
-/* Only the one that ended first; false when there is none. */
-bool gm_reclaim_one(struct gm_tracker *t);
+/*
+ * Free the slots of at most @max done and cancelled tables (T7), those that
+ * ended first, and what they were to @out (may be NULL); how many.
+ */
+u32 gm_reclaim_tables(struct gm_tracker *t, u32 max,
+		      struct grid_missing_table *out);
 
 /*
  * What the target knows of readers: they make the fault come first (T5).

@@ -557,7 +557,7 @@ static void replay_line(const char *op, char *args)
 		else
 			add_result(gm_cancel_all(&tracker, false), NULL);
 	} else if (OP("reclaim")) {
-		add_result(0, gm_reclaim_one(&tracker) ? "yes" : "no");
+		add_result(0, gm_reclaim_tables(&tracker, 1, NULL) ? "yes" : "no");
 	} else if (OP("available")) {
 		gm_get_counts(&tracker, &c);
 		add(&got, " = %" PRIu64,
@@ -607,7 +607,7 @@ static void replay_line(const char *op, char *args)
 				     w && !strcmp(w, "keep")),
 			   NULL);
 	} else if (OP("reclaim_all")) {
-		add(&got, " = %u", gm_reclaim_tables(&tracker));
+		add(&got, " = %u", gm_reclaim_tables(&tracker, U32_MAX, NULL));
 	} else if (OP("readers") || OP("wanted") || OP("unavailable") ||
 		   OP("hold") || OP("no_readers")) {
 		address = number(need(&args));
