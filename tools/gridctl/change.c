@@ -285,7 +285,7 @@ int verb_reclaim(struct ctl *ctl)
 		for (i = 0; i < n; i++)
 			ctl_show_table(ctl, &v[i]);
 		slots += n > 0 ? n : 0;
-	} while (n == 64);
+	} while (n > 0);
 	gm_close(&dev);
 	if (n < 0)
 		return ctl_error(ctl, n, "%s", ctl->argv[0]);

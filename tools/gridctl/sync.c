@@ -86,8 +86,8 @@ static int reclaim(struct sync *s)
 
 	do
 		n = gm_reclaim(&s->dev, ended, 64);
-	while (n == 64);
-	return n < 0 ? n : 0;
+	while (n > 0);
+	return n;
 }
 
 /* Enqueue what fits; what must wait stays.  0 or a negative errno. */

@@ -192,7 +192,7 @@ int gm_sync_jump_complete(struct gm_dev *dev, const uint64_t *cancel,
 			  uint32_t count);
 /*
  * Free the slots of tables that ended, those first that ended first: returns how
- * many, and what they were in @v.  Fewer than @max: no more have ended.
+ * many, and what they were in @v.  0: none is left.
  */
 int gm_reclaim(struct gm_dev *dev, struct grid_missing_table *v, uint32_t max);
 /* Let I/O through, and have udev scan the device, which it left alone so far. */

@@ -415,8 +415,9 @@ enum grid_missing_table_state {
  * @reserved: 0
  *
  * RECLAIM returns those that ended first, at most @count of the vector, and frees
- * the slots of just these: a table's outcome is told once, and never lost.  done
- * below @count says that no more have ended.
+ * the slots of just these: a table's outcome is told once.  It may return fewer
+ * than have ended (a signal, a suspend): done of 0, without an error, says that
+ * none is left.
  */
 struct grid_missing_table {
 	__u64 address;
