@@ -207,11 +207,6 @@ static void fill_all(void)
 	arg.vector.flags = GRID_MISSING_ALL;
 }
 
-static void fill_retry_all(void)
-{
-	fill_all();
-}
-
 static void fill_tables(void)
 {
 	fill_private();
@@ -359,7 +354,7 @@ static const struct op ops[] = {
 	V(REPAIR, repair, fill_repair_index, -ENOENT, PAGE),
 	V(MARK_UNAVAILABLE, block, fill_bare),
 	V(RETRY, block, fill_bare),
-	V(RETRY, block, fill_retry_all),
+	V(RETRY, block, fill_all),
 	V(CANCEL, block, fill_bare, -ENOENT),
 	V(CANCEL, block, fill_all),
 	V(CANCEL, block, fill_revert, -EINVAL),

@@ -110,13 +110,11 @@ out:
 static void reclaim(void)
 {
 	struct grid_missing_table t[64];
-	struct grid_missing_vector v = { .size = sizeof(v),
-					 .elem_size = sizeof(t[0]),
-					 .count = 64,
-					 .elems = (uintptr_t)t };
+	int done = load_call(&grid, GRID_MISSING_RECLAIM, t, sizeof(t[0]),
+			     ARRAY_SIZE(t));
 
-	if (ioctl(grid.helper, GRID_MISSING_RECLAIM, &v) && !excused(-errno))
-		load_die("reclaim: %s", strerror(errno));
+	if (done < 0 && !excused(done))
+		load_die("reclaim: %s", strerror(-done));
 }
 
 void *enqueuer(void *arg)
