@@ -1003,6 +1003,22 @@ static void model_change(struct gm_tracker *t, const struct gm_change *c)
 	r->seen[i] = c->to;
 }
 
+static void model_record(struct gm_tracker *t, u64 address)
+{
+	struct model_run *r = container_of(t, struct model_run, t);
+	u32 i = model_address_index(address);
+
+	if (i < MODEL_ADDRESSES)
+		__gm_record(t, address, &r->kept[i]);
+}
+
+static void model_record_table(struct gm_tracker *t, u32 s)
+{
+	struct model_run *r = container_of(t, struct model_run, t);
+
+	__gm_record_table(t, s, &r->kept_tables[s]);
+}
+
 static struct grid_missing_checksum model_sum(u32 i)
 {
 	struct grid_missing_checksum sum;
@@ -1160,6 +1176,120 @@ static bool model_compare_seen(struct model_run *r)
 	return true;
 }
 
+static bool model_same_record(const struct gm_record *a,
+			      const struct gm_record *b)
+{
+	return a->address == b->address && a->kind == b->kind &&
+	       a->table == b->table && a->value == b->value &&
+	       a->has_sum == b->has_sum &&
+	       !memcmp(&a->sum, &b->sum, sizeof(a->sum));
+}
+
+static bool model_same_table(const struct gm_record_table *a,
+			     const struct gm_record_table *b)
+{
+	return a->address == b->address && a->values == b->values &&
+	       a->state == b->state && a->has_sum == b->has_sum &&
+	       !memcmp(&a->sum, &b->sum, sizeof(a->sum));
+}
+
+/* What was told is how everything stands, whenever the lock is not held. */
+static bool model_compare_kept(struct model_run *r)
+{
+	struct gm_record_table table;
+	struct gm_record record;
+	unsigned long flags;
+	bool same;
+	u32 i;
+
+	for (i = 0; i < MODEL_ADDRESSES; i++) {
+		GM_LOCK(&r->t, flags);
+		__gm_record(&r->t, model_address(i), &record);
+		GM_UNLOCK(&r->t, flags);
+		if (!model_same_record(&record, &r->kept[i]))
+			return model_fail(r, "record told", i, 0);
+	}
+	for (i = 0; i < MODEL_TABLES; i++) {
+		GM_LOCK(&r->t, flags);
+		__gm_record_table(&r->t, i, &table);
+		same = model_same_table(&table, &r->kept_tables[i]);
+		GM_UNLOCK(&r->t, flags);
+		if (!same)
+			return model_fail(r, "table's record told", i, 0);
+	}
+	return true;
+}
+
+/* How @k comes back: alone if its table is cancelled. */
+static struct gm_record model_comes_back(const struct model_run *r,
+					 const struct gm_record *k)
+{
+	u8 state = r->kept_tables[k->table].state;
+	struct gm_record back = *k;
+
+	if (k->kind > GM_RECORD_BLOCK &&
+	    state == GRID_MISSING_TABLE_CANCELLED) {
+		back.kind = GM_RECORD_BLOCK;
+		back.table = 0;
+		back.value = 0;
+	}
+	return back;
+}
+
+static bool model_restored(struct model_run *r, struct gm_tracker *t)
+{
+	struct gm_record record[4], back;
+	unsigned long flags;
+	u32 i, n, count = 0;
+	char why[160];
+	u64 cursor = 0;
+	int e;
+
+	for (i = 0; i < r->m.limits.tables_max; i++) {
+		e = gm_restore_table(t, i, &r->kept_tables[i]);
+		if (e)
+			return model_fail(r, "table restored", e, 0);
+	}
+	for (i = 0; i < MODEL_ADDRESSES; i++) {
+		if (!r->kept[i].kind)
+			continue;
+		e = gm_restore(t, &r->kept[i]);
+		if (e)
+			return model_fail(r, "restored", e, 0);
+		count++;
+	}
+	if (gm_verify(t, why, sizeof(why)))
+		return model_fail(r, why, 0, 0);
+	while (cursor != U64_MAX) {
+		GM_LOCK(t, flags);
+		n = __gm_list_records(t, &cursor, 4, record);
+		GM_UNLOCK(t, flags);
+		for (i = 0; i < n; i++) {
+			u32 a = model_address_index(record[i].address);
+
+			back = model_comes_back(r, &r->kept[a]);
+			if (!model_same_record(&record[i], &back))
+				return model_fail(r, "record listed", a, 0);
+		}
+		count -= n;
+	}
+	return model_expect(r, "records listed", count, 0);
+}
+
+/* From what was kept a tracker comes back that is the same. */
+static bool model_compare_restored(struct model_run *r)
+{
+	bool same;
+	int e;
+
+	e = gm_tracker_init(&r->back, &r->m.limits, NULL);
+	if (e)
+		return model_fail(r, "tracker to restore", e, 0);
+	same = model_restored(r, &r->back);
+	gm_tracker_exit(&r->back);
+	return same;
+}
+
 static bool model_compare(struct model_run *r)
 {
 	char why[160];
@@ -1171,6 +1301,9 @@ static bool model_compare(struct model_run *r)
 		model_fail(r, why, 0, 0);
 		return false;
 	}
+	if (!model_compare_kept(r) ||
+	    (!(r->steps % 16) && !model_compare_restored(r)))
+		return false;
 	if (r->nested)
 		return model_compare_faults(r) || !r->failed;
 	age = r->steps % 3 * 500;
@@ -1842,8 +1975,13 @@ bool model_step(struct model_run *r)
 int model_begin(struct model_run *r, const struct gm_limits *limits,
 		struct model_source src)
 {
-	static const struct gm_hooks hooks = { .change = model_change };
+	static const struct gm_hooks hooks = {
+		.change = model_change,
+		.record = model_record,
+		.record_table = model_record_table,
+	};
 	int e;
+	u32 i;
 
 	memset(r, 0, sizeof(*r));
 	r->src = src;
@@ -1852,6 +1990,9 @@ int model_begin(struct model_run *r, const struct gm_limits *limits,
 	r->m.slots = r->t.slots;
 	r->m.reserve = r->t.reserve;
 	r->op = "begin";
+	r->t.recording = true;
+	for (i = 0; i < MODEL_ADDRESSES; i++)
+		r->kept[i].address = model_address(i);
 	return e;
 }
 

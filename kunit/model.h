@@ -98,6 +98,9 @@ struct model_source model_bytes(const u8 *p, size_t len);
  * @op: the name of the operation that is being compared
  * @sweep: the name of the one around it
  * @seen: state of every address as far as gm_hooks.change told
+ * @back: a tracker that is restored from what was kept
+ * @kept: its record as far as gm_hooks.record told (M1), and of each table slot
+ * @kept_tables: likewise
  */
 struct model_run {
 	struct gm_tracker t;
@@ -112,6 +115,9 @@ struct model_run {
 	const char *op;
 	const char *sweep;
 	u8 seen[MODEL_ADDRESSES];
+	struct gm_tracker back;
+	struct gm_record kept[MODEL_ADDRESSES];
+	struct gm_record_table kept_tables[MODEL_TABLES];
 	u32 calls;
 	struct model_set set;
 	struct grid_missing_fault out[MODEL_FAULTS];

@@ -8,6 +8,7 @@
 #include "../kmod/tracker/fault.c"
 #include "../kmod/tracker/jump.c"
 #include "../kmod/tracker/memory.c"
+#include "../kmod/tracker/record.c"
 #include "../kmod/tracker/repair.c"
 #include "../kmod/tracker/sweep.c"
 #include "../kmod/tracker/table.c"

@@ -330,6 +330,7 @@ void gm_remove_key(struct gm_tracker *t, u32 slot, u8 why,
 	gm_erase(t, slot, k);
 	if (likely(note))
 		gm_note(t, k->address, from, to, why);
+	gm_recorded(t, k->address);
 	if (tab)
 		gm_table_follow(t, tab);
 }
@@ -360,6 +361,7 @@ void gm_abort(struct gm_tracker *t, u32 slot, u8 why)
 		t->sweep.conflict = -EBUSY;
 	gm_note(t, f->address, GRID_MISSING_STATE_WRITING,
 		GRID_MISSING_STATE_ABORTING, why);
+	gm_recorded(t, f->address);
 	if (tab)
 		gm_table_follow(t, tab);
 }

@@ -150,6 +150,8 @@ void gm_merge(struct gm_tracker *t, u32 single, u32 aside,
 	t->twins--;
 	gm_note(t, k->address, gm_state(f), gm_state(f),
 		GRID_MISSING_WHY_JUMPED);
+	gm_recorded(t, k->address);
+	gm_recorded_table(t, tab);
 }
 
 /*

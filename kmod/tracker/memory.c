@@ -115,6 +115,7 @@ int gm_tracker_init(struct gm_tracker *t, const struct gm_limits *limits,
 	t->limits = *limits;
 	t->change = hooks ? hooks->change : NULL;
 	t->admit = hooks ? hooks->admit : NULL;
+	t->hooks = hooks;
 	t->slots = z.slots;
 	t->buckets_count = z.buckets;
 	t->slot_mask = roundup_pow_of_two((u32)z.slots + 1) - 1;

@@ -10,6 +10,7 @@
  *   sweep.c    checkpoint and cancel, in slices
  *   jump.c     the sync jump: what is set aside, and how it comes back
  *   memory.c   its memory: taken, freed, moved to another size
+ *   record.c   how a block or table stands, to be kept elsewhere; restored
  *   verify.c   counts everything again (T14)
  *
  * All of it wants the lock held, but where nobody else can see the tracker.
@@ -299,6 +300,23 @@ static inline void gm_fill(const struct gm_tracker *t, u32 slot,
 		out->value_index = f->member % t->limits.table_values_max;
 }
 
+/* How the block at @address stands may have changed (M1). */
+static inline void gm_recorded(struct gm_tracker *t, u64 address)
+{
+	if (unlikely(t->recording))
+		t->hooks->record(t, address);
+}
+
+static inline void gm_recorded_table(struct gm_tracker *t,
+				     const struct gm_table *tab)
+{
+	if (unlikely(t->recording))
+		t->hooks->record_table(t, tab - t->tables);
+}
+
+/* record.c */
+void gm_recorded_twins(struct gm_tracker *t, const struct gm_table *tab);
+
 /* fault.c */
 void gm_tell(struct gm_tracker *t, u64 address, u8 from, u8 to, u8 why);
 
@@ -572,6 +590,8 @@ static inline bool gm_table_active(const struct gm_table *tab)
 
 /* table.c */
 u32 *gm_table_chain(const struct gm_tracker *t, u64 address);
+void gm_table_add(struct gm_tracker *t, u32 s);
+void gm_table_free(struct gm_tracker *t, u32 s);
 void gm_table_append(struct gm_tracker *t, u32 *head, u32 *tail, u32 s);
 void gm_table_retire(struct gm_tracker *t, struct gm_table *tab, u8 state);
 void gm_table_follow(struct gm_tracker *t, struct gm_table *tab);

@@ -135,6 +135,7 @@ static inline int gm_complete_key(struct gm_tracker *t, const struct gm_key *k,
 		return r;
 	tab->values = n;
 	tab->state = GRID_MISSING_TABLE_FILLING;
+	gm_recorded_table(t, tab);
 out_repaired:
 	t->unverified += !(f->word & GM_W_SUM);
 	gm_remove_key(t, slot, GRID_MISSING_WHY_REPAIRED, k);

@@ -460,14 +460,18 @@ void gm_sweep_run(struct gm_tracker *t, unsigned long *flags)
 	__releases(&t->lock)
 {
 	u32 seq = t->sweep.seq;
+	bool recording;
 
 	for (;;) {
 		gm_sweep_slice(t);
 		/* Another call may have ended it, and yet another begun one. */
 		if (t->sweep.kind == GM_SWEEP_NONE || t->sweep.seq != seq)
 			break;
+		recording = t->recording;
 		GM_UNLOCK(t, *flags);
 		gm_pause();
+		if (recording && t->hooks->room)
+			t->hooks->room(t);
 		GM_LOCK(t, *flags);
 		if (t->sweep.kind == GM_SWEEP_NONE || t->sweep.seq != seq)
 			break;

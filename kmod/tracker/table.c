@@ -66,6 +66,9 @@ void gm_table_retire(struct gm_tracker *t, struct gm_table *tab, u8 state)
 		gm_table_append(t, &t->dying_head, &t->dying_tail, s);
 	else
 		gm_table_append(t, &t->ended_head, &t->ended_tail, s);
+	gm_recorded_table(t, tab);
+	if (unlikely(t->recording && t->twins && tab->left))
+		gm_recorded_twins(t, tab);
 }
 
 /* After one of its faults went: is there anything left to do for it? */
@@ -108,7 +111,7 @@ static u32 gm_table_alloc(struct gm_tracker *t)
 	return s;
 }
 
-static void gm_table_free(struct gm_tracker *t, u32 s)
+void gm_table_free(struct gm_tracker *t, u32 s)
 {
 	if (t->tables[s].born)
 		t->sweep.born--;
@@ -119,7 +122,7 @@ static void gm_table_free(struct gm_tracker *t, u32 s)
 }
 
 /* A new table joins the active ones. */
-static void gm_table_add(struct gm_tracker *t, u32 s)
+void gm_table_add(struct gm_tracker *t, u32 s)
 {
 	struct gm_table *tab = &t->tables[s];
 	u32 *chain = gm_table_chain(t, tab->address);
@@ -256,6 +259,8 @@ int gm_enqueue_table_key(struct gm_tracker *t, const struct gm_key *k,
 	}
 	tab->born = gm_born(t, k->address);
 	gm_table_add(t, s);
+	gm_recorded(t, k->address);
+	gm_recorded_table(t, tab);
 	return GM_INSERTED;
 }
 
@@ -400,6 +405,7 @@ int gm_enqueue_values(struct gm_tracker *t, u32 base,
 			gm_note(t, v[i].address, GRID_MISSING_STATE_GONE,
 				GRID_MISSING_STATE_WAITING,
 				GRID_MISSING_WHY_ENQUEUED);
+			gm_recorded(t, v[i].address);
 			continue;
 		}
 		f = &t->faults[cell & ~GM_MARKS];
@@ -409,6 +415,7 @@ int gm_enqueue_values(struct gm_tracker *t, u32 base,
 		}
 		gm_note(t, v[i].address, gm_state(f), gm_state(f),
 			GRID_MISSING_WHY_PROMOTED);
+		gm_recorded(t, v[i].address);
 		if (f->word & GM_W_UNAVAILABLE)
 			gm_retry_slot(t, cell & ~GM_MARKS);
 	}
@@ -490,6 +497,8 @@ int gm_enqueue_values_of(struct gm_tracker *t, u64 address,
 		gm_table_free(t, s);
 	else
 		gm_table_add(t, s);
+	if (!r)
+		gm_recorded_table(t, tab);
 out_unlock:
 	GM_UNLOCK(t, flags);
 	return r;
@@ -542,6 +551,7 @@ u32 gm_reclaim_tables(struct gm_tracker *t, u32 max,
 			gm_table_fill(t, &t->tables[s], &out[n]);
 		t->ended_head = t->tables[s].next;
 		gm_table_free(t, s);
+		gm_recorded_table(t, &t->tables[s]);
 		t->tables_count--;
 	}
 	GM_UNLOCK(t, flags);

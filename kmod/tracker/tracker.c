@@ -31,6 +31,9 @@ static void gm_adopt(struct gm_tracker *t, u32 slot, const struct gm_key *k,
 	}
 	if (unlikely(t->twins))
 		gm_check_pair(t, k);
+	gm_recorded(t, k->address);
+	if (gm_is_index(f))
+		gm_recorded_table(t, gm_table_of(t, f));
 }
 
 /* @sum is enqueued on a fault that is there. */
@@ -84,6 +87,7 @@ gm_enqueue_key(struct gm_tracker *t, const struct gm_key *k,
 	if (unlikely(t->jump))
 		from = gm_insert_twin(t, k, slot);
 	gm_note(t, k->address, from, GRID_MISSING_STATE_WAITING, why);
+	gm_recorded(t, k->address);
 	return GM_INSERTED;
 }
 

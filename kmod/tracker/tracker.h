@@ -69,10 +69,59 @@ struct gm_change {
  * @admit: may this value of a table (or the table with this index) be enqueued:
  *	0 or a negative errno, which the call returns.  Called under the lock,
  *	in the same hold as the enqueue.  May be NULL.
+ * @record: what __gm_record() says of this address may have changed (M1).
+ *	Called under the lock once @recording is set; within one hold the last
+ *	one counts.  May be NULL.
+ * @record_table: likewise, of table slot @s.
+ * @room: a call that meets very many faults is about to go on; may sleep,
+ *	called without the lock while @recording is set.  May be NULL.
  */
 struct gm_hooks {
 	void (*change)(struct gm_tracker *t, const struct gm_change *c);
 	int (*admit)(struct gm_tracker *t, u64 address);
+	void (*record)(struct gm_tracker *t, u64 address);
+	void (*record_table)(struct gm_tracker *t, u32 s);
+	void (*room)(struct gm_tracker *t);
+};
+
+/** enum gm_record_kind - what a record says of its block */
+enum gm_record_kind {
+	GM_RECORD_GOOD, /* it is not missing */
+	GM_RECORD_BLOCK,
+	GM_RECORD_INDEX,
+	GM_RECORD_VALUE,
+};
+
+/**
+ * struct gm_record - how one block stands, for who keeps it elsewhere (M1)
+ * @address: the block
+ * @sum: its checksum, when @has_sum
+ * @table: index, value: slot of the table
+ * @value: value: which of the table
+ * @kind: enum gm_record_kind
+ */
+struct gm_record {
+	u64 address;
+	struct grid_missing_checksum sum;
+	u32 table;
+	u32 value;
+	u8 kind;
+	bool has_sum;
+};
+
+/**
+ * struct gm_record_table - how a table slot stands
+ * @address: its index block
+ * @sum: of that, when @has_sum
+ * @values: how many it has, 0 while indexing
+ * @state: enum grid_missing_table_state, 0 for a free slot
+ */
+struct gm_record_table {
+	u64 address;
+	struct grid_missing_checksum sum;
+	u32 values;
+	u8 state;
+	bool has_sum;
 };
 
 /**
@@ -291,6 +340,9 @@ struct gm_tracker {
 	struct gm_limits limits;
 	void (*change)(struct gm_tracker *t, const struct gm_change *c);
 	int (*admit)(struct gm_tracker *t, u64 address);
+	const struct gm_hooks *hooks; /* the rest of them, or NULL */
+	bool recording; /* record hooks are called; the lock */
+	bool restored; /* there may be more than blocks_max single ones */
 
 	spinlock_t lock ____cacheline_aligned;
 	u32 free; /* list of free slots, last freed first */
@@ -430,6 +482,24 @@ int gm_repair_revert(struct gm_tracker *t, u64 address, u32 owner);
  */
 u64 gm_revert_owner(struct gm_tracker *t, u32 owner);
 u64 gm_revert_older(struct gm_tracker *t, u64 older_than);
+
+/*
+ * Records (M1), lock held.  record: how @address stands.  table: how slot @s
+ * does; false beyond the last one.  list: up to @max records from slot *@cursor
+ * on, U64_MAX at the end; may be none before it.
+ */
+void __gm_record(struct gm_tracker *t, u64 address, struct gm_record *out);
+bool __gm_record_table(const struct gm_tracker *t, u32 s,
+		       struct gm_record_table *out);
+u32 __gm_list_records(struct gm_tracker *t, u64 *cursor, u32 max,
+		      struct gm_record *out);
+/*
+ * Fill a tracker that nobody uses yet, and that knows nothing, from records:
+ * all slots of tables from 0 on, then the faults.  -EINVAL, -ENOSPC.
+ */
+int gm_restore_table(struct gm_tracker *t, u32 s,
+		     const struct gm_record_table *r);
+int gm_restore(struct gm_tracker *t, const struct gm_record *r);
 
 /* The block became good by other means (T15). */
 int __gm_supersede(struct gm_tracker *t, u64 address);

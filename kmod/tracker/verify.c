@@ -341,7 +341,7 @@ static int gm_verify_all(struct gm_tracker *t, char *buf, size_t len)
 			      "%u single, %u of tables, %u orphans, %u writing",
 			      r.single, r.members, r.orphans,
 			      r.members_writing);
-	if (r.single > t->limits.blocks_max)
+	if (r.single > t->limits.blocks_max && !t->restored)
 		return gm_bad(buf, len, "%u single, too many", r.single);
 	if (r.readers != t->readers || r.unavailable != t->unavailable)
 		return gm_bad(buf, len, "%u with readers, %u unavailable",
