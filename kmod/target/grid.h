@@ -18,6 +18,7 @@
  *   release.c  staged discards, checkpoint barriers, discards in background
  *   repair.c   verify, write, flush, complete (the ioctl's data path)
  *   park.c     parked bios: where they wait, how they wake, how they time out
+ *   flush.c    what a flush of ours may have taken from the application's
  *   io.c       a bio of dm's is ended, requeued, cut
  *   epoch.c    writes in flight, and the wait until earlier ones have ended
  *   lower.c    synchronous and batched I/O of whole blocks to the lower device
@@ -26,7 +27,7 @@
  *
  * A file calls only files below it in this order, but for calls by pointer
  * (operations, workers); tools/testing/layers checks it from the objects:
- *   target, map, room, again, verdict, detect, release, repair, park,
+ *   target, map, room, again, verdict, detect, release, repair, park, flush,
  *   io | epoch | lower | bits | options
  *
  * Words (Documentation/dm-grid.rst):
@@ -117,6 +118,7 @@ enum grid_io_kind {
 	GRID_IO_BEGUN, /* gone down by the slow path */
 	GRID_IO_PARKED, /* never went down: the clone itself is submitted */
 	GRID_IO_BACK, /* came back from below: issue a fresh bio, then end it */
+	GRID_IO_FLUSH, /* a flush that went down: flush.c looks at its end */
 	GRID_IO_DONE, /* ended by us: end_io lets it pass */
 	GRID_IO_REQUEUE, /* ended by us: end_io asks dm to requeue it */
 };
@@ -128,15 +130,27 @@ enum grid_io_kind {
 #define GRID_GATE_DISCARDS BIT(1) /* writes: discards wait behind a barrier */
 
 /**
+ * struct grid_flush_note - what relies on the disk's flush noted when it came
+ * @failures: how many flushes of ours had failed
+ * @owed: the last of those was not told to its kind yet
+ */
+struct grid_flush_note {
+	u32 failures;
+	bool owed;
+};
+
+/**
  * struct grid_io - per-bio data
  * @bio: the clone dm gave us
  * @table: the table that mapped it
  * @iter: the clone's iterator as mapped, bi_sector relative to the target
  * @hash: in grid->parked_hash, by @block (the lock)
- * @node: in grid->waiting or ->kernel_waiting, by @since; or ->woken, ->ending
- *	(the lock)
- * @block: what it is parked on, or GRID_NO_BLOCK, GRID_DETECTING
+ * @node: in grid->waiting or ->kernel_waiting, by @since; or ->woken, ->ending;
+ *	a flush: ->flushes_ended (the lock)
+ * @block: what it is parked on, or GRID_NO_BLOCK, GRID_DETECTING; a flush:
+ *	waits for those of ours with smaller numbers
  * @since: jiffies when it parked first
+ * @note: a flush: what it noted when it came
  * @kind: enum grid_io_kind
  * @epoch: which epoch counts it as a write in flight, or GRID_NO_EPOCH
  * @tries: how often it was issued anew after a read error
@@ -154,7 +168,10 @@ struct grid_io {
 	struct hlist_node hash;
 	struct list_head node;
 	u64 block;
-	unsigned long since;
+	union {
+		unsigned long since;
+		struct grid_flush_note note;
+	};
 	u8 kind;
 	u8 epoch;
 	u8 tries;
@@ -234,6 +251,14 @@ struct grid {
 	struct work_struct wake_work; /* on wq_io */
 	struct work_struct end_work; /* on wq_io */
 	struct delayed_work tick_work; /* on wq_io */
+
+	/* flush.c */
+	struct list_head own_flushes; /* under way, by number */
+	u64 own_flush_nr; /* the next one's */
+	struct list_head flushes_ended; /* wait for ours, in order of ->block */
+	u32 flush_failures; /* of ours */
+	u32 flush_told, durable_told; /* so many; until the next one comes */
+	struct grid_flush_note durable_note; /* of a barrier without flushes */
 
 	/* epoch.c; drain_lock guards the flip of the epoch */
 	struct mutex drain_lock; /* one wait at a time */
@@ -458,6 +483,13 @@ void __grid_requeue_all(struct grid *g);
 void __grid_rearm(struct grid *g);
 u64 __grid_oldest_ms(struct grid *g);
 void grid_park_init(struct grid *g);
+
+/* flush.c */
+void grid_flush_init(struct grid *g);
+void __grid_flush_note(struct grid *g, struct grid_flush_note *note, u32 *told);
+int grid_flush_own(struct grid_table *t);
+bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error);
+bool grid_barrier_lost(struct grid *g);
 
 /* again.c */
 void grid_again_init(struct grid *g);

@@ -67,19 +67,6 @@ blk_status_t grid_read_block(struct grid_table *t, u64 b, void *buf)
 	return status;
 }
 
-/* Flush the lower device.  Process context; sleeps as long as that takes. */
-static int grid_flush_lower(struct grid_table *t)
-{
-	struct bio bio;
-	int r;
-
-	bio_init(&bio, t->dev->bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
-	bio_associate_blkg_from_css(&bio, blkcg_root_css);
-	r = submit_bio_wait(&bio);
-	bio_uninit(&bio);
-	return r;
-}
-
 static void grid_batch_put(struct grid_batch *batch)
 {
 	if (atomic_dec_and_test(&batch->pending))
@@ -99,7 +86,7 @@ static void grid_write_end(struct bio *bio)
 }
 
 /**
- * grid_write_items - write the blocks whose result is 0, and flush once
+ * grid_write_items - write the blocks whose result is 0
  * @t: the table
  * @items: blocks in kernel memory; a failed one gets the result -EIO
  * @n: how many
@@ -111,7 +98,6 @@ void grid_write_items(struct grid_table *t, struct grid_missing_item *items,
 {
 	struct grid_batch batch;
 	struct blk_plug plug;
-	bool any = false;
 	u32 i;
 
 	atomic_set(&batch.pending, 1);
@@ -141,11 +127,4 @@ void grid_write_items(struct grid_table *t, struct grid_missing_item *items,
 	/* In turns of a second: a slow disk is no hung task. */
 	while (!wait_for_completion_timeout(&batch.done, HZ))
 		;
-
-	for (i = 0; i < n; i++)
-		any |= !items[i].result;
-	if (any && grid_flush_lower(t))
-		for (i = 0; i < n; i++)
-			if (!items[i].result)
-				items[i].result = -EIO;
 }

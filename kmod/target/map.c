@@ -120,6 +120,9 @@ int grid_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 		return DM_ENDIO_DONE;
 	case GRID_IO_REQUEUE:
 		return DM_ENDIO_REQUEUE;
+	case GRID_IO_FLUSH:
+		return grid_flush_ended(g, io, error) ? DM_ENDIO_INCOMPLETE :
+							DM_ENDIO_DONE;
 	}
 	if (io->epoch != GRID_NO_EPOCH) {
 		if (!*error && grid_write_ended(g, io))

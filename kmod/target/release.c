@@ -20,7 +20,8 @@
  * one barrier; discards that come after the first of them wait too, or they
  * would be freed by a flush they followed.
  *
- * If the lower device can't flush, or the tracker can't commence (a sync jump
+ * If the lower device can't flush, or told of a lost write to a flush of ours
+ * (flush.c), or the tracker can't commence (a sync jump
  * is open), what was taken goes back to open: later is always safe.
  */
 #include <linux/blkdev.h>
@@ -227,6 +228,9 @@ static void __grid_barrier_start(struct grid *g)
 	/* In checkpoint:explicit what is taken was taken before. */
 	if (!g->checkpoint_taken)
 		grid_bits_swap(&g->open, &g->taken);
+	/* That of `durable`; each flush has its own. */
+	if (bio_list_empty(&g->flushes))
+		__grid_flush_note(g, &g->durable_note, &g->durable_told);
 	queue_work(g->wq, &g->barrier_work);
 }
 
@@ -240,14 +244,19 @@ static void __grid_barrier_start(struct grid *g)
 int grid_map_flush(struct grid_table *t, struct bio *bio)
 {
 	struct grid *g = t->grid;
+	struct grid_io *io = dm_per_bio_data(bio, sizeof(*io));
 	unsigned long flags;
 	bool plain;
 
-	if (t->opt.explicit_checkpoint)
-		goto remap;
 	grid_lock(g, &flags);
-	plain = !g->barrier_running && !g->open.count &&
-		bio_list_empty(&g->flushes_waiting);
+	__grid_flush_note(g, &io->note, &g->flush_told);
+	plain = t->opt.explicit_checkpoint;
+	if (!plain) {
+		/* Here `durable` has nothing to tell that a flush doesn't. */
+		g->durable_told = g->flush_told;
+		plain = !g->barrier_running && !g->open.count &&
+			bio_list_empty(&g->flushes_waiting);
+	}
 	if (!plain) {
 		bio->bi_opf &= ~REQ_POLLED;
 		bio_list_add(&g->flushes_waiting, bio);
@@ -257,7 +266,7 @@ int grid_map_flush(struct grid_table *t, struct bio *bio)
 	grid_unlock(g, flags);
 	if (!plain)
 		return DM_MAPIO_SUBMITTED;
-remap:
+	io->kind = GRID_IO_FLUSH;
 	bio_set_dev(bio, t->dev->bdev);
 	return DM_MAPIO_REMAPPED;
 }
@@ -341,6 +350,24 @@ static void grid_wait_aborting(struct grid *g)
 				   HZ);
 }
 
+/* Flush the lower device, for the barrier's flushes or for `durable`. */
+static int grid_flush_barrier(struct grid *g, struct grid_table *t)
+{
+	unsigned long flags;
+	int r;
+
+	if (!bio_list_empty(&g->flushes))
+		return blkdev_issue_flush(t->dev->bdev);
+	r = grid_flush_own(t);
+	if (r) {
+		/* It is told of this one by its own result. */
+		grid_lock(g, &flags);
+		g->durable_told++;
+		grid_unlock(g, flags);
+	}
+	return r;
+}
+
 /*
  * The lower device has what was written before; then the tracker drops what is
  * taken, no write to it is under way any more, and it is freed.
@@ -350,7 +377,9 @@ static int grid_free_taken(struct grid *g, struct grid_table *t,
 {
 	int r;
 
-	r = blkdev_issue_flush(t->dev->bdev);
+	r = grid_flush_barrier(g, t);
+	if (!r && grid_barrier_lost(g))
+		r = -EIO;
 	if (r) {
 		*status = errno_to_blk_status(r);
 		DMERR_LIMIT("%u:%u: %pg can't flush (%d): nothing is freed",

@@ -64,6 +64,21 @@ static int grid_verify(struct grid *g, const struct grid_missing_item *item)
 	return memcmp(&sum, &item->sum, sizeof(sum)) ? -EBADMSG : 0;
 }
 
+/* Flush what was written; nothing is when that fails. */
+static void grid_flush_items(struct grid_table *t,
+			     struct grid_missing_item *items, u32 n)
+{
+	bool any = false;
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		any |= !items[i].result;
+	if (any && grid_flush_own(t))
+		for (i = 0; i < n; i++)
+			if (!items[i].result)
+				items[i].result = -EIO;
+}
+
 /* The write of @item has ended, as its result says. */
 static void grid_repair_end(struct grid *g, struct grid_missing_item *item)
 {
@@ -127,6 +142,7 @@ int grid_repair(void *priv, struct grid_missing_item *items, u32 n)
 		return 0;
 	grid_drain(g);
 	grid_write_items(t, items, n);
+	grid_flush_items(t, items, n);
 	for (i = 0; i < n; i++)
 		if (items[i].commenced)
 			grid_repair_end(g, &items[i]);

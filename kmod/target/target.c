@@ -221,6 +221,7 @@ static struct grid *grid_new(const struct grid_table *t, unsigned int major,
 	grid_park_init(g);
 	grid_again_init(g);
 	grid_release_init(g);
+	grid_flush_init(g);
 	grid_detect_init(g);
 	INIT_WORK(&g->event_work, grid_event_worker);
 	INIT_WORK(&g->ready_work, grid_ready_worker);

@@ -99,7 +99,8 @@
  *          device, repair on a private tracker), or not now (release on a dm
  *          device that is not held, take and durable with checkpoint:flush)
  * EIO      the lower device failed the write, and the fault waits again;
- *          DURABLE: it failed the flush, and the checkpoint is taken as before
+ *          DURABLE: it failed the flush, or one of ours before, and the
+ *          checkpoint is taken as before
  * ECANCELED the block was freed or cancelled while it was being written
  * ENOMEM   out of memory; nothing was done
  * EINTR    a signal came before anything was done

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Flushes: what one of ours may have taken from the application's (D2).
+ *
+ * A disk tells of a lost write once, to the next flush.  Where that is one of
+ * ours, which no flush of the application asked for (a repair's, `durable`'s),
+ * the application's next one would succeed.  So ours that fail are counted,
+ * and a flush of the application fails as well
+ *
+ *  - when the count grew while it was under way;
+ *  - when it is the first to come since the count grew (`told`).
+ *
+ * The first does not do instead of the second: it may have come before the
+ * write that was lost.
+ *
+ *   application              disk            repair
+ *   flush A comes
+ *   write W is acknowledged
+ *                            W is lost
+ *                                            its flush fails: counted
+ *   A ends: fails
+ *   flush B comes, for W: fails
+ *
+ * What ours was told is known when it has ended, so whoever ends well while one
+ * of ours is under way waits for that one.  It is counted where it ends, not
+ * by the task that waits for it.
+ *
+ * `durable` relies on the disk as a flush does, and has a `told` of its own.
+ */
+#include <linux/blk-cgroup.h>
+
+#include "grid.h"
+
+/** struct grid_own_flush - a flush of ours that is under way */
+struct grid_own_flush {
+	struct list_head node; /* in grid->own_flushes, by nr (the lock) */
+	u64 nr;
+	struct grid *grid;
+	struct completion done;
+	struct bio bio;
+};
+
+/**
+ * __grid_flush_note - what relies on the disk's flush comes
+ * @g: the grid
+ * @note: out
+ * @told: how many failures its kind knows of
+ *
+ * Context: the lock is held.
+ */
+void __grid_flush_note(struct grid *g, struct grid_flush_note *note, u32 *told)
+{
+	grid_assert_locked(g);
+	note->failures = g->flush_failures;
+	note->owed = *told != g->flush_failures;
+	*told = g->flush_failures;
+}
+
+static bool grid_flush_lost(const struct grid_flush_note *note, u32 failures)
+{
+	return note->owed || note->failures != failures;
+}
+
+/* Have all of ours ended that were begun before number @nr? */
+static bool __grid_own_ended(const struct grid *g, u64 nr)
+{
+	grid_assert_locked(g);
+	return list_empty(&g->own_flushes) ||
+	       list_first_entry(&g->own_flushes, struct grid_own_flush, node)
+			       ->nr >= nr;
+}
+
+static blk_status_t __grid_flush_status(const struct grid *g,
+					const struct grid_io *io)
+{
+	grid_assert_locked(g);
+	return grid_flush_lost(&io->note, g->flush_failures) ? BLK_STS_IOERR :
+							       BLK_STS_OK;
+}
+
+static void grid_own_flush_end(struct bio *bio)
+{
+	struct grid_own_flush *own = bio->bi_private;
+	struct grid *g = own->grid;
+	struct grid_io *io, *tmp;
+	unsigned long flags;
+	LIST_HEAD(ended);
+
+	grid_lock(g, &flags);
+	list_del(&own->node);
+	g->flush_failures += !!bio->bi_status;
+	list_for_each_entry_safe(io, tmp, &g->flushes_ended, node) {
+		if (!__grid_own_ended(g, io->block))
+			break;
+		io->status = __grid_flush_status(g, io);
+		list_move_tail(&io->node, &ended);
+	}
+	wake_up_all(&g->barrier_wait);
+	grid_unlock(g, flags);
+
+	list_for_each_entry_safe(io, tmp, &ended, node)
+		grid_end(io, io->status);
+	complete(&own->done);
+}
+
+/**
+ * grid_flush_own - flush the lower device, not for a flush of the application
+ * @t: the table
+ *
+ * Context: process; sleeps as long as that takes.
+ * Return: 0 or an errno.
+ */
+int grid_flush_own(struct grid_table *t)
+{
+	struct grid *g = t->grid;
+	struct grid_own_flush own = { .grid = g };
+	unsigned long flags;
+	int r;
+
+	init_completion(&own.done);
+	bio_init(&own.bio, t->dev->bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
+	bio_associate_blkg_from_css(&own.bio, blkcg_root_css);
+	own.bio.bi_private = &own;
+	own.bio.bi_end_io = grid_own_flush_end;
+	grid_lock(g, &flags);
+	own.nr = g->own_flush_nr++;
+	list_add_tail(&own.node, &g->own_flushes);
+	grid_unlock(g, flags);
+	submit_bio(&own.bio);
+	/* In turns of a second: a slow disk is no hung task. */
+	while (!wait_for_completion_timeout(&own.done, HZ))
+		;
+	r = blk_status_to_errno(own.bio.bi_status);
+	bio_uninit(&own.bio);
+	if (r)
+		DMERR_LIMIT(
+			"%u:%u: %pg can't flush (%d): the next flush fails for it",
+			g->major, g->minor, t->dev->bdev, r);
+	return r;
+}
+
+/**
+ * grid_flush_ended - a flush of the application ended below
+ * @g: the grid
+ * @io: the flush, of kind GRID_IO_FLUSH
+ * @error: in, out: its status
+ *
+ * Context: any.
+ * Return: true when it is kept back; @io must not be touched any more then.
+ */
+bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error)
+{
+	unsigned long flags;
+	bool kept;
+
+	if (*error)
+		return false;
+	grid_lock(g, &flags);
+	*error = __grid_flush_status(g, io);
+	kept = !*error && !list_empty(&g->own_flushes);
+	if (kept) {
+		io->block = g->own_flush_nr;
+		list_add_tail(&io->node, &g->flushes_ended);
+	}
+	grid_unlock(g, flags);
+	return kept;
+}
+
+static bool grid_own_ended(struct grid *g, u64 nr)
+{
+	unsigned long flags;
+	bool ended;
+
+	grid_lock(g, &flags);
+	ended = __grid_own_ended(g, nr);
+	grid_unlock(g, flags);
+	return ended;
+}
+
+/**
+ * grid_barrier_lost - may what the running barrier relies on be lost?
+ * @g: the grid; the barrier's own flush has succeeded
+ *
+ * Context: the barrier's worker; waits for flushes of ours, that is, for the
+ * lower device.
+ */
+bool grid_barrier_lost(struct grid *g)
+{
+	const struct grid_io *io;
+	unsigned long flags;
+	struct bio *bio;
+	u32 failures;
+	u64 nr;
+
+	grid_lock(g, &flags);
+	nr = g->own_flush_nr;
+	grid_unlock(g, flags);
+	while (!wait_event_timeout(g->barrier_wait, grid_own_ended(g, nr), HZ))
+		;
+	grid_lock(g, &flags);
+	failures = g->flush_failures;
+	grid_unlock(g, flags);
+
+	if (bio_list_empty(&g->flushes))
+		return grid_flush_lost(&g->durable_note, failures);
+	bio_list_for_each(bio, &g->flushes) {
+		io = dm_per_bio_data(bio, sizeof(*io));
+		if (grid_flush_lost(&io->note, failures))
+			return true;
+	}
+	return false;
+}
+
+void grid_flush_init(struct grid *g)
+{
+	INIT_LIST_HEAD(&g->own_flushes);
+	INIT_LIST_HEAD(&g->flushes_ended);
+}

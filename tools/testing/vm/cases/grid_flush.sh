@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# rule: D2 D5 a lost write that the disk told to a flush of ours
+# kernels: 6.1 6.12
+# timeout: 90
+# boot: shared
+#
+# The disk tells a loss to one flush only. Where that is ours, the next one of
+# the application's fails for it, and only that.
+. "$GRID_TOP/tools/testing/load/run.sh"
+
+options="no_helper_ms:3600000 park_timeout_ms:3600000"
+# grid OPTION...: t0 anew
+grid()
+{
+	dm_remove t0
+	# shellcheck disable=SC2086
+	dm_create t0 "$(grid_table $options "$@")"
+}
+# A repair is written, and waits for its flush.
+flushing()
+{
+	local p
+	for p in $(pgrep -x gridctl); do
+		! grep -qs grid_flush_own /proc/"$p"/task/*/stack || return 0
+	done
+	return 1
+}
+freed() { is released 0 && is discarding 0; }
+
+# shellcheck disable=SC2086
+grid_on_disk 2 65536 "flush trim" $options
+random_file /tmp/page 4096
+
+log "a repair's flush fails: so does the next one, once, and the repair can be done again"
+put /tmp/page 3
+miss 4
+hold fail flush 0
+must_fail repair 4
+must_fail flush
+flush
+repair 4
+flush
+
+log "a flush that ends well beside one of ours waits for it, and fails with it; so does the one after it: the first may have come before the write"
+miss 5
+hold keep flush 0
+begin first flush
+wait_until 60 held 1
+hold fail flush 0
+# The kernel sends a queue's flushes one after the other.
+begin repair repair 5
+wait_until 60 flushing
+disk release
+finish first
+assert_ne "$REPLY" 0 "exit status of a flush beside one of ours that failed"
+finish repair
+assert_ne "$REPLY" 0 "exit status of a repair that was not flushed"
+must_fail flush
+flush
+repair 5
+
+log "a barrier frees nothing for such a flush"
+discard 6
+miss 7
+hold fail flush 0
+must_fail repair 7
+must_fail flush
+assert_eq "$(dm_get t0 released)" 1 "freed by a flush that failed"
+repair 7
+flush
+wait_until 60 freed
+
+log "checkpoint:explicit: a flush of durable's that fails is told to its caller and to the next flush"
+grid checkpoint:explicit
+discard 8
+id=$(dmsetup message t0 0 checkpoint take)
+hold fail flush 0
+must_fail gridctl checkpoint t0 durable "$id"
+must_fail flush
+flush
+gridctl checkpoint t0 durable "$id"
+wait_until 60 freed
+
+log "checkpoint:explicit: a repair's flush that failed is told to both as well, to each once"
+discard 9
+id=$(dmsetup message t0 0 checkpoint take)
+miss 10
+hold fail flush 0
+must_fail repair 10
+must_fail gridctl checkpoint t0 durable "$id"
+assert_eq "$(dm_get t0 released)" 1 "made durable though a write may be lost"
+must_fail flush
+flush
+gridctl checkpoint t0 durable "$id"
+wait_until 60 freed
+repair 10
+
+log "checkpoint:explicit: so is one that failed beside durable's: the next durable fails, too"
+discard 5
+id=$(dmsetup message t0 0 checkpoint take)
+miss 10
+hold keep flush 0
+begin durable gridctl checkpoint t0 durable "$id"
+wait_until 60 held 1
+hold fail flush 0
+begin repair repair 10
+wait_until 60 flushing
+disk release
+finish durable
+assert_ne "$REPLY" 0 "exit status of durable beside a flush of ours that failed"
+finish repair
+must_fail gridctl checkpoint t0 durable "$id"
+must_fail flush
+flush
+assert_eq "$(dm_get t0 released)" 1 "made durable though a write may be lost"
+gridctl checkpoint t0 durable "$id"
+wait_until 60 freed
+repair 10
