@@ -221,6 +221,12 @@ static int call_retry(struct gm_dev *dev, struct grid_missing_block *v,
 	return gm_retry(dev, v, count, done);
 }
 
+static int call_cancel(struct gm_dev *dev, struct grid_missing_block *v,
+		       size_t count, uint32_t flags, size_t *done)
+{
+	return gm_cancel(dev, v, count, flags, done);
+}
+
 int verb_unavailable(struct ctl *ctl)
 {
 	return on_addresses(ctl, "unavailable", 0, call_unavailable);
@@ -261,7 +267,7 @@ int verb_cancel(struct ctl *ctl)
 		return ctl_fail(ctl, CTL_USAGE,
 				"which blocks?  Give addresses, or --all");
 	if (ctl->argc > 1)
-		return on_addresses(ctl, "cancelled", flags, gm_cancel);
+		return on_addresses(ctl, "cancelled", flags, call_cancel);
 	code = ctl_attach(ctl, &dev, O_RDWR);
 	if (code)
 		return code;

@@ -172,36 +172,59 @@ int gm_attach(struct gm_dev *dev, const char *name, uint32_t min_age_ms)
 	return 0;
 }
 
-int gm_create(struct gm_dev *dev, struct grid_missing_create *create)
+/* @arg of @size bytes begins with its size; it holds that much at least. */
+static int set_size(void *arg, size_t size)
 {
-	int err;
+	uint32_t bytes = (uint32_t)size;
 
-	create->size = sizeof(*create);
+	if (size < 2 * sizeof(bytes) || size > UINT32_MAX)
+		return -EINVAL;
+	memcpy(arg, &bytes, sizeof(bytes));
+	return 0;
+}
+
+/* The kernel fills in what it knows of an @arg of @size bytes. */
+static int get(struct gm_dev *dev, unsigned long request, void *arg,
+	       size_t size)
+{
+	memset(arg, 0, size);
+	return set_size(arg, size) ?: call(dev, request, arg);
+}
+
+int(gm_create)(struct gm_dev *dev, struct grid_missing_create *create,
+	       size_t size)
+{
+	int err = set_size(create, size);
+
+	if (err)
+		return err;
 	err = call(dev, GRID_MISSING_CREATE, create);
 	if (!err)
 		dev->id = create->id;
 	return err;
 }
 
-int gm_query(struct gm_dev *dev, struct grid_missing_query *query)
+int(gm_query)(struct gm_dev *dev, struct grid_missing_query *query, size_t size)
 {
-	memset(query, 0, sizeof(*query));
-	query->size = sizeof(*query);
-	return call(dev, GRID_MISSING_QUERY, query);
+	return get(dev, GRID_MISSING_QUERY, query, size);
 }
 
-int gm_status(struct gm_dev *dev, struct grid_missing_status *status)
+int(gm_status)(struct gm_dev *dev, struct grid_missing_status *status,
+	       size_t size)
 {
-	memset(status, 0, sizeof(*status));
-	status->size = sizeof(*status);
-	return call(dev, GRID_MISSING_STATUS, status);
+	return get(dev, GRID_MISSING_STATUS, status, size);
 }
 
 /* ----------------------------------------------------------------- vectors */
 
+/* What is too large for the field is too large for the kernel. */
+static uint32_t elem_size(size_t size)
+{
+	return size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+}
+
 static int vector_call(struct gm_dev *dev, unsigned long request, void *elems,
-		       size_t elem_size, size_t count, uint32_t flags,
-		       size_t *done)
+		       size_t size, size_t count, uint32_t flags, size_t *done)
 {
 	struct grid_missing_vector v;
 	size_t n, at = 0;
@@ -214,9 +237,9 @@ static int vector_call(struct gm_dev *dev, unsigned long request, void *elems,
 		memset(&v, 0, sizeof(v));
 		v.size = sizeof(v);
 		v.flags = flags;
-		v.elem_size = (uint32_t)elem_size;
+		v.elem_size = elem_size(size);
 		v.count = (uint32_t)n;
-		v.elems = (uintptr_t)((char *)elems + at * elem_size);
+		v.elems = (uintptr_t)((char *)elems + at * size);
 		err = call(dev, request, &v);
 		if (err)
 			break;
@@ -243,32 +266,29 @@ static int call_on_all(struct gm_dev *dev, unsigned long request,
 	return call(dev, request, &v);
 }
 
-int gm_enqueue(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
-	       size_t *done)
+int(gm_enqueue)(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
+		size_t *done, size_t size)
 {
-	return vector_call(dev, GRID_MISSING_ENQUEUE, v, sizeof(*v), count, 0,
-			   done);
+	return vector_call(dev, GRID_MISSING_ENQUEUE, v, size, count, 0, done);
 }
 
-int gm_commence(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
-		size_t *done)
+int(gm_commence)(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
+		 size_t *done, size_t size)
 {
-	return vector_call(dev, GRID_MISSING_COMMENCE, v, sizeof(*v), count, 0,
-			   done);
+	return vector_call(dev, GRID_MISSING_COMMENCE, v, size, count, 0, done);
 }
 
-int gm_unavailable(struct gm_dev *dev, struct grid_missing_block *v,
-		   size_t count, size_t *done)
+int(gm_unavailable)(struct gm_dev *dev, struct grid_missing_block *v,
+		    size_t count, size_t *done, size_t size)
 {
-	return vector_call(dev, GRID_MISSING_MARK_UNAVAILABLE, v, sizeof(*v),
-			   count, 0, done);
+	return vector_call(dev, GRID_MISSING_MARK_UNAVAILABLE, v, size, count,
+			   0, done);
 }
 
-int gm_retry(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
-	     size_t *done)
+int(gm_retry)(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
+	      size_t *done, size_t size)
 {
-	return vector_call(dev, GRID_MISSING_RETRY, v, sizeof(*v), count, 0,
-			   done);
+	return vector_call(dev, GRID_MISSING_RETRY, v, size, count, 0, done);
 }
 
 int gm_retry_all(struct gm_dev *dev)
@@ -276,11 +296,11 @@ int gm_retry_all(struct gm_dev *dev)
 	return call_on_all(dev, GRID_MISSING_RETRY, 0);
 }
 
-int gm_cancel(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
-	      uint32_t flags, size_t *done)
+int(gm_cancel)(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
+	       uint32_t flags, size_t *done, size_t size)
 {
-	return vector_call(dev, GRID_MISSING_CANCEL, v, sizeof(*v), count,
-			   flags, done);
+	return vector_call(dev, GRID_MISSING_CANCEL, v, size, count, flags,
+			   done);
 }
 
 int gm_cancel_all(struct gm_dev *dev, uint32_t flags)
@@ -288,33 +308,31 @@ int gm_cancel_all(struct gm_dev *dev, uint32_t flags)
 	return call_on_all(dev, GRID_MISSING_CANCEL, flags);
 }
 
-int gm_repair(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
-	      size_t *done)
+int(gm_repair)(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
+	       size_t *done, size_t size)
 {
-	return vector_call(dev, GRID_MISSING_REPAIR, v, sizeof(*v), count, 0,
+	return vector_call(dev, GRID_MISSING_REPAIR, v, size, count, 0, done);
+}
+
+int(gm_complete)(struct gm_dev *dev, struct grid_missing_repair *v,
+		 size_t count, size_t *done, size_t size)
+{
+	return vector_call(dev, GRID_MISSING_COMPLETE, v, size, count, 0, done);
+}
+
+int(gm_enqueue_values)(struct gm_dev *dev, struct grid_missing_repair *v,
+		       size_t count, size_t *done, size_t size)
+{
+	return vector_call(dev, GRID_MISSING_ENQUEUE_VALUES, v, size, count, 0,
 			   done);
 }
 
-int gm_complete(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
-		size_t *done)
-{
-	return vector_call(dev, GRID_MISSING_COMPLETE, v, sizeof(*v), count, 0,
-			   done);
-}
-
-int gm_enqueue_values(struct gm_dev *dev, struct grid_missing_repair *v,
-		      size_t count, size_t *done)
-{
-	return vector_call(dev, GRID_MISSING_ENQUEUE_VALUES, v, sizeof(*v),
-			   count, 0, done);
-}
-
-int gm_batch(struct gm_dev *dev, struct grid_missing_fault *faults,
-	     uint32_t max, uint32_t min_age_ms)
+int(gm_batch)(struct gm_dev *dev, struct grid_missing_fault *faults,
+	      uint32_t max, uint32_t min_age_ms, size_t size)
 {
 	struct grid_missing_vector v = {
 		.size = sizeof(v),
-		.elem_size = sizeof(*faults),
+		.elem_size = elem_size(size),
 		.count = max < GRID_MISSING_VECTOR_MAX ?
 				 max :
 				 GRID_MISSING_VECTOR_MAX,
@@ -333,11 +351,11 @@ int gm_batch(struct gm_dev *dev, struct grid_missing_fault *faults,
 /* ---------------------------------------------------------------- listings */
 
 static int list_call(struct gm_dev *dev, unsigned long request, void *elems,
-		     size_t elem_size, uint32_t max, uint64_t *cursor)
+		     size_t size, uint32_t max, uint64_t *cursor)
 {
 	struct grid_missing_vector v = {
 		.size = sizeof(v),
-		.elem_size = (uint32_t)elem_size,
+		.elem_size = elem_size(size),
 		.count = max < GRID_MISSING_VECTOR_MAX ?
 				 max :
 				 GRID_MISSING_VECTOR_MAX,
@@ -355,32 +373,29 @@ static int list_call(struct gm_dev *dev, unsigned long request, void *elems,
 	return (int)v.done;
 }
 
-int gm_list_faults(struct gm_dev *dev, uint64_t *cursor,
-		   struct grid_missing_fault *v, uint32_t max)
+int(gm_list_faults)(struct gm_dev *dev, uint64_t *cursor,
+		    struct grid_missing_fault *v, uint32_t max, size_t size)
 {
-	return list_call(dev, GRID_MISSING_LIST_FAULTS, v, sizeof(*v), max,
-			 cursor);
+	return list_call(dev, GRID_MISSING_LIST_FAULTS, v, size, max, cursor);
 }
 
-int gm_list_tables(struct gm_dev *dev, uint64_t *cursor,
-		   struct grid_missing_table *v, uint32_t max)
+int(gm_list_tables)(struct gm_dev *dev, uint64_t *cursor,
+		    struct grid_missing_table *v, uint32_t max, size_t size)
 {
-	return list_call(dev, GRID_MISSING_LIST_TABLES, v, sizeof(*v), max,
-			 cursor);
+	return list_call(dev, GRID_MISSING_LIST_TABLES, v, size, max, cursor);
 }
 
-int gm_list_trackers(struct gm_dev *dev, uint64_t *cursor,
-		     struct grid_missing_tracker *v, uint32_t max)
+int(gm_list_trackers)(struct gm_dev *dev, uint64_t *cursor,
+		      struct grid_missing_tracker *v, uint32_t max, size_t size)
 {
-	return list_call(dev, GRID_MISSING_LIST_TRACKERS, v, sizeof(*v), max,
-			 cursor);
+	return list_call(dev, GRID_MISSING_LIST_TRACKERS, v, size, max, cursor);
 }
 
-int gm_list_released(struct gm_dev *dev, uint64_t *cursor,
-		     struct grid_missing_released *v, uint32_t max)
+int(gm_list_released)(struct gm_dev *dev, uint64_t *cursor,
+		      struct grid_missing_released *v, uint32_t max,
+		      size_t size)
 {
-	return list_call(dev, GRID_MISSING_LIST_RELEASED, v, sizeof(*v), max,
-			 cursor);
+	return list_call(dev, GRID_MISSING_LIST_RELEASED, v, size, max, cursor);
 }
 
 /* ------------------------------------------------- checkpoints, sync jumps */
@@ -471,11 +486,12 @@ int gm_sync_jump_complete(struct gm_dev *dev, const uint64_t *cancel,
 	return call(dev, GRID_MISSING_SYNC_JUMP, &j);
 }
 
-int gm_reclaim(struct gm_dev *dev, struct grid_missing_table *v, uint32_t max)
+int(gm_reclaim)(struct gm_dev *dev, struct grid_missing_table *v, uint32_t max,
+		size_t size)
 {
 	struct grid_missing_vector vector = {
 		.size = sizeof(vector),
-		.elem_size = sizeof(*v),
+		.elem_size = elem_size(size),
 		.count = max < GRID_MISSING_VECTOR_MAX ?
 				 max :
 				 GRID_MISSING_VECTOR_MAX,

@@ -14,7 +14,13 @@
  *    at once, each call by itself; everything else belongs to one thread.
  *  - Nothing is printed, no signal handled, no environment read.
  *  - Structures passed in vectors are the kernel's own, so that a caller may
- *    know everything the kernel says.
+ *    know everything the kernel says.  They grow, so whoever passes one says how
+ *    large he knows it: a macro of the function's own name does, and a program
+ *    that can't use it calls the function with its @size.  No byte beyond that
+ *    is touched, however new the library is, and what the kernel doesn't know
+ *    is 0.
+ *  - The library's own structures never grow: they have room.
+ *  - Symbols have the version of the release that they came with.
  */
 #ifndef GRIDMISSING_H
 #define GRIDMISSING_H
@@ -98,6 +104,7 @@ char *gm_format_size(uint64_t bytes, char *text, size_t size);
  * @block_size: bytes a block, 0 for a private tracker
  * @blocks: how many
  * @checksum: the device's hash, empty when it has none
+ * @reserved: 0
  */
 struct gm_dev {
 	int fd;
@@ -106,6 +113,7 @@ struct gm_dev {
 	uint32_t block_size;
 	uint64_t blocks;
 	char checksum[65];
+	uint64_t reserved[8];
 };
 
 /*
@@ -124,35 +132,61 @@ int gm_resolve(const char *name, unsigned int *major, unsigned int *minor);
 /* Attach to @name as in gm_resolve(), or "id:N". */
 int gm_attach(struct gm_dev *dev, const char *name, uint32_t min_age_ms);
 /* A private tracker, which lives as long as the file. */
-int gm_create(struct gm_dev *dev, struct grid_missing_create *create);
+int gm_create(struct gm_dev *dev, struct grid_missing_create *create,
+	      size_t size);
+#define gm_create(dev, create) \
+	gm_create(dev, create, sizeof(struct grid_missing_create))
 
-int gm_query(struct gm_dev *dev, struct grid_missing_query *query);
-int gm_status(struct gm_dev *dev, struct grid_missing_status *status);
+int gm_query(struct gm_dev *dev, struct grid_missing_query *query, size_t size);
+#define gm_query(dev, query) \
+	gm_query(dev, query, sizeof(struct grid_missing_query))
+int gm_status(struct gm_dev *dev, struct grid_missing_status *status,
+	      size_t size);
+#define gm_status(dev, status) \
+	gm_status(dev, status, sizeof(struct grid_missing_status))
 
 /*
  * Calls on vectors.  They take any @count, in slices that the kernel accepts,
  * and go on where it stopped early.  *@done (may be NULL) is how many were
  * handled; each of these has its own result.  0: all were handled.  Else the
- * errno that stopped it, with those from *@done on untouched.
+ * errno that stopped it, with those from *@done on untouched.  @size: of an
+ * element.
  */
 int gm_enqueue(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
-	       size_t *done);
+	       size_t *done, size_t size);
+#define gm_enqueue(dev, v, count, done) \
+	gm_enqueue(dev, v, count, done, sizeof(struct grid_missing_block))
 int gm_commence(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
-		size_t *done);
+		size_t *done, size_t size);
+#define gm_commence(dev, v, count, done) \
+	gm_commence(dev, v, count, done, sizeof(struct grid_missing_block))
 int gm_unavailable(struct gm_dev *dev, struct grid_missing_block *v,
-		   size_t count, size_t *done);
+		   size_t count, size_t *done, size_t size);
+#define gm_unavailable(dev, v, count, done) \
+	gm_unavailable(dev, v, count, done, sizeof(struct grid_missing_block))
 int gm_retry(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
-	     size_t *done);
+	     size_t *done, size_t size);
+#define gm_retry(dev, v, count, done) \
+	gm_retry(dev, v, count, done, sizeof(struct grid_missing_block))
 int gm_retry_all(struct gm_dev *dev);
 int gm_cancel(struct gm_dev *dev, struct grid_missing_block *v, size_t count,
-	      uint32_t flags, size_t *done);
+	      uint32_t flags, size_t *done, size_t size);
+#define gm_cancel(dev, v, count, flags, done) \
+	gm_cancel(dev, v, count, flags, done, sizeof(struct grid_missing_block))
 int gm_cancel_all(struct gm_dev *dev, uint32_t flags);
 int gm_repair(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
-	      size_t *done);
+	      size_t *done, size_t size);
+#define gm_repair(dev, v, count, done) \
+	gm_repair(dev, v, count, done, sizeof(struct grid_missing_repair))
 int gm_complete(struct gm_dev *dev, struct grid_missing_repair *v, size_t count,
-		size_t *done);
+		size_t *done, size_t size);
+#define gm_complete(dev, v, count, done) \
+	gm_complete(dev, v, count, done, sizeof(struct grid_missing_repair))
 int gm_enqueue_values(struct gm_dev *dev, struct grid_missing_repair *v,
-		      size_t count, size_t *done);
+		      size_t count, size_t *done, size_t size);
+#define gm_enqueue_values(dev, v, count, done) \
+	gm_enqueue_values(dev, v, count, done, \
+			  sizeof(struct grid_missing_repair))
 
 /*
  * Up to @max faults to repair next; returns how many, at most 4096.
@@ -160,7 +194,9 @@ int gm_enqueue_values(struct gm_dev *dev, struct grid_missing_repair *v,
  */
 #define GM_KEEP_AGE UINT32_MAX
 int gm_batch(struct gm_dev *dev, struct grid_missing_fault *v, uint32_t max,
-	     uint32_t min_age_ms);
+	     uint32_t min_age_ms, size_t size);
+#define gm_batch(dev, v, max, min_age_ms) \
+	gm_batch(dev, v, max, min_age_ms, sizeof(struct grid_missing_fault))
 
 /*
  * Listings.  *@cursor is 0 to begin with and GM_CURSOR_END at the end; returns
@@ -168,13 +204,24 @@ int gm_batch(struct gm_dev *dev, struct grid_missing_fault *v, uint32_t max,
  */
 #define GM_CURSOR_END UINT64_MAX
 int gm_list_faults(struct gm_dev *dev, uint64_t *cursor,
-		   struct grid_missing_fault *v, uint32_t max);
+		   struct grid_missing_fault *v, uint32_t max, size_t size);
+#define gm_list_faults(dev, cursor, v, max) \
+	gm_list_faults(dev, cursor, v, max, sizeof(struct grid_missing_fault))
 int gm_list_tables(struct gm_dev *dev, uint64_t *cursor,
-		   struct grid_missing_table *v, uint32_t max);
+		   struct grid_missing_table *v, uint32_t max, size_t size);
+#define gm_list_tables(dev, cursor, v, max) \
+	gm_list_tables(dev, cursor, v, max, sizeof(struct grid_missing_table))
 int gm_list_released(struct gm_dev *dev, uint64_t *cursor,
-		     struct grid_missing_released *v, uint32_t max);
+		     struct grid_missing_released *v, uint32_t max,
+		     size_t size);
+#define gm_list_released(dev, cursor, v, max) \
+	gm_list_released(dev, cursor, v, max, \
+			 sizeof(struct grid_missing_released))
 int gm_list_trackers(struct gm_dev *dev, uint64_t *cursor,
-		     struct grid_missing_tracker *v, uint32_t max);
+		     struct grid_missing_tracker *v, uint32_t max, size_t size);
+#define gm_list_trackers(dev, cursor, v, max) \
+	gm_list_trackers(dev, cursor, v, max, \
+			 sizeof(struct grid_missing_tracker))
 
 /*
  * Checkpoints and sync jumps; see enum grid_missing_checkpoint_op.  take wants
@@ -194,7 +241,10 @@ int gm_sync_jump_complete(struct gm_dev *dev, const uint64_t *cancel,
  * Free the slots of tables that ended, those first that ended first: returns how
  * many, and what they were in @v.  0: none is left.
  */
-int gm_reclaim(struct gm_dev *dev, struct grid_missing_table *v, uint32_t max);
+int gm_reclaim(struct gm_dev *dev, struct grid_missing_table *v, uint32_t max,
+	       size_t size);
+#define gm_reclaim(dev, v, max) \
+	gm_reclaim(dev, v, max, sizeof(struct grid_missing_table))
 /* Let I/O through, and have udev scan the device, which it left alone so far. */
 int gm_ready(struct gm_dev *dev);
 
@@ -209,6 +259,7 @@ int gm_ready(struct gm_dev *dev);
 struct gm_hash {
 	int bound, op;
 	bool own;
+	uint32_t reserved[5];
 };
 
 /* -ENOENT: no such algorithm; -EAFNOSUPPORT: no AF_ALG here. */
@@ -247,7 +298,11 @@ uint32_t gm_index_capacity(uint32_t block_size);
  * (no value).
  */
 int gm_index_encode(void *block, uint32_t block_size,
-		    const struct grid_missing_value *values, uint32_t count);
+		    const struct grid_missing_value *values, uint32_t count,
+		    size_t size);
+#define gm_index_encode(block, block_size, values, count) \
+	gm_index_encode(block, block_size, values, count, \
+			sizeof(struct grid_missing_value))
 /*
  * Read one.  @blocks is the number of blocks of the device, @self the index
  * block's own address.  Returns the number of values, in @values (room for
@@ -256,7 +311,10 @@ int gm_index_encode(void *block, uint32_t block_size,
  */
 int gm_index_decode(const void *block, uint32_t block_size, uint64_t blocks,
 		    uint64_t self, struct grid_missing_value *values,
-		    uint32_t room, const char **why);
+		    uint32_t room, const char **why, size_t size);
+#define gm_index_decode(block, block_size, blocks, self, values, room, why) \
+	gm_index_decode(block, block_size, blocks, self, values, room, why, \
+			sizeof(struct grid_missing_value))
 
 /* --------------------------------------------------------------- manifests */
 
@@ -287,6 +345,7 @@ int gm_index_decode(const void *block, uint32_t block_size, uint64_t blocks,
  * @count: blocks so far
  * @sum_bytes: of each checksum, 0 while there was none
  * @ended: its end mark was met, with the right count
+ * @reserved: 0
  */
 struct gm_manifest {
 	FILE *file;
@@ -299,6 +358,7 @@ struct gm_manifest {
 	uint64_t count;
 	size_t sum_bytes;
 	bool ended;
+	uint64_t reserved[8];
 };
 
 /* @path "-" is standard input.  0 or a negative errno. */
@@ -307,7 +367,10 @@ int gm_manifest_open(struct gm_manifest *m, const char *path);
  * The next block: 1 and *@block is filled in (result 0), 0 at the end, or
  * -EINVAL with a sentence in @m->error that names file and line.
  */
-int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block);
+int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block,
+		     size_t size);
+#define gm_manifest_next(m, block) \
+	gm_manifest_next(m, block, sizeof(struct grid_missing_block))
 void gm_manifest_close(struct gm_manifest *m);
 /*
  * Open it, read all of it and close it: *@blocks in the order of the file,
@@ -316,7 +379,11 @@ void gm_manifest_close(struct gm_manifest *m);
  * @m->error.
  */
 int gm_manifest_read(struct gm_manifest *m, const char *path,
-		     struct grid_missing_block **blocks, size_t *count);
+		     struct grid_missing_block **blocks, size_t *count,
+		     size_t size);
+#define gm_manifest_read(m, path, blocks, count) \
+	gm_manifest_read(m, path, blocks, count, \
+			 sizeof(struct grid_missing_block))
 /*
  * Is what has been read of it meant for @device with these?  @block_size 0,
  * @hash NULL or "": any.  0, or -EINVAL with @m->error.
@@ -333,6 +400,7 @@ int gm_manifest_fits(struct gm_manifest *m, const char *device,
  * @sectors: length
  * @params: what follows "grid" in the table line
  * @read_only: no writes, for replicas that are only read
+ * @reserved: 0
  */
 struct gm_dm_create {
 	const char *name;
@@ -340,6 +408,7 @@ struct gm_dm_create {
 	uint64_t sectors;
 	const char *params;
 	bool read_only;
+	uint64_t reserved[4];
 };
 
 /*

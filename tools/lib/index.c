@@ -8,6 +8,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "gridmissing.h"
@@ -35,14 +36,23 @@ static uint64_t get_le64(const uint8_t *p)
 	return le64toh(v);
 }
 
-int gm_index_encode(void *block, uint32_t block_size,
-		    const struct grid_missing_value *values, uint32_t count)
+/* Values of @size bytes each, as the caller knows them. */
+static bool value_size_ok(size_t size)
 {
+	return size >= offsetof(struct grid_missing_value, checksum) +
+			       sizeof(struct grid_missing_checksum);
+}
+
+int(gm_index_encode)(void *block, uint32_t block_size,
+		     const struct grid_missing_value *values, uint32_t count,
+		     size_t size)
+{
+	const struct grid_missing_value *value;
 	uint32_t i, version = htole32(GM_INDEX_VERSION), n = htole32(count);
 	uint8_t *p = block;
 	uint64_t address;
 
-	if (!count)
+	if (!count || !value_size_ok(size))
 		return -EINVAL;
 	if (count > gm_index_capacity(block_size))
 		return -E2BIG;
@@ -51,10 +61,11 @@ int gm_index_encode(void *block, uint32_t block_size,
 	memcpy(p + 8, &version, sizeof(version));
 	memcpy(p + 12, &n, sizeof(n));
 	for (i = 0, p += GM_INDEX_HEADER; i < count; i++, p += GM_INDEX_ENTRY) {
-		address = htole64(values[i].address);
+		value = (const void *)((const char *)values + i * size);
+		address = htole64(value->address);
 		memcpy(p, &address, sizeof(address));
-		memcpy(p + 8, values[i].checksum.bytes,
-		       sizeof(values[i].checksum.bytes));
+		memcpy(p + 8, value->checksum.bytes,
+		       sizeof(value->checksum.bytes));
 	}
 	return 0;
 }
@@ -66,14 +77,17 @@ static int bad(const char **why, const char *what)
 	return -EBADMSG;
 }
 
-int gm_index_decode(const void *block, uint32_t block_size, uint64_t blocks,
-		    uint64_t self, struct grid_missing_value *values,
-		    uint32_t room, const char **why)
+int(gm_index_decode)(const void *block, uint32_t block_size, uint64_t blocks,
+		     uint64_t self, struct grid_missing_value *values,
+		     uint32_t room, const char **why, size_t size)
 {
+	struct grid_missing_value *value;
 	const uint8_t *p = block;
 	uint32_t count, i;
 	uint64_t address;
 
+	if (!value_size_ok(size))
+		return -EINVAL;
 	if (block_size < GM_INDEX_HEADER)
 		return bad(why, "the block is shorter than an index's header");
 	if (memcmp(p, GM_INDEX_MAGIC, 8))
@@ -95,9 +109,11 @@ int gm_index_decode(const void *block, uint32_t block_size, uint64_t blocks,
 			return bad(why, "a value is the index block itself");
 		if (!values)
 			continue;
-		values[i].address = address;
-		memcpy(values[i].checksum.bytes, p + 8,
-		       sizeof(values[i].checksum.bytes));
+		value = (void *)((char *)values + i * size);
+		memset(value, 0, size);
+		value->address = address;
+		memcpy(value->checksum.bytes, p + 8,
+		       sizeof(value->checksum.bytes));
 	}
 	return (int)count;
 }

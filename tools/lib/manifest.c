@@ -71,9 +71,10 @@ static int directive(struct gm_manifest *m, char *text)
 		strcpy(m->checksum, value);
 	} else if (!strcmp(key, "end")) {
 		if (gm_parse_u64(value, &size) || size != m->count)
-			return wrong(m,
-				     "its end says \"%.40s\" blocks, but it lists %llu",
-				     value, (unsigned long long)m->count);
+			return wrong(
+				m,
+				"its end says \"%.40s\" blocks, but it lists %llu",
+				value, (unsigned long long)m->count);
 		m->ended = true;
 	}
 	return 0;
@@ -89,15 +90,17 @@ static int checksum(struct gm_manifest *m, const char *text,
 	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
 		bytes--;
 	if (err == -ERANGE)
-		return wrong(m, "\"%.130s\": no hash has checksums of %zu bytes",
+		return wrong(m,
+			     "\"%.130s\": no hash has checksums of %zu bytes",
 			     text, bytes);
 	if (err)
 		return wrong(m, "\"%.40s\" is not a checksum in hexadecimal",
 			     text);
 	if (m->sum_bytes && m->sum_bytes != bytes)
-		return wrong(m,
-			     "\"%.130s\" has %zu bytes, the checksums before it have %zu",
-			     text, bytes, m->sum_bytes);
+		return wrong(
+			m,
+			"\"%.130s\" has %zu bytes, the checksums before it have %zu",
+			text, bytes, m->sum_bytes);
 	m->sum_bytes = bytes;
 	return 0;
 }
@@ -120,13 +123,16 @@ static int read_line(struct gm_manifest *m)
 	return got;
 }
 
-int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block)
+int(gm_manifest_next)(struct gm_manifest *m, struct grid_missing_block *block,
+		      size_t size)
 {
 	char *address, *sum, *word, *save, *hash;
 	uint64_t number;
 	size_t len;
 	int err;
 
+	if (size < sizeof(*block))
+		return wrong(m, "the program is too old");
 	for (;;) {
 		err = read_line(m);
 		if (err <= 0)
@@ -135,8 +141,9 @@ int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block)
 		if (len && m->line[len - 1] == '\r')
 			m->line[--len] = 0;
 		if (strchr(m->line, '\r'))
-			return wrong(m,
-				     "a carriage return in the line (lines end with a newline)");
+			return wrong(
+				m,
+				"a carriage return in the line (lines end with a newline)");
 		if (m->line[0] == '#' && m->line[1] == '!') {
 			err = directive(m, m->line + 2);
 			if (err)
@@ -152,7 +159,7 @@ int gm_manifest_next(struct gm_manifest *m, struct grid_missing_block *block)
 	}
 	if (m->ended)
 		return wrong(m, "a block after the end mark");
-	memset(block, 0, sizeof(*block));
+	memset(block, 0, size);
 	err = gm_parse_u64(address, &number);
 	if (err)
 		return wrong(m, "\"%.40s\" is not a block address%s", address,
@@ -244,8 +251,33 @@ static int consistent(struct gm_manifest *m, const struct grid_missing_block *v,
 	return err;
 }
 
-int gm_manifest_read(struct gm_manifest *m, const char *path,
-		     struct grid_missing_block **blocks, size_t *count)
+/* The @n blocks at *@v, @size bytes apart. */
+static int restride(struct gm_manifest *m, struct grid_missing_block **v,
+		    size_t n, size_t size)
+{
+	char *to = size < sizeof(**v) ? NULL : calloc(n + 1, size);
+	size_t i;
+
+	if (!to) {
+		snprintf(m->error, sizeof(m->error), "%s: %s", m->name,
+			 size < sizeof(**v) ? "the program is too old" :
+					      "out of memory");
+		return size < sizeof(**v) ? -EINVAL : -ENOMEM;
+	}
+	for (i = 0; i < n; i++)
+		memcpy(to + i * size, &(*v)[i], sizeof(**v));
+	free(*v);
+	*v = (void *)to;
+	return 0;
+}
+
+/*
+ * All of it is read as this library knows blocks; then each is moved to where
+ * the caller looks for it.
+ */
+int(gm_manifest_read)(struct gm_manifest *m, const char *path,
+		      struct grid_missing_block **blocks, size_t *count,
+		      size_t size)
 {
 	struct grid_missing_block *v = NULL, *more;
 	unsigned long *lines = NULL, *longer;
@@ -280,6 +312,8 @@ int gm_manifest_read(struct gm_manifest *m, const char *path,
 			 m->name);
 	gm_manifest_close(m);
 	free(lines);
+	if (!got && size != sizeof(*v))
+		got = restride(m, &v, n, size);
 	if (got) {
 		free(v);
 		return got;
