@@ -90,7 +90,8 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 	     b <= last; b = find_next_bit(g->missing, last + 1, b + 1)) {
 		u8 state = __grid_missing_find(g->gm, b, NULL);
 
-		/* Closed by detection, which has not decided yet: no matter. */
+		if (__grid_closed(g, b))
+			g->closed_written = true;
 		if (state == GRID_MISSING_STATE_GONE)
 			continue;
 		if (state == GRID_MISSING_STATE_WAITING &&

@@ -4,10 +4,11 @@
  *
  * A read that failed is kept back, parked like others (it may time out, and
  * goes back to dm under noflush).  A worker reads its blocks one by one.  One
- * that fails again is closed to later bios, and when the writes that were mapped
- * before have ended it is read once more: if that fails, too, it is bad.  Without
- * the closing, a write that just healed a block could come between the failed
- * read and the fault, and the repair would undo it:
+ * that fails again is closed to later bios, and read once more: if that fails,
+ * too, and no write of it has succeeded meanwhile, it is bad.  A write that was
+ * mapped before and ends later finds the fault (again.c).  Without the closing,
+ * a write that just healed a block could come between the failed read and the
+ * fault, and the repair would undo it:
  *
  *   CPU A (detection)               CPU B (application)
  *   the read fails
@@ -107,6 +108,7 @@ static void grid_close(struct grid *g, u64 b)
 	grid_lock(g, &flags);
 	g->closed_begin = b;
 	g->closed_end = b + 1;
+	g->closed_written = false;
 	set_bit(b, g->missing);
 	grid_unlock(g, flags);
 }
@@ -127,8 +129,9 @@ static void grid_open(struct grid *g)
 }
 
 /*
- * Block @b is closed and no write to it is in flight: read it, and enqueue it
- * if that fails.  Returns 0, or what the read that met it is to end with.
+ * Block @b is closed: read it, and enqueue it if that fails.  A write of it that
+ * ended meanwhile may have healed it: read it again; only what was mapped before
+ * does that.  Returns 0, or what the read that met it is to end with.
  */
 static blk_status_t grid_decide(struct grid *g, struct grid_table *t, u64 b)
 {
@@ -136,11 +139,16 @@ static blk_status_t grid_decide(struct grid *g, struct grid_table *t, u64 b)
 	unsigned long flags;
 	int r = 0;
 
-	status = grid_read_block(t, b, g->detect_buf);
-	if (!status)
-		return BLK_STS_OK;
-
-	grid_lock(g, &flags);
+	for (;;) {
+		status = grid_read_block(t, b, g->detect_buf);
+		if (!status)
+			return BLK_STS_OK;
+		grid_lock(g, &flags);
+		if (!g->closed_written)
+			break;
+		g->closed_written = false;
+		grid_unlock(g, flags);
+	}
 	if (!grid_is_fault(g, t, status) || __grid_is_freed(g, b)) {
 		__grid_pass_up(g, b, status);
 		goto out;
@@ -190,7 +198,6 @@ static blk_status_t grid_look(struct grid *g, struct grid_table *t, u64 b)
 	if (grid_known(g, b) || !grid_read_block(t, b, g->detect_buf))
 		return BLK_STS_OK;
 	grid_close(g, b);
-	grid_drain(g);
 	if (!grid_known(g, b))
 		status = grid_decide(g, t, b);
 	grid_open(g);

@@ -268,6 +268,7 @@ struct grid {
 	struct grid_io *detecting; /* the read it decides about; NULL: gone */
 	u64 deciding; /* reads parked on GRID_DETECTING */
 	u64 closed_begin, closed_end; /* blocks closed while it decides */
+	bool closed_written; /* a write of them has succeeded */
 	u64 detected, lost_full;
 	u64 passed_up, passed_up_medium, passed_up_io; /* all, and by cause */
 	u64 passed_up_block; /* the last one's */

@@ -17,7 +17,8 @@
  *	fail OP OFFSET LENGTH [SKIP]   it is answered with an error, at once
  *	bad OFFSET LENGTH              reads of it fail until it is written
  *	held                           how many are held now
- *	release                        let all go, in the order they came
+ *	release [OP]                   let all go (of that kind), in the order
+ *	                               they came
  *	forget                         none of the above is to come any more
  *	jitter SEED                    from now on every request takes a random
  *	                               time, and lands at its begin or its end
@@ -375,9 +376,11 @@ static void command(char *line)
 	} else if (!strcmp(verb, "forget")) {
 		rules_count = 0;
 		bad_begin = bad_end = 0;
-	} else if (!strcmp(verb, "release")) {
+	} else if (!strcmp(verb, "release") &&
+		   (!*name || parse_op(name, &op))) {
 		for (i = 0; i < requests_count;) {
-			if (requests[i].held) {
+			if (requests[i].held &&
+			    (!*name || requests[i].op == op)) {
 				finish_at(i);
 				value++;
 			} else {
