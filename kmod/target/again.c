@@ -70,7 +70,8 @@ static void grid_again(struct grid *g, struct grid_io *io)
  * @io: the write, still counted in as in flight
  *
  * A waiting block that it covers is superseded.  Any other missing block
- * keeps it back: counted out, and given to the worker, which parks it.
+ * keeps it back: counted out, and given to the worker, which parks it.  So
+ * does a repair that did not wait for it.
  *
  * Context: any.
  * Return: true when it is kept back; @io must not be touched any more then.
@@ -78,14 +79,16 @@ static void grid_again(struct grid *g, struct grid_io *io)
 bool grid_write_ended(struct grid *g, struct grid_io *io)
 {
 	u64 last = grid_last(g, io);
-	bool keep = false;
 	unsigned long flags;
+	bool keep;
 	u64 b;
 
-	if (likely(!grid_any(g->missing, grid_first(g, io), last)))
+	if (likely(!grid_any(g->missing, grid_first(g, io), last) &&
+		   !grid_is_late(g, io)))
 		return false;
 
 	grid_lock(g, &flags);
+	keep = __grid_passed(g, io);
 	for (b = find_next_bit(g->missing, last + 1, grid_first(g, io));
 	     b <= last; b = find_next_bit(g->missing, last + 1, b + 1)) {
 		u8 state = __grid_missing_find(g->gm, b, NULL);
@@ -94,7 +97,7 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 			g->closed_written = true;
 		if (state == GRID_MISSING_STATE_GONE)
 			continue;
-		if (state == GRID_MISSING_STATE_WAITING &&
+		if (!keep && state == GRID_MISSING_STATE_WAITING &&
 		    grid_covers(g, io, b) &&
 		    !__grid_missing_supersede(g->gm, b))
 			continue;

@@ -123,7 +123,9 @@ enum grid_io_kind {
 	GRID_IO_REQUEUE, /* ended by us: end_io asks dm to requeue it */
 };
 
-#define GRID_NO_EPOCH 2
+/* Of counters of writes; an epoch's is its number modulo this. */
+#define GRID_SLOTS 4U
+#define GRID_NO_EPOCH 0U
 
 /* Bits of grid->gate: what stops bios whatever the bitmaps say of their blocks. */
 #define GRID_GATE_HELD BIT(0) /* reads and writes: start:held, until `ready` */
@@ -144,6 +146,7 @@ struct grid_flush_note {
  * @bio: the clone dm gave us
  * @table: the table that mapped it
  * @iter: the clone's iterator as mapped, bi_sector relative to the target
+ * @epoch: in which it is counted as a write in flight, or GRID_NO_EPOCH
  * @hash: in grid->parked_hash, by @block (the lock)
  * @node: in grid->waiting or ->kernel_waiting, by @since; or ->woken, ->ending;
  *	a flush: ->flushes_ended (the lock)
@@ -152,7 +155,6 @@ struct grid_flush_note {
  * @since: jiffies when it parked first
  * @note: a flush: what it noted when it came
  * @kind: enum grid_io_kind
- * @epoch: which epoch counts it as a write in flight, or GRID_NO_EPOCH
  * @tries: how often it was issued anew after a read error
  * @status: what to end it with instead of trying again; 0: try again;
  *	BLK_STS_DM_REQUEUE: dm is to have it back, while it takes it
@@ -165,6 +167,7 @@ struct grid_io {
 	struct bio *bio;
 	struct grid_table *table;
 	struct bvec_iter iter;
+	u32 epoch;
 	struct hlist_node hash;
 	struct list_head node;
 	u64 block;
@@ -173,7 +176,6 @@ struct grid_io {
 		struct grid_flush_note note;
 	};
 	u8 kind;
-	u8 epoch;
 	u8 tries;
 	blk_status_t status;
 	blk_status_t error;
@@ -182,10 +184,10 @@ struct grid_io {
 	bool warned;
 };
 
-/** struct grid_epoch - writes that went in and came out, by epoch parity */
+/** struct grid_epoch - writes that went in and came out, by slot */
 struct grid_epoch {
-	unsigned long in[2];
-	unsigned long out[2];
+	unsigned long in[GRID_SLOTS];
+	unsigned long out[GRID_SLOTS];
 };
 
 /**
@@ -224,7 +226,8 @@ struct grid {
 	unsigned long *missing ____cacheline_aligned; /* faults; closed */
 	unsigned long *marked; /* released, or its discard not through */
 	struct grid_epoch __percpu *epochs; /* counters by CPU: epoch.c */
-	unsigned int epoch; /* 0 or 1: counts what is mapped now */
+	u32 epoch; /* counts what is mapped now */
+	u32 late; /* up to this one: not waited for any more */
 	unsigned int block_shift; /* log2 of the sectors a block */
 	unsigned int block_sectors;
 	unsigned int gate; /* GRID_GATE_*: what the bitmaps don't say */
@@ -260,8 +263,9 @@ struct grid {
 	u32 flush_told, durable_told; /* so many; until the next one comes */
 	struct grid_flush_note durable_note; /* of a barrier without flushes */
 
-	/* epoch.c; drain_lock guards the flip of the epoch */
+	/* epoch.c; drain_lock guards what begins an epoch, and stamps */
 	struct mutex drain_lock; /* one wait at a time */
+	u32 *stamps; /* by block: the epoch it was repaired in */
 	wait_queue_head_t drain_wait;
 
 	/* detect.c */
@@ -384,6 +388,23 @@ static inline bool __grid_closed(const struct grid *g, u64 b)
 	return b >= g->closed_begin && b < g->closed_end;
 }
 
+/* Is epoch @a a later one than @b?  They wrap. */
+static inline bool grid_epoch_after(u32 a, u32 b)
+{
+	return (s32)(a - b) > 0;
+}
+
+/*
+ * Has a drain given up on @io, a write that is counted in?  The caller has
+ * looked for its blocks in the bitmap: where a repair has cleared their bits,
+ * this is seen as well.  Pairs with grid_drain(); litmus: late.
+ */
+static inline bool grid_is_late(const struct grid *g, const struct grid_io *io)
+{
+	smp_rmb(); /* orders the bitmap and this */
+	return !grid_epoch_after(io->epoch, READ_ONCE(g->late));
+}
+
 /*
  * Open or shut the gate; the lock is held.  The release pairs with the acquire
  * in grid_map(): who finds it open sees all that was enqueued before.
@@ -501,7 +522,8 @@ int grid_epoch_init(struct grid *g);
 void grid_epoch_exit(struct grid *g);
 void grid_epoch_enter(struct grid *g, struct grid_io *io);
 void grid_epoch_leave(struct grid *g, struct grid_io *io);
-void grid_drain(struct grid *g);
+void grid_drain(struct grid *g, const struct grid_missing_item *items, u32 n);
+bool __grid_passed(struct grid *g, const struct grid_io *io);
 
 /* lower.c */
 blk_status_t grid_read_block(struct grid_table *t, u64 b, void *buf);

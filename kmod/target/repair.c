@@ -3,8 +3,8 @@
  * Repair: the only way by which data comes back (U2, D2, D4).
  *
  * verify (no byte that fails its checksum goes further), commence (later
- * writes park), drain (earlier writes have ended), write, flush once,
- * complete (readers wake).  The vector is in kernel memory: what was verified
+ * writes park), drain (earlier writes have ended, or know that they came
+ * late), write, flush once, complete (readers wake).  The vector is in kernel memory: what was verified
  * is what is written.
  *
  * Every end of a write lets its fault go on: gone, waiting again, or gone
@@ -140,7 +140,7 @@ int grid_repair(void *priv, struct grid_missing_item *items, u32 n)
 	}
 	if (!any)
 		return 0;
-	grid_drain(g);
+	grid_drain(g, items, n);
 	grid_write_items(t, items, n);
 	grid_flush_items(t, items, n);
 	for (i = 0; i < n; i++)

@@ -81,6 +81,9 @@ grid_on_disk()
 # hold VERB OP BLOCK [SKIP]: `disk VERB` for a block.
 hold() { disk "$1" "$2" $(($3 * bs)) "$bs" "${4:-0}"; }
 
+# drain_ms N: so long a repair waits for writes that came before it.
+drain_ms() { echo "$1" > /sys/module/dm_grid/parameters/drain_ms; }
+
 # came OP BLOCK: REPLY is how many came below since `disk mark`.
 came() { disk count "$1" $(($2 * bs)) "$bs"; }
 

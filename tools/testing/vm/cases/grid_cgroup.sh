@@ -38,3 +38,21 @@ finish_well write
 holds 9 /tmp/page 3
 assert_eq "$(written app)" 4096 "bytes written in the application's name"
 assert_eq "$(written helper)" 0 "bytes written in the helper's name"
+
+[ -e /tmp/cgroup/app/io.max ] || exit 0
+log "a write that io.max holds below holds no repair, not even of its block, and is not lost"
+inflight=/sys/dev/block/$(lsblk -nro MAJ:MIN "$dev")/inflight
+in_flight() { [ "$(awk '{ print $2 }' "$inflight")" = 1 ]; }
+unlimited() { echo "$number wbps=max" > /tmp/cgroup/app/io.max; }
+defer unlimited
+echo "$number wbps=2" > /tmp/cgroup/app/io.max
+disk mark
+begin write in_cgroup app put /tmp/page 12 3
+wait_until 60 in_flight
+miss 12 13
+timeout 120 gridctl repair t0 --trust --from "$replica" 12 13 > /dev/null
+assert_eq "$(dm_get t0 waiting)" 0
+not_ended write "io.max held nothing: acknowledged"
+unlimited
+finish_well write
+holds 12 /tmp/page 3

@@ -10,6 +10,7 @@
 . "$GRID_TOP/tools/testing/load/run.sh"
 
 grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000
+drain_ms 60000
 random_file /tmp/page 4096
 random_file /tmp/whole "$bs"
 

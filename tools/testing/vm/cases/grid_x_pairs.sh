@@ -171,6 +171,7 @@ dmsetup resume t0
 all_closed
 
 log "a killed helper x drain: its repair goes on when the write has ended"
+drain_ms 60000
 hold land write 16
 begin write put /tmp/page 16 3
 wait_until 60 held 1
