@@ -338,9 +338,7 @@ static int grid_commence(struct grid *g)
 
 /*
  * Until no write to a freed block is under way.  These are writes of repairs,
- * so the lower device ends them.  While a cancel's sweep runs the checkpoint
- * can't be closed, though nothing may be aborting just then: that passes, the
- * checkpoint would stay open for good.
+ * so the lower device ends them.  A cancel's sweep beside it does not matter.
  */
 static void grid_wait_aborting(struct grid *g)
 {

@@ -6,13 +6,13 @@
 # boot: shared
 #
 # The cancel of very many faults sweeps them in slices. The last write that the
-# barrier waits for ends meanwhile, at a moment that a sleep picks: a
-# checkpoint that stays open holds every later flush.
+# barrier waits for ends in the middle of that: a checkpoint that stays open
+# holds every later flush.
 . "$GRID_TOP/tools/testing/load/run.sh"
 
 mib=1024
 bs=4096
-many=200000
+many=40000
 load_modules
 disk_setup $mib flush trim
 truncate -s 1M /tmp/zeroes
@@ -25,8 +25,30 @@ defer disk_let_go
 seq -f '%.0f -' 100 $((100 + many - 1)) > /tmp/many
 defer rm -f /tmp/many
 
-for pause in 0 0.01 0.02 0.05 0.1; do
-	log "the write ends $pause s after the cancel began"
+
+# The cancel gets what another process on its CPU leaves of it, so that its
+# sweep lasts for seconds, and gives the lock away between its slices.
+cpu=$(($(nproc) - 1))
+hog_end()
+{
+	kill "$hog"
+	wait "$hog" || :
+}
+taskset -c $cpu sh -c 'while :; do :; done' &
+hog=$!
+defer hog_end
+
+sweeping()
+{
+	local n
+	n=$(dm_get t0 waiting)
+	[ "$n" -gt 0 ] && [ "$n" -lt $many ]
+}
+begun() { [ "$(dm_get t0 waiting)" -lt $many ]; }
+# attempt: true when the write ended in the middle of the sweep.
+attempt()
+{
+	local in_time
 	gridctl enqueue t0 - < /tmp/many > /dev/null
 	before=$(dm_get t0 checkpoints)
 	miss 5
@@ -36,13 +58,26 @@ for pause in 0 0.01 0.02 0.05 0.1; do
 	discard 5
 	begin barrier flush
 	wait_until 60 is aborting 1
-	begin cancel gridctl cancel t0 --all
-	[ $pause = 0 ] || nap $pause
+	begin cancel nice -n 19 taskset -c $cpu gridctl cancel t0 --all
+	wait_until 60 begun
 	disk release
-	finish_well barrier cancel
+	wait_until 60 is aborting 0
+	! sweeping || in_time=y
+	finish_well barrier
 	finish repair
+	finish_well cancel
 	wait_until 60 is waiting 0
 	assert_eq "$(dm_get t0 checkpoints)" $((before + 1))
+	[ -n "${in_time-}" ]
+}
+
+for round in 1 2; do
+	log "$round: the write ends in the middle of the sweep"
+	for try in 1 2 3 4 5; do
+		! attempt || break
+		log "too late"
+		[ "$try" -lt 5 ] || fail "the sweep was over each time"
+	done
 
 	log "the next one frees what it should"
 	discard 6
