@@ -215,6 +215,24 @@ wait "$reader"
 assert_ne "$(cat /tmp/out.status)" 0 "data was invented"
 all_closed
 
+log "a read that waits for detection x noflush suspend: dm has it back at once, and brings it again"
+at_rest() { grep -qs grid_postsuspend /proc/"$(pgrep -x dmsetup)"/stack; }
+disk bad $((26 * bs)) 4096
+hold land read 26 1
+read_background 26 /tmp/out
+reader=$REPLY
+wait_until 60 held 1
+begin suspend dmsetup suspend --noflush --nolockfs t0
+# All that dm waits for has come back; detection's own read is still held.
+wait_until 60 at_rest
+disk forget
+disk release
+finish_well suspend
+dmsetup resume t0
+wait "$reader"
+assert_eq "$(cat /tmp/out.status)" 0
+assert_eq "$(dm_get t0 waiting)" 0
+
 log "on_missing:error x write held back: it fails, and is not acknowledged"
 dm_remove t0
 # shellcheck disable=SC2086
@@ -301,6 +319,23 @@ finish_well write
 flush
 wait_until 60 is discarding 0
 holds 24 /tmp/whole
+
+log "a reload with start:held x ready: a device that is ready stays so; one that is held, too"
+reload_held()
+{
+	# shellcheck disable=SC2086
+	dmsetup load t0 --table "$(grid_table $options start:"$1")"
+	dmsetup suspend --noflush --nolockfs t0
+	dmsetup resume t0
+}
+reload_held held
+is held 0 || fail "held by a reload"
+holds 24 /tmp/whole
+dm_remove t0
+# shellcheck disable=SC2086
+dm_create t0 "$(grid_table $options start:held)"
+reload_held clean
+is held 1 || fail "a reload said ready"
 
 log "enqueue x ready: what was enqueued before ready returns is never read from below"
 dm_remove t0
