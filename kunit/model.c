@@ -573,7 +573,7 @@ static bool model_in_set(const struct model_set *set, u64 address)
 }
 
 /* Cancel a table and drop what it has left. */
-static void model_cancel_table(struct model_run *r, int table)
+static void model_cancel_table(struct model_run *r, int table, bool keep)
 {
 	struct model *m = &r->m;
 	u32 i;
@@ -583,7 +583,19 @@ static void model_cancel_table(struct model_run *r, int table)
 	model_end_table(r, table, GRID_MISSING_TABLE_CANCELLED);
 	for (i = m->n; i-- > 0;)
 		if (m->faults[i].table == table)
-			model_drop(r, &m->faults[i], true);
+			model_drop(r, &m->faults[i], keep);
+}
+
+static int model_cancel_by_index(struct model_run *r, u64 address, bool keep)
+{
+	int table = model_find_table(&r->m, address);
+
+	if (r->m.jump)
+		return -EBUSY;
+	if (table < 0)
+		return -ENOENT;
+	model_cancel_table(r, table, keep);
+	return 0;
 }
 
 static int model_checkpoint(struct model_run *r, const struct model_set *set)
@@ -597,7 +609,7 @@ static int model_checkpoint(struct model_run *r, const struct model_set *set)
 	for (i = 0; i < MODEL_TABLES; i++)
 		if (model_active(&m->tables[i]) &&
 		    model_in_set(set, m->tables[i].address))
-			model_cancel_table(r, i);
+			model_cancel_table(r, i, true);
 	for (i = m->n; i-- > 0;)
 		if (model_in_set(set, m->faults[i].address))
 			model_drop(r, &m->faults[i], true);
@@ -632,7 +644,7 @@ static int model_cancel_all(struct model_run *r, bool keep)
 	if (!keep)
 		m->checkpoint = false;
 	for (i = 0; i < MODEL_TABLES; i++)
-		model_cancel_table(r, i);
+		model_cancel_table(r, i, true);
 	for (i = m->n; i-- > 0;)
 		model_drop(r, &m->faults[i], keep);
 	return 0;
@@ -723,7 +735,7 @@ static int model_land(struct model_run *r, const u64 *cancel, u32 n,
 
 	for (i = 0; i < MODEL_TABLES; i++)
 		if (listed[i])
-			model_cancel_table(r, i);
+			model_cancel_table(r, i, true);
 	m->jump = false;
 	model_land_order(m);
 	for (i = 0; i < m->n; i++) {
@@ -1754,9 +1766,10 @@ static void model_op_sweep(struct model_run *r)
 		.next = model_set_next,
 	};
 	u64 cancel[MODEL_TABLES];
-	u32 what = model_below(r, 8), n, i;
+	u32 what = model_below(r, 9), n, i;
 	bool keep, either = false;
 	int got, want;
+	u64 address;
 
 	if (r->nested) {
 		/* There can be only one. */
@@ -1766,7 +1779,8 @@ static void model_op_sweep(struct model_run *r)
 			return;
 		got = what < 4 ? gm_checkpoint_commence(&r->t, &none) :
 		      what < 6 ? gm_cancel_all(&r->t, true) :
-				 gm_sync_jump_commence(&r->t);
+		      what < 8 ? gm_sync_jump_commence(&r->t) :
+				 gm_cancel_table(&r->t, model_address(0), true);
 		model_expect(r, "result", got, -EBUSY);
 		return;
 	}
@@ -1806,6 +1820,19 @@ static void model_op_sweep(struct model_run *r)
 		got = gm_sync_jump_complete(&r->t, cancel, n);
 		if (either && (got == -EBUSY || got == -ESTALE))
 			want = got;
+		break;
+	case 5:
+		r->op = "cancel_table";
+		n = model_below(r, MODEL_TABLES);
+		address =
+			r->m.tables[n].state && model_below(r, 8) ?
+				r->m.tables[n].address :
+				model_address(model_below(r, MODEL_ADDRESSES));
+		keep = model_below(r, 2);
+		want = model_cancel_by_index(r, address, keep);
+		if (want)
+			model_current = NULL;
+		got = gm_cancel_table(&r->t, address, keep);
 		break;
 	default:
 		r->op = "checkpoint";
@@ -1886,6 +1913,42 @@ static void model_op_checkpoint_complete(struct model_run *r)
 	model_expect(r, "result", got, want);
 }
 
+/* Each address once, as calls see it, however the tracker looks. */
+static void model_op_range(struct model_run *r)
+{
+	u32 a = model_below(r, MODEL_ADDRESSES), max = 1 + model_below(r, 3);
+	u32 b = a + model_below(r, MODEL_ADDRESSES - a), n = 0, want = 0, got;
+	u64 first = model_address(a), last = model_address(b), cursor = 0, at;
+	u32 rounds = 0, i;
+
+	r->op = "list_range";
+	/* Few addresses, or many: it looks them up, or at all faults. */
+	if (model_below(r, 2))
+		last = first + model_below(r, 8);
+	if (r->nested || first > last)
+		return;
+	while (cursor != U64_MAX && rounds++ < 1000) {
+		got = gm_list_range(&r->t, first, last, &cursor, max, r->out);
+		for (i = 0; i < got; i++, n++) {
+			at = r->out[i].address;
+			if (at < first || at > last ||
+			    (!model_find(&r->m, at, false) &&
+			     !model_find(&r->m, at, true)))
+				model_fail(r, "not there", at, first);
+			if (model_find(&r->m, at, false) &&
+			    r->out[i].flags & GRID_MISSING_F_ASIDE)
+				model_fail(r, "the one aside", at, first);
+		}
+	}
+	for (i = 0; i < MODEL_ADDRESSES; i++) {
+		at = model_address(i);
+		want += at >= first && at <= last &&
+			(model_find(&r->m, at, false) ||
+			 model_find(&r->m, at, true));
+	}
+	model_expect(r, "listed", n, want);
+}
+
 static bool model_backing_off(const struct model *m)
 {
 	u32 i;
@@ -1925,8 +1988,10 @@ static void model_one(struct model_run *r)
 		model_op_retry(r);
 	} else if (what < 52) {
 		model_op_revert_many(r);
-	} else if (what < 54) {
+	} else if (what < 53) {
 		model_op_drop(r);
+	} else if (what < 54) {
+		model_op_range(r);
 	} else if (what < 56) {
 		if (!r->nested)
 			model_op_reclaim(r);

@@ -1299,6 +1299,60 @@ static void t11_cancel_all(struct kunit *test)
 }
 
 /* T11: revert: what its owner was writing, never another's. */
+/* In the middle of a cancel of table 1: all of it is gone already. */
+static void t11_table_pause(void)
+{
+	struct kunit *test = pause_test;
+	u32 i, seen = 0;
+
+	on_pause = NULL; /* once */
+	for (i = 0; i < 30; i++)
+		seen += find(100 + i) == GRID_MISSING_STATE_WAITING;
+	EQ(seen, 0);
+	EQ(fault(129), GM_INSERTED);
+	EQ(gm_cancel_table(T, 1, true), -EBUSY);
+	EQ(gm_cancel_table(T, 2, true), -EBUSY);
+	EQ(table_state(1), GRID_MISSING_TABLE_CANCELLED);
+	VERIFIED();
+}
+
+/* T11: a table by its index, also when that is written; in slices. */
+static void t11_cancel_table(struct kunit *test)
+{
+	u32 keep;
+
+	pause_test = test;
+	for (keep = 0; keep < 2; keep++) {
+		make(test, 8, 4, 64);
+		filling(test, 1, 100, 30);
+		filling(test, 2, 200, 2);
+		EQ(begin_table(3), GM_INSERTED);
+		EQ(begin_write(100), 0);
+		EQ(gm_cancel(T, 1, keep), -ENOENT);
+		on_pause = t11_table_pause;
+		EQ(gm_cancel_table(T, 1, keep), 0);
+		YES(!on_pause);
+		EQ(table_state(1), GRID_MISSING_TABLE_CANCELLED);
+		EQ(table_state(2), GRID_MISSING_TABLE_FILLING);
+		EQ(counts().aborting, keep);
+		EQ(counts().waiting, 4);
+		EQ(end_write(100), keep ? -ECANCELED : -ENOENT);
+		/* What came meanwhile is another fault. */
+		EQ(find(129), GRID_MISSING_STATE_WAITING);
+		EQ(gm_cancel_table(T, 1, keep), -ENOENT);
+		EQ(gm_cancel_table(T, 200, keep), -ENOENT);
+		/* One whose index is not written goes with that. */
+		EQ(gm_cancel_table(T, 3, keep), 0);
+		EQ(find(3), GRID_MISSING_STATE_GONE);
+		EQ(gm_reclaim_tables(T, 4, NULL), 2);
+		filling(test, 1, 100, 3);
+		/* A jump decides about its tables. */
+		EQ(gm_sync_jump_commence(T), 0);
+		EQ(gm_cancel_table(T, 1, keep), -EBUSY);
+		VERIFIED();
+	}
+}
+
 static void t11_revert(struct kunit *test)
 {
 	u32 i;
@@ -1977,6 +2031,62 @@ static void listing(struct kunit *test)
 	EQ(cursor, U64_MAX);
 }
 
+static u64 range_of(struct kunit *test, u64 first, u64 last, u32 max)
+{
+	u64 cursor = 0, seen = 0;
+	u32 rounds = 0, i, got;
+
+	while (cursor != U64_MAX && rounds++ < 1000) {
+		got = gm_list_range(T, first, last, &cursor, max, env->out);
+		for (i = 0; i < got; i++) {
+			u64 a = env->out[i].address;
+
+			YES(a >= first && a <= last);
+			YES(!(seen & 1ULL << a % 64));
+			seen |= 1ULL << a % 64;
+		}
+	}
+	EQ(gm_list_range(T, first, last, &cursor, max, env->out), 0);
+	return seen;
+}
+
+static u32 ones(u64 v)
+{
+	u32 n = 0;
+
+	for (; v; v &= v - 1)
+		n++;
+	return n;
+}
+
+/* By address, and by slot where there are fewer faults than addresses. */
+static void listing_of_a_range(struct kunit *test)
+{
+	u64 cursor;
+	u32 max, i;
+
+	make(test, 64, 2, 4);
+	for (i = 0; i < 20; i++)
+		fault(1000 + 2 * i);
+	fault(0);
+	fault(U64_MAX);
+	for (max = 1; max < 64; max += 20) {
+		EQ(range_of(test, 1002, 1007, max),
+		   1ULL << 1002 % 64 | 1ULL << 1004 % 64 | 1ULL << 1006 % 64);
+		EQ(range_of(test, 1001, 1001, max), 0);
+		EQ(range_of(test, 0, 0, max), 1);
+		EQ(range_of(test, U64_MAX - 3, U64_MAX, max), 1ULL << 63);
+		EQ(ones(range_of(test, 1, U64_MAX - 1, max)), 20);
+		EQ(ones(range_of(test, 1010, 2000, max)), 15);
+		EQ(range_of(test, 5, 4, max), 0);
+	}
+	/* What is no cursor is the end. */
+	cursor = 7;
+	EQ(gm_list_range(T, 1000, 1002, &cursor, 4, env->out), 0);
+	EQ(cursor, U64_MAX);
+	VERIFIED();
+}
+
 /* Buckets that overflow: many more faults than fit where they belong. */
 static void hash_overflow(struct kunit *test)
 {
@@ -2075,6 +2185,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(t10_room_for_the_next),
 	KUNIT_CASE(t10_reserve),
 	KUNIT_CASE(t11_cancel_all),
+	KUNIT_CASE(t11_cancel_table),
 	KUNIT_CASE(t11_revert),
 	KUNIT_CASE(t12_jump),
 	KUNIT_CASE(t12_merge),
@@ -2091,6 +2202,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(d11_table_by_values),
 	KUNIT_CASE(d09_reserve),
 	KUNIT_CASE(listing),
+	KUNIT_CASE(listing_of_a_range),
 	KUNIT_CASE(hash_overflow),
 	KUNIT_CASE(model_seeds),
 	{}

@@ -104,6 +104,7 @@ enum gm_sweep_kind {
 	GM_SWEEP_CANCEL,
 	GM_SWEEP_JUMP,
 	GM_SWEEP_LAND,
+	GM_SWEEP_TABLE,
 };
 
 enum gm_sweep_phase {

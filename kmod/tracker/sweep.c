@@ -90,7 +90,7 @@ bool gm_born(struct gm_tracker *t, u64 address)
 {
 	if (!gm_sweeping(t))
 		return false;
-	if (t->sweep.kind == GM_SWEEP_LAND)
+	if (t->sweep.kind == GM_SWEEP_LAND || t->sweep.kind == GM_SWEEP_TABLE)
 		return false;
 	if (t->sweep.kind == GM_SWEEP_CHECKPOINT &&
 	    !t->sweep.set->test(t->sweep.set, address))
@@ -115,6 +115,7 @@ void gm_take_pending(struct gm_tracker *t, u32 slot)
 		[GM_SWEEP_CANCEL] = GRID_MISSING_WHY_CANCELLED,
 		[GM_SWEEP_JUMP] = GRID_MISSING_WHY_JUMPED,
 		[GM_SWEEP_LAND] = GRID_MISSING_WHY_JUMPED,
+		[GM_SWEEP_TABLE] = GRID_MISSING_WHY_CANCELLED,
 	};
 	const struct gm_sweep *sw = &t->sweep;
 	struct gm_fault *f = &t->faults[slot];
@@ -582,6 +583,37 @@ int gm_cancel_all(struct gm_tracker *t, bool keep_writing)
 		t->checkpoint = false;
 	gm_sweep_begin(t, GM_SWEEP_CANCEL, GM_PHASE_TABLES, &result);
 	t->sweep.keep = keep_writing;
+	gm_sweep_run(t, &flags);
+	return result;
+}
+
+/**
+ * gm_cancel_table() - drop one table with all that it has left
+ * @t: tracker
+ * @address: its index block, written or not
+ * @keep_writing: what of it is being written becomes aborting, else it is
+ *	dropped
+ *
+ * Context: may sleep, works in slices.
+ * Return: 0; -ENOENT when no table with this index is active; -EBUSY during a
+ * sync jump, which decides about tables, and while another sweep runs.
+ */
+int gm_cancel_table(struct gm_tracker *t, u64 address, bool keep_writing)
+{
+	struct gm_table *tab;
+	unsigned long flags;
+	int result = 0;
+
+	GM_LOCK(t, flags);
+	tab = gm_table_find(t, address);
+	if (t->special || !tab) {
+		result = t->special ? -EBUSY : -ENOENT;
+		GM_UNLOCK(t, flags);
+		return result;
+	}
+	gm_sweep_begin(t, GM_SWEEP_TABLE, GM_PHASE_DYING, &result);
+	t->sweep.keep = keep_writing;
+	gm_table_retire(t, tab, GRID_MISSING_TABLE_CANCELLED);
 	gm_sweep_run(t, &flags);
 	return result;
 }

@@ -238,6 +238,105 @@ u32 gm_list_faults(struct gm_tracker *t, u64 *cursor, u32 max,
 	return n;
 }
 
+/* Cursors of gm_list_range(): the next slot, or how far from the first. */
+#define GM_RANGE_SLOTS (1ULL << 63)
+
+/* By address: as many look-ups as there are addresses. */
+static u32 gm_range_lookup(struct gm_tracker *t, u64 first, u64 last,
+			   u64 *cursor, u32 max, struct grid_missing_fault *out)
+{
+	u64 at = first + *cursor;
+	int budget = GM_SLICE;
+	struct gm_key k;
+	u32 n = 0, slot;
+
+	for (; n < max && budget-- > 0; at++) {
+		gm_key_init(t, at, &k);
+		slot = gm_get_any(t, &k);
+		if (slot != GM_NIL)
+			gm_fill(t, slot, &out[n++]);
+		if (at == last) {
+			*cursor = U64_MAX;
+			return n;
+		}
+	}
+	*cursor = at - first;
+	return n;
+}
+
+/* Is the fault at @slot the one that calls see at its address? */
+static bool gm_is_seen(struct gm_tracker *t, u32 slot)
+{
+	struct gm_key k;
+
+	if (likely(!t->twins))
+		return true;
+	gm_key_init(t, t->faults[slot].address, &k);
+	return gm_get_any(t, &k) == slot;
+}
+
+/* By slot: all faults are looked at. */
+static u32 gm_range_scan(struct gm_tracker *t, u64 first, u64 last, u64 *cursor,
+			 u32 max, struct grid_missing_fault *out)
+{
+	u32 n = 0, slot = min_t(u64, *cursor & ~GM_RANGE_SLOTS, t->used);
+	int budget = 4 * GM_SLICE;
+	const struct gm_fault *f;
+
+	while (n < max && budget-- > 0) {
+		slot = gm_slot_skip(t, slot, t->used, &budget);
+		if (slot >= t->used)
+			break;
+		f = &t->faults[slot];
+		if (unlikely(t->special) && gm_pos(f) != GM_POS_FREE)
+			gm_settle(t, slot);
+		if (gm_pos(f) != GM_POS_FREE && f->address >= first &&
+		    f->address <= last && gm_is_seen(t, slot))
+			gm_fill(t, slot, &out[n++]);
+		slot++;
+	}
+	*cursor = slot >= t->used ? U64_MAX : GM_RANGE_SLOTS | slot;
+	return n;
+}
+
+/**
+ * gm_list_range() - list the faults of some addresses, some at a time
+ * @t: tracker
+ * @first: the first address
+ * @last: the last one
+ * @cursor: 0 to begin; U64_MAX at the end
+ * @max: room in @out
+ * @out: filled in, in no order
+ *
+ * Of two that a sync jump has left at one address, the one that calls see.
+ * Costs the number of addresses or that of faults, whichever is smaller.
+ *
+ * Context: any.
+ * Return: how many; may be 0 before the end.
+ */
+u32 gm_list_range(struct gm_tracker *t, u64 first, u64 last, u64 *cursor,
+		  u32 max, struct grid_missing_fault *out)
+{
+	unsigned long flags;
+	u32 n = 0;
+
+	GM_LOCK(t, flags);
+	if (!*cursor && last - first >= t->used)
+		*cursor = GM_RANGE_SLOTS;
+	/* A cursor that we never gave is the end. */
+	if (last < first ||
+	    (!(*cursor & GM_RANGE_SLOTS) && *cursor > last - first))
+		*cursor = U64_MAX;
+	else if (*cursor == U64_MAX)
+		;
+	else if (*cursor & GM_RANGE_SLOTS)
+		n = gm_range_scan(t, first, last, cursor, max, out);
+	else
+		n = gm_range_lookup(t, first, last, cursor, max, out);
+	GM_UNLOCK(t, flags);
+	return n;
+}
+
 /**
  * gm_get_counts() - the counters
  * @t: tracker

@@ -529,6 +529,8 @@ int gm_cancel_all(struct gm_tracker *t, bool keep_writing);
  * (with @keep_writing) or is dropped.  -ENOENT, -EBUSY (aborting already).
  */
 int gm_cancel(struct gm_tracker *t, u64 address, bool keep_writing);
+/* A table by its index; may sleep, works in slices.  -ENOENT, -EBUSY. */
+int gm_cancel_table(struct gm_tracker *t, u64 address, bool keep_writing);
 
 /* Sync jump (T12); may sleep. */
 int gm_sync_jump_commence(struct gm_tracker *t);
@@ -571,6 +573,9 @@ u8 __gm_find(struct gm_tracker *t, u64 address,
  */
 u32 gm_list_faults(struct gm_tracker *t, u64 *cursor, u32 max,
 		   struct grid_missing_fault *out);
+/* Likewise, of those from @first to @last. */
+u32 gm_list_range(struct gm_tracker *t, u64 first, u64 last, u64 *cursor,
+		  u32 max, struct grid_missing_fault *out);
 u32 gm_list_tables(struct gm_tracker *t, u64 *cursor, u32 max,
 		   struct grid_missing_table *out);
 void gm_get_counts(struct gm_tracker *t, struct gm_counts *c);
