@@ -91,7 +91,7 @@ struct grid_missing_item {
  *	through).  Tracker lock held, interrupts off.
  * @list_released: fill in up to @max runs of released blocks from *@cursor on,
  *	which is moved; U64_MAX at the end.  Also while suspended.
- * @release: @n blocks join the open generation, before @ready.  -ERANGE,
+ * @release: @n runs of blocks join the open generation, before @ready.  -ERANGE,
  *	-EOPNOTSUPP when not held.
  * @status: add what the target knows to @st (parked, oldest_waiting_ms,
  *	timeouts, released, discarding, lost_full, detected, checkpoint_taken,
@@ -108,7 +108,8 @@ struct grid_missing_ops {
 	int (*enqueue_ok)(void *priv, u64 address);
 	u32 (*list_released)(void *priv, u64 *cursor, u32 max,
 			     struct grid_missing_released *out);
-	int (*release)(void *priv, const u64 *addresses, u32 n);
+	int (*release)(void *priv, const struct grid_missing_released *runs,
+		       u32 n);
 	void (*status)(void *priv, struct grid_missing_status *st);
 };
 

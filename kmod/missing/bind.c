@@ -219,6 +219,18 @@ u32 gm_faults(struct grid_missing *gm, u64 *cursor, u32 max,
 	return n;
 }
 
+/* gm_list_range(); may sleep. */
+u32 gm_faults_of(struct grid_missing *gm, u64 first, u64 last, u64 *cursor,
+		 u32 max, struct grid_missing_fault *out)
+{
+	u32 n;
+
+	down_read(&gm->bind);
+	n = gm_list_range(&gm->tracker, first, last, cursor, max, out);
+	up_read(&gm->bind);
+	return n;
+}
+
 /* gm_list_tables(); may sleep. */
 u32 gm_tables(struct grid_missing *gm, u64 *cursor, u32 max,
 	      struct grid_missing_table *out)

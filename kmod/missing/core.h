@@ -216,6 +216,8 @@ void gm_attach_file(struct grid_missing *gm, struct gm_file *f);
 void gm_detach_file(struct grid_missing *gm, struct gm_file *f);
 u32 gm_faults(struct grid_missing *gm, u64 *cursor, u32 max,
 	      struct grid_missing_fault *out);
+u32 gm_faults_of(struct grid_missing *gm, u64 first, u64 last, u64 *cursor,
+		 u32 max, struct grid_missing_fault *out);
 u32 gm_tables(struct grid_missing *gm, u64 *cursor, u32 max,
 	      struct grid_missing_table *out);
 int gm_verify_idle(struct grid_missing *gm, char *why, size_t len);
@@ -265,7 +267,8 @@ struct gm_generation *gm_generation_new(void);
 void gm_generation_free(struct gm_generation *g);
 int gm_list_released(struct grid_missing *gm, u64 *cursor, u32 max,
 		     struct grid_missing_released *out);
-int gm_release(struct grid_missing *gm, const u64 *addresses, u32 n);
+int gm_release(struct grid_missing *gm,
+	       const struct grid_missing_released *runs, u32 n);
 int gm_take(struct grid_missing *gm, u64 *id);
 int gm_durable(struct grid_missing *gm, u64 id);
 int gm_revert(struct grid_missing *gm);

@@ -336,7 +336,7 @@ out_unlock:
 	return ret;
 }
 
-/* Copies in the addresses of a checkpoint or a jump; free with kvfree(). */
+/* Copies in the addresses of a jump; free with kvfree(). */
 static u64 *gm_get_addresses(u64 elems, u32 count, u32 elem_size)
 {
 	u64 *addresses;
@@ -356,19 +356,51 @@ static u64 *gm_get_addresses(u64 elems, u32 count, u32 elem_size)
 	return addresses;
 }
 
+/* Copies in the runs that are released; free with kvfree(). */
+static struct grid_missing_released *
+gm_get_runs(const struct grid_missing_checkpoint *a)
+{
+	const struct grid_missing_vector v = {
+		.elem_size = a->elem_size,
+		.count = a->count,
+		.elems = a->elems,
+	};
+	struct grid_missing_released *runs;
+	int err;
+	u32 i;
+
+	err = gm_check_vector(&v, sizeof(*runs));
+	if (err)
+		return ERR_PTR(err);
+	runs = kvmalloc_array(v.count ?: 1, sizeof(*runs), GFP_KERNEL);
+	if (!runs)
+		return ERR_PTR(-ENOMEM);
+	if (v.count &&
+	    gm_get_elems(&v, 0, v.count, runs, sizeof(*runs), &err) < v.count)
+		goto err_free;
+	err = -EINVAL;
+	for (i = 0; i < v.count; i++)
+		if (!runs[i].count || runs[i].flags || runs[i].reserved)
+			goto err_free;
+	return runs;
+
+err_free:
+	kvfree(runs);
+	return ERR_PTR(err);
+}
+
 static int gm_checkpoint_op(struct grid_missing *gm,
 			    struct grid_missing_checkpoint *a,
-			    const u64 *addresses)
+			    const struct grid_missing_released *runs)
 {
 	const struct grid_missing_ops *ops = gm->ops;
 
 	switch (a->op) {
 	case GRID_MISSING_CHECKPOINT_RELEASE:
 		if (gm->private)
-			return gm_release(gm, addresses, a->count);
-		return ops->release ?
-			       ops->release(gm->priv, addresses, a->count) :
-			       -EOPNOTSUPP;
+			return gm_release(gm, runs, a->count);
+		return ops->release ? ops->release(gm->priv, runs, a->count) :
+				      -EOPNOTSUPP;
 	case GRID_MISSING_CHECKPOINT_TAKE:
 		if (gm->private)
 			return gm_take(gm, &a->id);
@@ -392,7 +424,7 @@ static int gm_checkpoint_op(struct grid_missing *gm,
 static int gm_ioctl_checkpoint(struct gm_ioctl_call *c)
 {
 	struct grid_missing_checkpoint *a = &c->arg.checkpoint;
-	u64 *addresses = NULL;
+	struct grid_missing_released *runs = NULL;
 	int ret;
 
 	if (a->op < GRID_MISSING_CHECKPOINT_RELEASE ||
@@ -405,19 +437,19 @@ static int gm_ioctl_checkpoint(struct gm_ioctl_call *c)
 	    a->op != GRID_MISSING_CHECKPOINT_DURABLE)
 		return -EINVAL;
 	if (a->op == GRID_MISSING_CHECKPOINT_RELEASE) {
-		addresses = gm_get_addresses(a->elems, a->count, a->elem_size);
-		if (IS_ERR(addresses))
-			return PTR_ERR(addresses);
+		runs = gm_get_runs(a);
+		if (IS_ERR(runs))
+			return PTR_ERR(runs);
 	} else if (a->elems || a->count || a->elem_size) {
 		return -EINVAL;
 	}
 
 	ret = gm_begin(c->gm, true);
 	if (!ret) {
-		ret = gm_checkpoint_op(c->gm, a, addresses);
+		ret = gm_checkpoint_op(c->gm, a, runs);
 		gm_end(c->gm);
 	}
-	kvfree(addresses);
+	kvfree(runs);
 	return ret;
 }
 
@@ -536,8 +568,8 @@ struct gm_ioctl {
 		.handler = _handler,                           \
 	}
 
-#define GM_VECTOR(_cmd, _flags, _needs, _handler)          \
-	GM_IOCTL(_cmd, grid_missing_vector, elems, _flags, \
+#define GM_VECTOR(_cmd, _flags, _needs, _handler)         \
+	GM_IOCTL(_cmd, grid_missing_vector, last, _flags, \
 		 (_needs) | GM_IS_VECTOR, _handler)
 
 static const struct gm_ioctl gm_ioctls[] = {
@@ -572,8 +604,8 @@ static const struct gm_ioctl gm_ioctls[] = {
 		 GM_WRITE | GM_ATTACHED, gm_ioctl_sync_jump),
 	GM_VECTOR(GRID_MISSING_RECLAIM, 0, GM_WRITE | GM_ATTACHED,
 		  gm_ioctl_reclaim),
-	GM_VECTOR(GRID_MISSING_LIST_FAULTS, 0, GM_ATTACHED,
-		  gm_ioctl_list_faults),
+	GM_VECTOR(GRID_MISSING_LIST_FAULTS, GRID_MISSING_LIST_RANGE,
+		  GM_ATTACHED, gm_ioctl_list_faults),
 	GM_VECTOR(GRID_MISSING_LIST_TABLES, 0, GM_ATTACHED,
 		  gm_ioctl_list_tables),
 	GM_IOCTL(GRID_MISSING_STATUS, grid_missing_status, passed_up_block, 0,
@@ -590,6 +622,11 @@ static const struct gm_ioctl gm_ioctls[] = {
 static bool gm_vector_valid(const struct gm_ioctl *d,
 			    const struct grid_missing_vector *v)
 {
+	bool range = d->cmd == GRID_MISSING_LIST_FAULTS &&
+		     (v->flags & GRID_MISSING_LIST_RANGE);
+
+	if (range ? v->first > v->last : v->first || v->last)
+		return false;
 	switch (d->cmd) {
 	case GRID_MISSING_LIST_TRACKERS:
 	case GRID_MISSING_LIST_FAULTS:
@@ -713,9 +750,10 @@ static void __init gm_check_abi(void)
 	GM_ABI_U64(grid_missing_attach, blocks);
 	GM_ABI(grid_missing_create, 40);
 	GM_ABI_U64(grid_missing_create, id);
-	GM_ABI(grid_missing_vector, 40);
+	GM_ABI(grid_missing_vector, 56);
 	GM_ABI_U64(grid_missing_vector, cursor);
 	GM_ABI_U64(grid_missing_vector, elems);
+	GM_ABI_U64(grid_missing_vector, first);
 	GM_ABI(grid_missing_block, 32);
 	GM_ABI_U64(grid_missing_block, address);
 	GM_ABI(grid_missing_value, 24);

@@ -365,12 +365,18 @@ int gm_ioctl_retry(struct gm_ioctl_call *c)
 static void gm_run_cancel(struct gm_ioctl_call *c, struct grid_missing_block *b,
 			  u32 n)
 {
+	struct gm_tracker *t = &c->gm->tracker;
+	bool keep = !c->gm->private;
 	u32 i;
 
-	for (i = 0; i < n; i++)
-		if (!b[i].result)
-			b[i].result = gm_cancel(&c->gm->tracker, b[i].address,
-						!c->gm->private);
+	for (i = 0; i < n; i++) {
+		if (b[i].result)
+			continue;
+		if (b[i].flags & GRID_MISSING_F_TABLE)
+			b[i].result = gm_cancel_table(t, b[i].address, keep);
+		else
+			b[i].result = gm_cancel(t, b[i].address, keep);
+	}
 }
 
 /*
@@ -386,9 +392,13 @@ static int gm_wait_cancel(struct gm_ioctl_call *c,
 	if (c->gm->private ||
 	    (c->arg.vector.flags & GRID_MISSING_CANCEL_NOWAIT))
 		return 0;
-	for (i = 0; i < n && !ret; i++)
+	for (i = 0; i < n && !ret; i++) {
+		/* Which of them were a table's, nobody knows any more. */
+		bool all = b[i].flags & GRID_MISSING_F_TABLE;
+
 		if (!b[i].result || b[i].result == -EBUSY)
-			ret = gm_wait_idle(c->gm, &b[i].address);
+			ret = gm_wait_idle(c->gm, all ? NULL : &b[i].address);
+	}
 	return ret;
 }
 
@@ -449,6 +459,7 @@ static int gm_ioctl_cancel_all(struct gm_ioctl_call *c)
 int gm_ioctl_cancel(struct gm_ioctl_call *c)
 {
 	static const struct gm_block_op cancel = {
+		.flags = GRID_MISSING_F_TABLE,
 		.no_sum = true,
 		.run = gm_run_cancel,
 		.wait = gm_wait_cancel,
@@ -626,6 +637,10 @@ static int gm_list(struct gm_ioctl_call *c, gm_list_fn list, size_t size,
 static int gm_list_some_faults(struct gm_ioctl_call *c, u64 *cursor, u32 max,
 			       void *out)
 {
+	const struct grid_missing_vector *v = &c->arg.vector;
+
+	if (v->flags & GRID_MISSING_LIST_RANGE)
+		return gm_faults_of(c->gm, v->first, v->last, cursor, max, out);
 	return gm_faults(c->gm, cursor, max, out);
 }
 

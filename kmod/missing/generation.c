@@ -12,9 +12,11 @@
  * (under its own lock) that is not changed.
  */
 #include <linux/bitmap.h>
+#include <linux/err.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "core.h"
@@ -96,39 +98,95 @@ static bool gm_chunk_less(struct rb_node *a, const struct rb_node *b)
 	       rb_entry(b, struct gm_chunk, node)->base;
 }
 
-/* 1 when @address is new, 0 when it is a member, -ENOMEM, -ENOSPC. */
-static int gm_generation_add(struct gm_generation *g, u64 address)
+static void gm_chunk_insert(struct gm_generation *g, struct gm_chunk *c)
 {
-	struct gm_chunk *c = gm_chunk_find(g, address);
-
-	if (!c) {
-		if (g->chunks_count >= GM_CHUNKS_MAX)
-			return -ENOSPC;
-		c = kmalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
-		if (!c)
-			return -ENOMEM;
-		c->bits = bitmap_zalloc(GM_CHUNK_BITS, GFP_KERNEL_ACCOUNT);
-		if (!c->bits) {
-			kfree(c);
-			return -ENOMEM;
-		}
-		c->base = address & ~(u64)GM_CHUNK_MASK;
-		rb_add(&c->node, &g->chunks, gm_chunk_less);
-		g->chunks_count++;
-	}
-	if (__test_and_set_bit(address & GM_CHUNK_MASK, c->bits))
-		return 0;
-	g->count++;
-	return 1;
+	rb_add(&c->node, &g->chunks, gm_chunk_less);
+	g->chunks_count++;
 }
 
-/* Undo an add; an empty chunk stays for the next one. */
-static void gm_generation_del(struct gm_generation *g, u64 address)
+/* The chunk with @address, made if need be; ERR_PTR(-ENOMEM, -ENOSPC). */
+static struct gm_chunk *gm_chunk_get(struct gm_generation *g, u64 address)
 {
 	struct gm_chunk *c = gm_chunk_find(g, address);
 
-	if (c && __test_and_clear_bit(address & GM_CHUNK_MASK, c->bits))
-		g->count--;
+	if (c)
+		return c;
+	if (g->chunks_count >= GM_CHUNKS_MAX)
+		return ERR_PTR(-ENOSPC);
+	c = kmalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	if (!c)
+		return ERR_PTR(-ENOMEM);
+	c->bits = bitmap_zalloc(GM_CHUNK_BITS, GFP_KERNEL_ACCOUNT);
+	if (!c->bits) {
+		kfree(c);
+		return ERR_PTR(-ENOMEM);
+	}
+	c->base = address & ~(u64)GM_CHUNK_MASK;
+	gm_chunk_insert(g, c);
+	return c;
+}
+
+/* @count addresses from @address on; 0, -ENOMEM, -ENOSPC, -EINTR. */
+static int gm_generation_add(struct gm_generation *g, u64 address, u64 count)
+{
+	u64 last = address + count - 1;
+	unsigned int from, n;
+	struct gm_chunk *c;
+
+	for (;;) {
+		c = gm_chunk_get(g, address);
+		if (IS_ERR(c))
+			return PTR_ERR(c);
+		from = address & GM_CHUNK_MASK;
+		n = min_t(u64, last - address + 1, GM_CHUNK_BITS - from);
+		g->count -= bitmap_weight(c->bits, GM_CHUNK_BITS);
+		bitmap_set(c->bits, from, n);
+		g->count += bitmap_weight(c->bits, GM_CHUNK_BITS);
+		if (last - address < n)
+			return 0;
+		address += n;
+		if (signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+}
+
+/*
+ * All of @from joins @to, which needs no memory: a chunk that @to doesn't have
+ * moves.  -ENOSPC, and nothing is changed.
+ */
+static int gm_generation_merge(struct gm_generation *to,
+			       struct gm_generation *from)
+{
+	struct rb_node *node, *next;
+	unsigned long more = 0;
+	struct gm_chunk *c, *there;
+
+	for (node = rb_first(&from->chunks); node; node = rb_next(node)) {
+		c = rb_entry(node, struct gm_chunk, node);
+		more += !gm_chunk_find(to, c->base);
+		cond_resched();
+	}
+	if (to->chunks_count + more > GM_CHUNKS_MAX)
+		return -ENOSPC;
+	for (node = rb_first(&from->chunks); node; node = next) {
+		next = rb_next(node);
+		c = rb_entry(node, struct gm_chunk, node);
+		there = gm_chunk_find(to, c->base);
+		if (there) {
+			to->count -= bitmap_weight(there->bits, GM_CHUNK_BITS);
+			bitmap_or(there->bits, there->bits, c->bits,
+				  GM_CHUNK_BITS);
+			to->count += bitmap_weight(there->bits, GM_CHUNK_BITS);
+		} else {
+			rb_erase(node, &from->chunks);
+			from->chunks_count--;
+			gm_chunk_insert(to, c);
+			to->count += bitmap_weight(c->bits, GM_CHUNK_BITS);
+		}
+		cond_resched();
+	}
+	return 0;
 }
 
 static bool gm_generation_has(struct gm_generation *g, u64 address)
@@ -207,52 +265,44 @@ int gm_list_released(struct grid_missing *gm, u64 *cursor, u32 max,
 }
 
 /**
- * gm_release - addresses join the open generation
+ * gm_release - runs of blocks join the open generation
  * @gm: a private tracker
- * @addresses: which
+ * @runs: which, none empty
  * @n: how many, at most GRID_MISSING_VECTOR_MAX
  *
  * All of them or none.  The last of all addresses is the end of a listing and
  * no block's.  Context: may sleep.
  * Return: 0, -ERANGE, -ENOMEM, -ENOSPC, -EINTR.
  */
-int gm_release(struct grid_missing *gm, const u64 *addresses, u32 n)
+int gm_release(struct grid_missing *gm,
+	       const struct grid_missing_released *runs, u32 n)
 {
-	unsigned long *added;
+	struct gm_generation *more;
 	int ret = 0;
 	u64 before;
 	u32 i;
 
 	for (i = 0; i < n; i++)
-		if (addresses[i] == U64_MAX)
+		if (runs[i].count > U64_MAX - runs[i].address)
 			return -ERANGE;
-	added = bitmap_zalloc(n, GFP_KERNEL);
-	if (!added)
+	more = gm_generation_new();
+	if (!more)
 		return -ENOMEM;
+	for (i = 0; i < n && !ret; i++)
+		ret = gm_generation_add(more, runs[i].address, runs[i].count);
+	if (ret)
+		goto out_free;
 	if (mutex_lock_interruptible(&gm->release_lock)) {
 		ret = -EINTR;
 		goto out_free;
 	}
 	before = gm->open->count;
-	for (i = 0; i < n; i++) {
-		ret = gm_generation_add(gm->open, addresses[i]);
-		if (ret < 0)
-			goto err_undo;
-		if (ret)
-			__set_bit(i, added);
-	}
-	ret = 0;
+	ret = gm_generation_merge(gm->open, more);
 	WRITE_ONCE(gm->released, gm->released + gm->open->count - before);
-out_unlock:
 	mutex_unlock(&gm->release_lock);
 out_free:
-	bitmap_free(added);
+	gm_generation_free(more);
 	return ret;
-
-err_undo:
-	for_each_set_bit(i, added, n)
-		gm_generation_del(gm->open, addresses[i]);
-	goto out_unlock;
 }
 
 /**

@@ -548,7 +548,7 @@ u64 __grid_discard_waits(struct grid *g, u64 first, u64 last);
 bool __grid_is_freed(struct grid *g, u64 b);
 u32 grid_list_released(void *priv, u64 *cursor, u32 max,
 		       struct grid_missing_released *out);
-int grid_release(void *priv, const u64 *addresses, u32 n);
+int grid_release(void *priv, const struct grid_missing_released *runs, u32 n);
 int grid_take(void *priv, u64 *id);
 void grid_untake(struct grid *g);
 int grid_durable(void *priv, u64 id);

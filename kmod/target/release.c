@@ -533,8 +533,8 @@ u32 grid_list_released(void *priv, u64 *cursor, u32 max,
 /**
  * grid_release - what was released before a planned stop (start:held)
  * @priv: the grid
- * @addresses: which blocks
- * @n: how many
+ * @runs: which blocks
+ * @n: how many runs
  *
  * As a discard of each would, but only while nothing is written: there is
  * nothing to be ordered with.
@@ -543,24 +543,32 @@ u32 grid_list_released(void *priv, u64 *cursor, u32 max,
  * Return: 0; -ERANGE, and nothing is changed; -EOPNOTSUPP when not held: where
  * somebody says ready meanwhile, some of them are released.
  */
-int grid_release(void *priv, const u64 *addresses, u32 n)
+int grid_release(void *priv, const struct grid_missing_released *runs, u32 n)
 {
 	struct grid *g = priv;
+	u64 blocks = g->geo.blocks, at;
 	unsigned long flags;
-	u32 i, end;
-	int r = 0;
+	int r = 0, budget;
+	u32 i;
 
 	for (i = 0; i < n; i++)
-		if (addresses[i] >= g->geo.blocks)
+		if (runs[i].address >= blocks ||
+		    runs[i].count > blocks - runs[i].address)
 			return -ERANGE;
-	for (i = 0; i < n && !r;) {
+	for (i = 0, at = 0; i < n && !r;) {
 		grid_lock(g, &flags);
 		if (!grid_is_held(g))
 			r = -EOPNOTSUPP;
-		end = min(n - i, GRID_SLICE) + i;
-		for (; i < end && !r; i++)
-			if (!test_and_set_bit(addresses[i], g->marked))
-				grid_bits_set(&g->open, addresses[i]);
+		for (budget = GRID_SLICE; budget-- && i < n && !r;) {
+			u64 address = runs[i].address + at;
+
+			if (!test_and_set_bit(address, g->marked))
+				grid_bits_set(&g->open, address);
+			if (++at == runs[i].count) {
+				at = 0;
+				i++;
+			}
+		}
 		grid_unlock(g, flags);
 		cond_resched();
 	}

@@ -173,11 +173,11 @@ int verb_batch(struct ctl *ctl)
 	return code;
 }
 
-/* unavailable, retry and cancel: a call on the addresses given. */
-static int on_addresses(struct ctl *ctl, const char *what, uint32_t flags,
-			int (*call)(struct gm_dev *dev,
-				    struct grid_missing_block *v, size_t count,
-				    uint32_t flags, size_t *done))
+/* unavailable, retry and cancel: a call on the addresses given, @each flagged. */
+static int
+on_addresses(struct ctl *ctl, const char *what, uint32_t flags, uint32_t each,
+	     int (*call)(struct gm_dev *dev, struct grid_missing_block *v,
+			 size_t count, uint32_t flags, size_t *done))
 {
 	struct grid_missing_block *v;
 	size_t count, done, i;
@@ -194,7 +194,8 @@ static int on_addresses(struct ctl *ctl, const char *what, uint32_t flags,
 		goto out_free;
 	}
 	for (i = 0; i < count; i++)
-		v[i].address = addresses[i];
+		v[i] = (struct grid_missing_block){ .address = addresses[i],
+						    .flags = each };
 	code = ctl_attach(ctl, &dev, O_RDWR);
 	if (!code) {
 		err = call(&dev, v, count, flags, &done);
@@ -229,7 +230,7 @@ static int call_cancel(struct gm_dev *dev, struct grid_missing_block *v,
 
 int verb_unavailable(struct ctl *ctl)
 {
-	return on_addresses(ctl, "unavailable", 0, call_unavailable);
+	return on_addresses(ctl, "unavailable", 0, 0, call_unavailable);
 }
 
 /* Attach, do one thing, tell of its failure. */
@@ -253,21 +254,26 @@ int verb_retry(struct ctl *ctl)
 				"which blocks?  Give addresses, or --all");
 	if (ctl->argc == 1)
 		return simply(ctl, gm_retry_all);
-	return on_addresses(ctl, "retried", 0, call_retry);
+	return on_addresses(ctl, "retried", 0, 0, call_retry);
 }
 
 int verb_cancel(struct ctl *ctl)
 {
 	uint32_t flags =
 		ctl_option(ctl, "nowait") ? GRID_MISSING_CANCEL_NOWAIT : 0;
+	bool tables = ctl_option(ctl, "tables");
 	struct gm_dev dev;
 	int code, err;
 
+	if (tables && ctl_option(ctl, "all"))
+		return ctl_fail(ctl, CTL_USAGE, "--all, or --tables");
 	if (!!ctl_option(ctl, "all") + (ctl->argc > 1) != 1)
 		return ctl_fail(ctl, CTL_USAGE,
 				"which blocks?  Give addresses, or --all");
 	if (ctl->argc > 1)
-		return on_addresses(ctl, "cancelled", flags, call_cancel);
+		return on_addresses(ctl, "cancelled", flags,
+				    tables ? GRID_MISSING_F_TABLE : 0,
+				    call_cancel);
 	code = ctl_attach(ctl, &dev, O_RDWR);
 	if (code)
 		return code;

@@ -348,13 +348,15 @@ static void *list_add(struct list *l, size_t size)
  * @tables: struct grid_missing_repair: tables by their values; ->data is the
  *	place of the first in @values
  * @values: struct grid_missing_value
- * @taken: uint64_t: blocks of the checkpoint that was taken
- * @released: uint64_t: those of the next one
+ * @taken: struct grid_missing_released: of the checkpoint that was taken
+ * @released: likewise, of the next one
+ * @releases: blocks in both
  * @checkpoint: its id, or 0
  * @left: values that the table above still wants
  */
 struct load {
 	struct list blocks, tables, values, taken, released;
+	uint64_t releases;
 	uint64_t checkpoint;
 	uint64_t block_size, device_blocks;
 	char boot[64], checksum[64];
@@ -428,17 +430,18 @@ static const char *parse_value(struct load *l, uint64_t address,
 static const char *parse_run(struct load *l, struct list *list, uint64_t first,
 			     const char *count)
 {
-	uint64_t n, *address;
+	struct grid_missing_released *run;
+	uint64_t n;
 
 	if (gm_parse_u64(count, &n) || !n || n > l->device_blocks ||
 	    first > l->device_blocks - n)
 		return "the blocks lie beyond the end of the device";
-	for (; n; n--) {
-		address = list_add(list, sizeof(*address));
-		if (!address)
-			return "memory is out";
-		*address = first++;
-	}
+	run = list_add(list, sizeof(*run));
+	if (!run)
+		return "memory is out";
+	run->address = first;
+	run->count = n;
+	l->releases += n;
 	return NULL;
 }
 
@@ -598,7 +601,7 @@ static uint64_t failed_among(const struct ctl *ctl, const char *v, size_t count,
 
 static int load_releases(struct gm_dev *dev, const struct list *list)
 {
-	const uint64_t *v = list->v;
+	const struct grid_missing_released *v = list->v;
 	size_t at, n;
 	int err = 0;
 
@@ -695,13 +698,13 @@ int verb_load(struct ctl *ctl)
 		o = ctl_object();
 		ctl_put_string(o, "device", ctl->argv[0]);
 		ctl_put_u64(o, "missing", missing);
-		ctl_put_u64(o, "released", l.taken.count + l.released.count);
+		ctl_put_u64(o, "released", l.releases);
 		ctl_put_u64(o, "checkpoint_taken", l.checkpoint);
 		ctl_print(o);
 	} else {
-		printf("%s: %zu blocks enqueued and %zu released from %s\n",
-		       ctl->argv[0], missing, l.taken.count + l.released.count,
-		       ctl->argv[1]);
+		printf("%s: %zu blocks enqueued and %" PRIu64
+		       " released from %s\n",
+		       ctl->argv[0], missing, l.releases, ctl->argv[1]);
 	}
 out_free:
 	free_load(&l);

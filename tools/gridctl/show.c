@@ -279,12 +279,62 @@ void ctl_print_fault(const struct ctl *ctl, const struct grid_missing_fault *f)
 	       table, flags);
 }
 
+/*
+ * --range=FIRST-LAST, or --bytes=OFFSET+SIZE of a device: which blocks.  False
+ * when neither is given; CTL_USAGE in *@code when one is wrong.
+ */
+static bool range(const struct ctl *ctl, const struct gm_dev *dev,
+		  uint64_t *first, uint64_t *last, int *code)
+{
+	const char *blocks = ctl_option(ctl, "range");
+	const char *bytes = ctl_option(ctl, "bytes");
+	const char *text = blocks ? blocks : bytes;
+	char *from = NULL, *to;
+	bool good = false;
+
+	if (!text)
+		return false;
+	if (!blocks != !bytes)
+		from = strdup(text);
+	to = from ? strchr(from, blocks ? '-' : '+') : NULL;
+	if (to) {
+		*to++ = 0;
+		if (blocks)
+			good = !gm_parse_u64(from, first) &&
+			       !gm_parse_u64(to, last) && *first <= *last;
+		else
+			good = !gm_parse_size(from, first) &&
+			       !gm_parse_size(to, last) && *last &&
+			       dev->block_size &&
+			       *last - 1 <= UINT64_MAX - *first;
+	} else if (from && blocks) {
+		good = !gm_parse_u64(from, first);
+		*last = *first;
+	}
+	free(from);
+	if (!good) {
+		*code = ctl_fail(
+			ctl, CTL_USAGE,
+			blocks && bytes ? "--range and --bytes" :
+			blocks ? "--range=%s: must be FIRST-LAST or ADDRESS" :
+			dev->block_size ?
+				 "--bytes=%s: must be OFFSET+SIZE" :
+				 "--bytes=%s: a private tracker has none",
+			text);
+	} else if (bytes) {
+		*last = (*first + *last - 1) / dev->block_size;
+		*first /= dev->block_size;
+	}
+	return true;
+}
+
 int verb_faults(struct ctl *ctl)
 {
 	const char *state = ctl_option(ctl, "state");
 	bool unavailable = ctl_option(ctl, "unavailable");
-	uint64_t limit = UINT64_MAX, cursor = 0;
+	uint64_t limit = UINT64_MAX, cursor = 0, first, last;
 	struct grid_missing_fault v[512];
+	bool ranged;
 	struct gm_dev dev;
 	int code, n = 0, i;
 
@@ -299,9 +349,13 @@ int verb_faults(struct ctl *ctl)
 	code = ctl_attach(ctl, &dev, O_RDONLY);
 	if (code)
 		return code;
+	ranged = range(ctl, &dev, &first, &last, &code);
+	if (code)
+		goto out_close;
 	ctl_print_fault(ctl, NULL);
 	while (cursor != GM_CURSOR_END && limit) {
-		n = gm_list_faults(&dev, &cursor, v, 512);
+		n = ranged ? gm_list_range(&dev, first, last, &cursor, v, 512) :
+			     gm_list_faults(&dev, &cursor, v, 512);
 		if (n == -EINTR)
 			continue;
 		if (n < 0)
@@ -316,8 +370,11 @@ int verb_faults(struct ctl *ctl)
 			limit--;
 		}
 	}
+	if (n < 0)
+		code = ctl_error(ctl, n, "%s", ctl->argv[0]);
+out_close:
 	gm_close(&dev);
-	return n < 0 ? ctl_error(ctl, n, "%s", ctl->argv[0]) : CTL_GOOD;
+	return code;
 }
 
 void ctl_show_table(const struct ctl *ctl, const struct grid_missing_table *t)

@@ -350,8 +350,10 @@ int(gm_batch)(struct gm_dev *dev, struct grid_missing_fault *faults,
 
 /* ---------------------------------------------------------------- listings */
 
+/* @range: the first and the last block, or NULL for all. */
 static int list_call(struct gm_dev *dev, unsigned long request, void *elems,
-		     size_t size, uint32_t max, uint64_t *cursor)
+		     size_t size, uint32_t max, uint64_t *cursor,
+		     const uint64_t *range)
 {
 	struct grid_missing_vector v = {
 		.size = sizeof(v),
@@ -363,6 +365,12 @@ static int list_call(struct gm_dev *dev, unsigned long request, void *elems,
 		.elems = (uintptr_t)elems,
 	};
 	int err;
+
+	if (range) {
+		v.flags = GRID_MISSING_LIST_RANGE;
+		v.first = range[0];
+		v.last = range[1];
+	}
 
 	if (*cursor == GM_CURSOR_END)
 		return 0;
@@ -376,39 +384,54 @@ static int list_call(struct gm_dev *dev, unsigned long request, void *elems,
 int(gm_list_faults)(struct gm_dev *dev, uint64_t *cursor,
 		    struct grid_missing_fault *v, uint32_t max, size_t size)
 {
-	return list_call(dev, GRID_MISSING_LIST_FAULTS, v, size, max, cursor);
+	return list_call(dev, GRID_MISSING_LIST_FAULTS, v, size, max, cursor,
+			 NULL);
+}
+
+int(gm_list_range)(struct gm_dev *dev, uint64_t first, uint64_t last,
+		   uint64_t *cursor, struct grid_missing_fault *v, uint32_t max,
+		   size_t size)
+{
+	const uint64_t range[] = { first, last };
+
+	return list_call(dev, GRID_MISSING_LIST_FAULTS, v, size, max, cursor,
+			 range);
 }
 
 int(gm_list_tables)(struct gm_dev *dev, uint64_t *cursor,
 		    struct grid_missing_table *v, uint32_t max, size_t size)
 {
-	return list_call(dev, GRID_MISSING_LIST_TABLES, v, size, max, cursor);
+	return list_call(dev, GRID_MISSING_LIST_TABLES, v, size, max, cursor,
+			 NULL);
 }
 
 int(gm_list_trackers)(struct gm_dev *dev, uint64_t *cursor,
 		      struct grid_missing_tracker *v, uint32_t max, size_t size)
 {
-	return list_call(dev, GRID_MISSING_LIST_TRACKERS, v, size, max, cursor);
+	return list_call(dev, GRID_MISSING_LIST_TRACKERS, v, size, max, cursor,
+			 NULL);
 }
 
 int(gm_list_released)(struct gm_dev *dev, uint64_t *cursor,
 		      struct grid_missing_released *v, uint32_t max,
 		      size_t size)
 {
-	return list_call(dev, GRID_MISSING_LIST_RELEASED, v, size, max, cursor);
+	return list_call(dev, GRID_MISSING_LIST_RELEASED, v, size, max, cursor,
+			 NULL);
 }
 
 /* ------------------------------------------------- checkpoints, sync jumps */
 
-int gm_checkpoint_release(struct gm_dev *dev, const uint64_t *addresses,
-			  uint32_t count)
+int(gm_checkpoint_release)(struct gm_dev *dev,
+			   const struct grid_missing_released *runs,
+			   uint32_t count, size_t size)
 {
 	struct grid_missing_checkpoint c = {
 		.size = sizeof(c),
 		.op = GRID_MISSING_CHECKPOINT_RELEASE,
-		.elems = (uintptr_t)addresses,
+		.elems = (uintptr_t)runs,
 		.count = count,
-		.elem_size = sizeof(*addresses),
+		.elem_size = elem_size(size),
 	};
 
 	return call(dev, GRID_MISSING_CHECKPOINT, &c);

@@ -207,6 +207,13 @@ int gm_list_faults(struct gm_dev *dev, uint64_t *cursor,
 		   struct grid_missing_fault *v, uint32_t max, size_t size);
 #define gm_list_faults(dev, cursor, v, max) \
 	gm_list_faults(dev, cursor, v, max, sizeof(struct grid_missing_fault))
+/* Those of the blocks from @first to @last, in no order. */
+int gm_list_range(struct gm_dev *dev, uint64_t first, uint64_t last,
+		  uint64_t *cursor, struct grid_missing_fault *v, uint32_t max,
+		  size_t size);
+#define gm_list_range(dev, first, last, cursor, v, max) \
+	gm_list_range(dev, first, last, cursor, v, max, \
+		      sizeof(struct grid_missing_fault))
 int gm_list_tables(struct gm_dev *dev, uint64_t *cursor,
 		   struct grid_missing_table *v, uint32_t max, size_t size);
 #define gm_list_tables(dev, cursor, v, max) \
@@ -224,11 +231,16 @@ int gm_list_trackers(struct gm_dev *dev, uint64_t *cursor,
 			 sizeof(struct grid_missing_tracker))
 
 /*
- * Checkpoints and sync jumps; see enum grid_missing_checkpoint_op.  take wants
+ * Checkpoints and sync jumps; see enum grid_missing_checkpoint_op.  release is
+ * of at most 4096 runs, all or none.  take wants
  * *@id set: 0, or the id that it is to have.
  */
-int gm_checkpoint_release(struct gm_dev *dev, const uint64_t *addresses,
-			  uint32_t count);
+int gm_checkpoint_release(struct gm_dev *dev,
+			  const struct grid_missing_released *runs,
+			  uint32_t count, size_t size);
+#define gm_checkpoint_release(dev, runs, count) \
+	gm_checkpoint_release(dev, runs, count, \
+			      sizeof(struct grid_missing_released))
 int gm_checkpoint_take(struct gm_dev *dev, uint64_t *id);
 int gm_checkpoint_durable(struct gm_dev *dev, uint64_t id);
 int gm_checkpoint_complete(struct gm_dev *dev, uint32_t *pending);

@@ -163,7 +163,8 @@ enum grid_missing_reason {
 
 /* Flags of a block: in elements of vectors and in listings. */
 #define GRID_MISSING_F_NO_CHECKSUM (1U << 0) /* checksum is unknown */
-#define GRID_MISSING_F_TABLE (1U << 1) /* enqueue: address is a table's index */
+/* enqueue, cancel: address is a table's index */
+#define GRID_MISSING_F_TABLE (1U << 1)
 #define GRID_MISSING_F_FAILED (1U << 2) /* complete: the write failed */
 #define GRID_MISSING_F_READERS (1U << 3) /* out: readers are parked on it */
 #define GRID_MISSING_F_WANTED (1U << 4) /* out: read-ahead wants it */
@@ -261,6 +262,8 @@ struct grid_missing_create {
  *	GRID_MISSING_BATCH_MIN_AGE; else 0
  * @cursor: listings: in: 0 to begin, out: where to go on, ~0 at the end; else 0
  * @elems: the elements' address
+ * @first: with GRID_MISSING_LIST_RANGE: the first block; else 0
+ * @last: with GRID_MISSING_LIST_RANGE: the last block; else 0
  */
 struct grid_missing_vector {
 	__u32 size;
@@ -271,8 +274,16 @@ struct grid_missing_vector {
 	__u32 arg;
 	__u64 cursor;
 	__u64 elems;
+	__u64 first;
+	__u64 last;
 };
 
+/*
+ * GRID_MISSING_LIST_FAULTS: only those from @first to @last, in no order; @first
+ * and @last are the same in every call with the same @cursor.  Costs the number
+ * of blocks or that of faults, whichever is smaller.
+ */
+#define GRID_MISSING_LIST_RANGE (1U << 0)
 /* GRID_MISSING_BATCH: @arg becomes this file's minimum age. */
 #define GRID_MISSING_BATCH_MIN_AGE (1U << 0)
 /*
@@ -305,7 +316,10 @@ struct grid_missing_vector {
  * @flags: GRID_MISSING_F_NO_CHECKSUM, GRID_MISSING_F_TABLE
  * @result: out: 0, GRID_MISSING_DUPLICATE (enqueue only), or a negative errno
  *
- * CANCEL, UNAVAILABLE and RETRY want the checksum and the flags to be 0.
+ * CANCEL, UNAVAILABLE and RETRY want the checksum to be 0, and the flags; but
+ * CANCEL of a table, in whichever state it is that has not ended, says
+ * GRID_MISSING_F_TABLE.  Without it CANCEL is of the fault at @address; that of
+ * an index which is missing cancels its table too.
  */
 struct grid_missing_block {
 	__u64 address;
@@ -431,10 +445,11 @@ struct grid_missing_table {
 };
 
 /**
- * struct grid_missing_released - element of LIST_RELEASED: a run of blocks
+ * struct grid_missing_released - element of LIST_RELEASED, and of
+ *	GRID_MISSING_CHECKPOINT_RELEASE: a run of blocks
  * @address: the first of them
  * @count: how many, at least 1
- * @flags: GRID_MISSING_RELEASED_*, the same for all of them
+ * @flags: out: GRID_MISSING_RELEASED_*, the same for all of them; in: 0
  * @reserved: 0
  *
  * Runs come in the order of their addresses.  A run may end where the next one
@@ -480,8 +495,8 @@ struct grid_missing_tracker {
 /** enum grid_missing_checkpoint_op - what GRID_MISSING_CHECKPOINT does */
 enum grid_missing_checkpoint_op {
 	/*
-	 * The addresses in elems (__u64 each, count of them) are released: they
-	 * join the open generation, all or none.  On a dm device that is what a
+	 * The runs of blocks in elems (struct grid_missing_released, count of
+	 * them) are released: they join the open generation, all or none.  On a dm device that is what a
 	 * discard does, and this only before GRID_MISSING_READY, to load what
 	 * was released before a planned stop.
 	 */
@@ -518,9 +533,9 @@ enum grid_missing_checkpoint_op {
  *	one that was taken before a planned stop) and below 2^63; out: the
  *	checkpoint's id;
  *	DURABLE: in: that id; else 0
- * @elems: RELEASE: address of __u64 addresses[@count]
+ * @elems: RELEASE: address of struct grid_missing_released[@count]
  * @count: RELEASE: how many, at most GRID_MISSING_VECTOR_MAX
- * @elem_size: RELEASE: 8
+ * @elem_size: RELEASE: sizeof(struct grid_missing_released)
  */
 struct grid_missing_checkpoint {
 	__u32 size;

@@ -307,18 +307,27 @@ static inline int batch(int fd, struct grid_missing_fault *out, __u32 max)
 	return ret ? ret : (int)done;
 }
 
+/* With RELEASE: of runs of one block each. */
 static inline int checkpoint(int fd, __u32 op, __u64 *id, __u32 *pending,
 			     const __u64 *addresses, __u32 count)
 {
+	static struct grid_missing_released runs[GRID_MISSING_VECTOR_MAX];
 	struct grid_missing_checkpoint c = {
 		.size = sizeof(c),
 		.op = op,
 		.id = id ? *id : 0,
-		.elems = ptr(addresses),
+		.elems = addresses ? ptr(runs) : 0,
 		.count = count,
-		.elem_size = addresses ? sizeof(*addresses) : 0,
+		.elem_size = addresses ? sizeof(*runs) : 0,
 	};
-	int ret = do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c);
+	__u32 i;
+	int ret;
+
+	for (i = 0; addresses && i < count; i++)
+		runs[i] =
+			(struct grid_missing_released){ .address = addresses[i],
+							.count = 1 };
+	ret = do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c);
 
 	if (id)
 		*id = c.id;
@@ -339,6 +348,21 @@ static inline int sync_jump(int fd, __u32 op, const __u64 *addresses,
 	};
 
 	return do_ioctl(fd, GRID_MISSING_SYNC_JUMP, &j);
+}
+
+/* Release @count blocks from @address on. */
+static inline int release_run(int fd, __u64 address, __u64 count)
+{
+	struct grid_missing_released r = { .address = address, .count = count };
+	struct grid_missing_checkpoint c = {
+		.size = sizeof(c),
+		.op = GRID_MISSING_CHECKPOINT_RELEASE,
+		.elems = ptr(&r),
+		.count = 1,
+		.elem_size = sizeof(r),
+	};
+
+	return do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c);
 }
 
 /* How many of at most 64, or a negative errno. */

@@ -39,6 +39,7 @@ static union {
 static union {
 	char bytes[COUNT * 256];
 	__u64 addresses[COUNT];
+	struct grid_missing_released runs[COUNT];
 	struct grid_missing_block block[COUNT];
 	struct grid_missing_repair repair[COUNT];
 } elems;
@@ -234,10 +235,12 @@ static void fill_release(void)
 
 	fill_waiting();
 	arg.checkpoint.op = GRID_MISSING_CHECKPOINT_RELEASE;
-	arg.checkpoint.elem_size = sizeof(__u64);
+	arg.checkpoint.elem_size = sizeof(elems.runs[0]);
 	arg.checkpoint.count = COUNT;
 	for (i = 0; i < COUNT; i++)
-		elems.addresses[i] = (__u64)i << 40;
+		elems.runs[i] = (struct grid_missing_released){
+			.address = (__u64)i << 40, .count = 5000
+		};
 }
 
 static void fill_take(void)
@@ -359,8 +362,8 @@ static const struct op ops[] = {
 	V(CANCEL, block, fill_all),
 	V(CANCEL, block, fill_revert, -EINVAL),
 	{ "CHECKPOINT release", GRID_MISSING_CHECKPOINT,
-	  sizeof(struct grid_missing_checkpoint), sizeof(__u64), fill_release,
-	  0, 0 },
+	  sizeof(struct grid_missing_checkpoint),
+	  sizeof(struct grid_missing_released), fill_release, 0, 0 },
 	F(CHECKPOINT, checkpoint, fill_take),
 	F(CHECKPOINT, checkpoint, fill_durable),
 	F(CHECKPOINT, checkpoint, fill_durable_complete),

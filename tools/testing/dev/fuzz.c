@@ -182,6 +182,11 @@ static void vector_call(int fd, unsigned long cmd, size_t size)
 	    cmd == GRID_MISSING_LIST_TRACKERS ||
 	    cmd == GRID_MISSING_LIST_RELEASED)
 		local.cursor = one_in(2) ? 0 : below(200);
+	if (cmd == GRID_MISSING_LIST_FAULTS && one_in(2)) {
+		local.flags = GRID_MISSING_LIST_RANGE;
+		local.first = below(200);
+		local.last = local.first + (one_in(2) ? below(20) : 1ULL << 40);
+	}
 	if (cmd == GRID_MISSING_BATCH && one_in(4)) {
 		local.flags = GRID_MISSING_BATCH_MIN_AGE;
 		local.arg = below(20);
@@ -207,6 +212,7 @@ static void fixed_call(int fd, unsigned long cmd, size_t size)
 		struct grid_missing_checkpoint checkpoint;
 		struct grid_missing_sync_jump jump;
 	} a;
+	struct grid_missing_released runs[8];
 	__u64 list[8];
 	char *p = memory(size);
 	__u32 i;
@@ -216,12 +222,17 @@ static void fixed_call(int fd, unsigned long cmd, size_t size)
 	a.word[0] = size;
 	for (i = 0; i < ARRAY_SIZE(list); i++)
 		list[i] = address();
+	memset(runs, 0, sizeof(runs));
+	for (i = 0; i < ARRAY_SIZE(runs); i++) {
+		runs[i].address = address();
+		runs[i].count = 1 + below(one_in(50) ? 100000 : 20);
+	}
 	if (cmd == GRID_MISSING_CHECKPOINT) {
 		a.checkpoint.op = 1 + below(4);
 		if (a.checkpoint.op == GRID_MISSING_CHECKPOINT_RELEASE) {
-			a.checkpoint.elems = ptr(list);
+			a.checkpoint.elems = ptr(runs);
 			a.checkpoint.count = below(8);
-			a.checkpoint.elem_size = 8;
+			a.checkpoint.elem_size = sizeof(runs[0]);
 		}
 		if (a.checkpoint.op == GRID_MISSING_CHECKPOINT_DURABLE)
 			a.checkpoint.id = below(1000);

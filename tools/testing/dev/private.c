@@ -381,14 +381,122 @@ static int list_released(int fd, struct grid_missing_released *r, __u32 max,
 
 static void release(int fd, __u64 first, __u32 count)
 {
-	static __u64 a[GRID_MISSING_VECTOR_MAX];
-	__u32 i;
+	EQ(release_run(fd, first, count), 0);
+}
 
-	for (i = 0; i < count; i++)
-		a[i] = first + i;
-	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_RELEASE, NULL, NULL, a,
-		      count),
+/* Long runs, over many chunks, and all or none of them. */
+static void release_runs(void)
+{
+	int fd = private(8, 2, 8);
+	struct grid_missing_released r[64];
+	__u64 cursor = 0, sum = 0, next = 100;
+	int n, i;
+
+	EQ(release_run(fd, 5000, 1000000), 0);
+	EQ(release_run(fd, 100, 4900), 0);
+	EQ(release_run(fd, 4000, 5000), 0);
+	EQ(status(fd).released, 1004900);
+	/* More than there is room for, a part of it released already. */
+	EQ(release_run(fd, 4000, 1ULL << 40), -ENOSPC);
+	EQ(release_run(fd, 1ULL << 63, ~0ULL >> 1), -ENOSPC);
+	EQ(release_run(fd, 1ULL << 63, 1ULL << 63), -ERANGE);
+	EQ(release_run(fd, 5, 0), -EINVAL);
+	EQ(status(fd).released, 1004900);
+	while (cursor != ~0ULL) {
+		n = list_released(fd, r, ARRAY_SIZE(r), &cursor);
+		CHECK(n >= 0);
+		for (i = 0; i < n; i++) {
+			EQ(r[i].address, next);
+			next += r[i].count;
+			sum += r[i].count;
+		}
+	}
+	EQ(sum, 1004900);
+	EQ(release_run(fd, ~1ULL - 4096, 4097), 0);
+	EQ(status(fd).released, 1004900 + 4097);
+}
+
+/* A table by its index, also when that is written. */
+static void cancel_table(void)
+{
+	static struct grid_missing_value v[4000];
+	int fd = private(8, 2, ARRAY_SIZE(v));
+	struct grid_missing_table t[2];
+	__u32 i, done;
+
+	for (i = 0; i < ARRAY_SIZE(v); i++)
+		v[i] = (struct grid_missing_value){
+			.address = 100 + i, .checksum = sum_of(100 + i)
+		};
+	EQ(enqueue_table(fd, 50), 0);
+	EQ(commence(fd, 50), 0);
+	EQ(complete(fd, 50, 0, v, ARRAY_SIZE(v)), 0);
+	EQ(enqueue_table(fd, 51), 0);
+	EQ(enqueue(fd, 7), 0);
+	EQ(commence(fd, 101), 0);
+	EQ(cancel(fd, 50), -ENOENT);
+	EQ(one_block(fd, GRID_MISSING_CANCEL, 7, GRID_MISSING_F_TABLE),
+	   -ENOENT);
+	EQ(one_block(fd, GRID_MISSING_CANCEL, 50, GRID_MISSING_F_TABLE), 0);
+	EQ(status(fd).blocks_table, 1);
+	EQ(status(fd).waiting, 2);
+	EQ(complete(fd, 101, 0, NULL, 0), -ENOENT);
+	EQ(one_block(fd, GRID_MISSING_CANCEL, 50, GRID_MISSING_F_TABLE),
+	   -ENOENT);
+	EQ(one_block(fd, GRID_MISSING_CANCEL, 51, GRID_MISSING_F_TABLE), 0);
+	EQ(status(fd).waiting, 1);
+	EQ(do_vector(fd, GRID_MISSING_RECLAIM, t, sizeof(t[0]), 2, 0, 0, NULL,
+		     &done),
 	   0);
+	EQ(done, 2);
+	EQ(t[0].address, 50);
+	EQ(t[0].state, GRID_MISSING_TABLE_CANCELLED);
+	EQ(t[0].values, ARRAY_SIZE(v));
+	VERIFY();
+}
+
+/* How many faults from @first to @last are told, each once. */
+static int in_range(int fd, __u64 first, __u64 last, __u32 room)
+{
+	struct grid_missing_fault f[64];
+	struct grid_missing_vector v = {
+		.size = sizeof(v),
+		.flags = GRID_MISSING_LIST_RANGE,
+		.elem_size = sizeof(f[0]),
+		.count = room,
+		.elems = ptr(f),
+		.first = first,
+		.last = last,
+	};
+	__u32 i, turns = 0;
+	int n = 0;
+
+	while (v.cursor != ~0ULL && turns++ < 10000) {
+		if (!EQ(do_ioctl(fd, GRID_MISSING_LIST_FAULTS, &v), 0))
+			break;
+		for (i = 0; i < v.done; i++, n++)
+			CHECK(f[i].address >= first && f[i].address <= last);
+	}
+	return n;
+}
+
+static void list_range(void)
+{
+	int fd = private(4096, 2, 8);
+	__u32 room;
+	__u64 i;
+
+	for (i = 0; i < 1000; i++)
+		EQ(enqueue(fd, i * 1000), 0);
+	for (room = 1; room <= 64; room += 63) {
+		EQ(in_range(fd, 5000, 5000, room), 1);
+		EQ(in_range(fd, 5001, 5999, room), 0);
+		EQ(in_range(fd, 5000, 5999, room), 1);
+		EQ(in_range(fd, 0, 0, room), 1);
+		EQ(in_range(fd, 1, 100000, room), 100);
+		EQ(in_range(fd, 0, ~0ULL, room), 1000);
+		EQ(in_range(fd, 1000000, ~0ULL, room), 0);
+	}
 }
 
 /* Both generations, as runs in the order of addresses. */
@@ -872,6 +980,9 @@ int main(void)
 	RUN(reclaim_tells);
 	RUN(all_is_said);
 	RUN(list_by_cursor);
+	RUN(list_range);
+	RUN(cancel_table);
+	RUN(release_runs);
 	RUN(large_batch);
 	RUN(list_trackers);
 	RUN(fdinfo);

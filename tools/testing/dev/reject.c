@@ -56,7 +56,8 @@ static const struct command {
 	F(CHECKPOINT, grid_missing_checkpoint, true, true),
 	F(SYNC_JUMP, grid_missing_sync_jump, true, true),
 	V(RECLAIM, struct grid_missing_table, VECTOR_OUT, true, true, 0),
-	V(LIST_FAULTS, struct grid_missing_fault, VECTOR_OUT, false, true, 0),
+	V(LIST_FAULTS, struct grid_missing_fault, VECTOR_OUT, false, true,
+	  GRID_MISSING_LIST_RANGE),
 	V(LIST_TABLES, struct grid_missing_table, VECTOR_OUT, false, true, 0),
 	F(STATUS, grid_missing_status, false, true),
 	F(READY, grid_missing_simple, true, true),
@@ -597,11 +598,37 @@ static void bad_values(void)
 	VERIFY();
 }
 
+static void bad_ranges(void)
+{
+	struct grid_missing_fault f;
+	struct grid_missing_vector v = {
+		.size = sizeof(v),
+		.elem_size = sizeof(f),
+		.count = 1,
+		.elems = ptr(&f),
+		.first = 1,
+	};
+	int fd = private(8, 2, 8);
+
+	EQ(do_ioctl(fd, GRID_MISSING_LIST_FAULTS, &v), -EINVAL);
+	v.first = 0;
+	v.last = 1;
+	EQ(do_ioctl(fd, GRID_MISSING_LIST_FAULTS, &v), -EINVAL);
+	EQ(do_ioctl(fd, GRID_MISSING_BATCH, &v), -EINVAL);
+	v.flags = GRID_MISSING_LIST_RANGE;
+	EQ(do_ioctl(fd, GRID_MISSING_LIST_TABLES, &v), -EINVAL);
+	EQ(do_ioctl(fd, GRID_MISSING_LIST_FAULTS, &v), 0);
+	v.cursor = 0;
+	v.first = 2;
+	EQ(do_ioctl(fd, GRID_MISSING_LIST_FAULTS, &v), -EINVAL);
+}
+
 static void bad_checkpoints(void)
 {
 	struct grid_missing_checkpoint c = { .size = sizeof(c) };
 	int fd = private(8, 2, 8);
-	__u64 a[2] = { 1, 2 };
+	struct grid_missing_released a[2] = { { .address = 1, .count = 1 },
+					      { .address = 2, .count = 1 } };
 	__u64 id = 1;
 	__u32 pending;
 
@@ -620,9 +647,29 @@ static void bad_checkpoints(void)
 	c.elems = ptr(a);
 	c.count = 2;
 	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
-	c.elem_size = 16;
+	c.elem_size = sizeof(a[0]) - 1;
+	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
+	c.elem_size = 4097;
 	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -E2BIG);
-	c.elem_size = 8;
+	/* One that is longer: what we don't know isn't zero. */
+	c.elem_size = sizeof(a);
+	c.count = 1;
+	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -E2BIG);
+	c.elem_size = sizeof(a[0]);
+	c.count = 2;
+	a[1].flags = GRID_MISSING_RELEASED_OPEN;
+	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
+	a[1].flags = 0;
+	a[1].reserved = 1;
+	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
+	a[1].reserved = 0;
+	a[1].count = 0;
+	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -EINVAL);
+	a[1].count = ~0ULL - 1;
+	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -ERANGE);
+	a[1].count = ~0ULL - 2;
+	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -ENOSPC);
+	a[1].count = 1;
 	c.count = GRID_MISSING_VECTOR_MAX + 1;
 	EQ(do_ioctl(fd, GRID_MISSING_CHECKPOINT, &c), -E2BIG);
 	c.count = 2;
@@ -800,6 +847,7 @@ int main(void)
 	RUN(fault_in_vector);
 	RUN(fault_in_result);
 	RUN(bad_values);
+	RUN(bad_ranges);
 	RUN(bad_checkpoints);
 	RUN(bad_jumps);
 	RUN(bad_cancels);

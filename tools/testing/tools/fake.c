@@ -479,7 +479,9 @@ static int lists(struct state *s, unsigned long request,
 
 	if (request == GRID_MISSING_LIST_FAULTS) {
 		for (; i < s->blocks && v->done < v->count; i++)
-			if (s->faults[i].state)
+			if (s->faults[i].state &&
+			    (!(v->flags & GRID_MISSING_LIST_RANGE) ||
+			     (i >= v->first && i <= v->last)))
 				fill(s, i, &f[v->done++]);
 		v->cursor = i == s->blocks ? UINT64_MAX : i;
 		return 0;

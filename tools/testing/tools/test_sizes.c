@@ -161,6 +161,7 @@ static void test_vectors(void **state)
 		LIST((gm_batch)(&dev, v, COUNT, GM_KEEP_AGE, size));
 		LIST((gm_reclaim)(&dev, v, COUNT, size));
 		LIST((gm_list_faults)(&dev, &cursor, v, COUNT, size));
+		LIST((gm_list_range)(&dev, 0, 9, &cursor, v, COUNT, size));
 		LIST((gm_list_tables)(&dev, &cursor, v, COUNT, size));
 		LIST((gm_list_released)(&dev, &cursor, v, COUNT, size));
 		LIST((gm_list_trackers)(&dev, &cursor, v, COUNT, size));

@@ -53,6 +53,12 @@ exits 1 "block 256 lies beyond" gridctl enqueue g0 256
 assert_eq "$(count waiting)" 256
 assert_eq "$(gridctl --json faults g0 | wc -l)" 256
 assert_eq "$(gridctl --json faults g0 | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -nu | wc -l)" 256
+assert_eq "$(gridctl --json faults g0 --range=10-13 | wc -l)" 4
+assert_eq "$(gridctl --json faults g0 --bytes=65535+2 | wc -l)" 2
+assert_eq "$(gridctl --json faults g0 --range=250-9999 | wc -l)" 6
+exits 2 "must be FIRST-LAST" gridctl faults g0 --range=9-8
+exits 2 "must be OFFSET" gridctl faults g0 --bytes=64K
+exits 1 "block 7" gridctl cancel g0 --tables 7
 exits 0 "waiting" gridctl batch g0 --max=4
 exits 4 "256 blocks are still missing" gridctl wait g0 --timeout=100ms
 exits 2 "no helper" gridctl check g0
