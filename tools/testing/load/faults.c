@@ -248,6 +248,8 @@ int repair_prepare(struct grid_missing_repair *e, char *buffer)
 		r->address = f[i].address;
 		r->data = (uintptr_t)buffer + (size_t)count * block_size;
 		r->checksum = f[i].checksum;
+		/* A read error may make another fault of it, which takes any data. */
+		r->serial = f[i].serial;
 		r->flags = known ? 0 : GRID_MISSING_F_NO_CHECKSUM;
 		pthread_mutex_lock(&b->gate);
 		ours = known && b->number == number_of(&r->checksum);

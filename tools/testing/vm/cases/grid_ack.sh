@@ -26,6 +26,8 @@ ack_run()
 grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000 park_timeout_ms:3600000
 disk jitter "$seed"
 ack_run 0 "$seed"
+# No repair waits for writes that came before it.
+drain_ms 0
 dm_remove t0
 dm_create t0 "$(grid_table no_helper_ms:3600000 park_timeout_ms:3600000 checkpoint:explicit)"
 ack_run 1 $((seed + 1))
