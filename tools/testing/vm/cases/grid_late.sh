@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D2 D3 a write that is held below holds no repair, and is not lost
-# kernels: 6.1 newest debug
+# kernels: 6.1 newest
 # timeout: 120
 # boot: shared
 #
