@@ -33,6 +33,8 @@ first=$((blocks * bs * 3 / 4 / 512))
 end=$((SECONDS + seconds))
 while [ $SECONDS -lt $end ]; do
 	log "seed $seed"
+	# In every other pair of rounds no repair waits for earlier writes.
+	drain_ms $(((seed >> 1 & 1) * 3000))
 	explicit=$((seed & 1))
 	start=clean
 	[ $((seed & 2)) = 0 ] || start=held
