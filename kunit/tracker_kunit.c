@@ -2084,6 +2084,9 @@ static void listing_of_a_range(struct kunit *test)
 	cursor = 7;
 	EQ(gm_list_range(T, 1000, 1002, &cursor, 4, env->out), 0);
 	EQ(cursor, U64_MAX);
+	cursor = 7;
+	EQ(gm_list_range(T, 1000, 1ULL << 40, &cursor, 4, env->out), 0);
+	EQ(cursor, U64_MAX);
 	VERIFIED();
 }
 

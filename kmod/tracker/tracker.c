@@ -323,16 +323,16 @@ u32 gm_list_range(struct gm_tracker *t, u64 first, u64 last, u64 *cursor,
 	GM_LOCK(t, flags);
 	if (!*cursor && last - first >= t->used)
 		*cursor = GM_RANGE_SLOTS;
-	/* A cursor that we never gave is the end. */
-	if (last < first ||
-	    (!(*cursor & GM_RANGE_SLOTS) && *cursor > last - first))
+	if (*cursor == U64_MAX || last < first) {
 		*cursor = U64_MAX;
-	else if (*cursor == U64_MAX)
-		;
-	else if (*cursor & GM_RANGE_SLOTS)
+	} else if (*cursor & GM_RANGE_SLOTS) {
 		n = gm_range_scan(t, first, last, cursor, max, out);
-	else
+	} else if (*cursor <= last - first && last - first < t->used) {
 		n = gm_range_lookup(t, first, last, cursor, max, out);
+	} else {
+		/* We never gave it. */
+		*cursor = U64_MAX;
+	}
 	GM_UNLOCK(t, flags);
 	return n;
 }
