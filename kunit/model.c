@@ -1188,8 +1188,8 @@ static bool model_compare_seen(struct model_run *r)
 	return true;
 }
 
-static bool model_same_record(const struct gm_record *a,
-			      const struct gm_record *b)
+static bool model_same_record(const struct grid_missing_record *a,
+			      const struct grid_missing_record *b)
 {
 	return a->address == b->address && a->kind == b->kind &&
 	       a->table == b->table && a->value == b->value &&
@@ -1197,8 +1197,8 @@ static bool model_same_record(const struct gm_record *a,
 	       !memcmp(&a->sum, &b->sum, sizeof(a->sum));
 }
 
-static bool model_same_table(const struct gm_record_table *a,
-			     const struct gm_record_table *b)
+static bool model_same_table(const struct grid_missing_record_table *a,
+			     const struct grid_missing_record_table *b)
 {
 	return a->address == b->address && a->values == b->values &&
 	       a->state == b->state && a->has_sum == b->has_sum &&
@@ -1208,8 +1208,8 @@ static bool model_same_table(const struct gm_record_table *a,
 /* What was told is how everything stands, whenever the lock is not held. */
 static bool model_compare_kept(struct model_run *r)
 {
-	struct gm_record_table table;
-	struct gm_record record;
+	struct grid_missing_record_table table;
+	struct grid_missing_record record;
 	unsigned long flags;
 	bool same;
 	u32 i;
@@ -1233,15 +1233,15 @@ static bool model_compare_kept(struct model_run *r)
 }
 
 /* How @k comes back: alone if its table is cancelled. */
-static struct gm_record model_comes_back(const struct model_run *r,
-					 const struct gm_record *k)
+static struct grid_missing_record
+model_comes_back(const struct model_run *r, const struct grid_missing_record *k)
 {
 	u8 state = r->kept_tables[k->table].state;
-	struct gm_record back = *k;
+	struct grid_missing_record back = *k;
 
-	if (k->kind > GM_RECORD_BLOCK &&
+	if (k->kind > GRID_MISSING_RECORD_BLOCK &&
 	    state == GRID_MISSING_TABLE_CANCELLED) {
-		back.kind = GM_RECORD_BLOCK;
+		back.kind = GRID_MISSING_RECORD_BLOCK;
 		back.table = 0;
 		back.value = 0;
 	}
@@ -1250,7 +1250,7 @@ static struct gm_record model_comes_back(const struct model_run *r,
 
 static bool model_restored(struct model_run *r, struct gm_tracker *t)
 {
-	struct gm_record record[4], back;
+	struct grid_missing_record record[4], back;
 	unsigned long flags;
 	u32 i, n, count = 0;
 	char why[160];

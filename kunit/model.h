@@ -116,8 +116,8 @@ struct model_run {
 	const char *sweep;
 	u8 seen[MODEL_ADDRESSES];
 	struct gm_tracker back;
-	struct gm_record kept[MODEL_ADDRESSES];
-	struct gm_record_table kept_tables[MODEL_TABLES];
+	struct grid_missing_record kept[MODEL_ADDRESSES];
+	struct grid_missing_record_table kept_tables[MODEL_TABLES];
 	u32 calls;
 	struct model_set set;
 	struct grid_missing_fault out[MODEL_FAULTS];

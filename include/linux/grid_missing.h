@@ -16,6 +16,7 @@
 
 #include <linux/types.h>
 #include <uapi/linux/grid_missing.h>
+#include <linux/grid_missing_record.h>
 
 struct grid_missing;
 struct grid_missing_room;
@@ -96,6 +97,18 @@ struct grid_missing_item {
  * @status: add what the target knows to @st (parked, oldest_waiting_ms,
  *	timeouts, released, discarding, lost_full, detected, checkpoint_taken,
  *	flags).
+ *
+ * For a target that keeps the map elsewhere (M1); NULL in all others:
+ *
+ * @record: how @address stands may have changed: ask __grid_missing_record().
+ *	Tracker lock held, interrupts off; within one hold of it the last call
+ *	counts.
+ * @record_table: likewise, of table slot @slot.
+ * @room: up to @changes calls of the two above are to come: wait until there
+ *	is room for them.  May sleep, as long as the target's devices take; when
+ *	@interruptible -EINTR.
+ * @ticket: what was changed up to now is to be committed: a number for
+ *	grid_missing_committed().  Never sleeps.
  */
 struct grid_missing_ops {
 	void (*change)(void *priv, u64 address, u8 from, u8 to, u8 why);
@@ -111,6 +124,10 @@ struct grid_missing_ops {
 	int (*release)(void *priv, const struct grid_missing_released *runs,
 		       u32 n);
 	void (*status)(void *priv, struct grid_missing_status *st);
+	void (*record)(void *priv, u64 address);
+	void (*record_table)(void *priv, u32 slot);
+	int (*room)(void *priv, u32 changes, bool interruptible);
+	u64 (*ticket)(void *priv);
 };
 
 /*
@@ -186,6 +203,33 @@ int __grid_missing_supersede(struct grid_missing *gm, u64 address);
 int __grid_missing_readers(struct grid_missing *gm, u64 address, bool readers);
 int __grid_missing_wanted(struct grid_missing *gm, u64 address);
 int __grid_missing_timed_out(struct grid_missing *gm, u64 address);
+
+/*
+ * Records (M1).  Lock held.  record: how @address stands.  record_table: how
+ * table slot @slot does; false beyond the last one ever used.  list_records: up
+ * to @max from *@cursor on, U64_MAX at the end; may be none before that.
+ * enqueue_again: the block is missing after all, whatever ops->enqueue_ok says:
+ * as enqueue.
+ */
+void __grid_missing_record(struct grid_missing *gm, u64 address,
+			   struct grid_missing_record *out);
+bool __grid_missing_record_table(struct grid_missing *gm, u32 slot,
+				 struct grid_missing_record_table *out);
+u32 __grid_missing_list_records(struct grid_missing *gm, u64 *cursor, u32 max,
+				struct grid_missing_record *out);
+int __grid_missing_enqueue_again(struct grid_missing *gm, u64 address,
+				 const struct grid_missing_checksum *sum);
+
+/*
+ * Lock not held.  restore: before anything is bound, all tables by slot from 0
+ * on and then the faults; -EINVAL, -ENOSPC.  committed: up to which ticket
+ * everything is, and that nothing is any more (@failed); wakes who waits.
+ */
+int grid_missing_restore_table(struct grid_missing *gm, u32 slot,
+			       const struct grid_missing_record_table *r);
+int grid_missing_restore(struct grid_missing *gm,
+			 const struct grid_missing_record *r);
+void grid_missing_committed(struct grid_missing *gm, u64 ticket, bool failed);
 
 /*
  * Lock not held, never sleep.  What a dmsetup message does.  @sum NULL: none.

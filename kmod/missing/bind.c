@@ -86,6 +86,7 @@ void grid_missing_bind(struct grid_missing *gm,
 		GM_LOCK(&gm->tracker, flags);
 		gm->priv = priv;
 		WRITE_ONCE(gm->ops, ops);
+		gm->tracker.recording = ops->record;
 		GM_UNLOCK(&gm->tracker, flags);
 
 		trace_grid_missing_tracker(gm->id, GM_TRACE_BOUND, 0);
@@ -117,6 +118,7 @@ void grid_missing_unbind(struct grid_missing *gm, void *priv)
 		GM_LOCK(&gm->tracker, flags);
 		WRITE_ONCE(gm->ops, NULL);
 		gm->priv = NULL;
+		gm->tracker.recording = false;
 		GM_UNLOCK(&gm->tracker, flags);
 		trace_grid_missing_tracker(gm->id, GM_TRACE_UNBOUND, 0);
 	}

@@ -69,6 +69,9 @@ static void gm_set_limits(struct grid_missing *gm)
 static const struct gm_hooks gm_hooks = {
 	.change = gm_change,
 	.admit = gm_admit_value,
+	.record = gm_record,
+	.record_table = gm_record_table,
+	.room = gm_record_room,
 };
 
 /* A tracker that nobody can find yet.  ERR_PTR(-EINVAL, -ENOMEM). */
@@ -93,6 +96,7 @@ static struct grid_missing *gm_alloc(const struct gm_limits *limits)
 	mutex_init(&gm->helpers_lock);
 	mutex_init(&gm->reserve_lock);
 	mutex_init(&gm->release_lock);
+	gm_record_init(gm);
 	ret = gm_events_init(gm);
 	if (ret)
 		goto err_exit;
@@ -317,11 +321,13 @@ void grid_missing_remove(struct grid_missing *gm)
 
 	WRITE_ONCE(gm->removed, true);
 	gm_wake_all(gm);
+	wake_up_all(&gm->commit_wait);
 
 	down_write(&gm->bind);
 	GM_LOCK(&gm->tracker, flags);
 	WRITE_ONCE(gm->ops, NULL);
 	gm->priv = NULL;
+	gm->tracker.recording = false;
 	GM_UNLOCK(&gm->tracker, flags);
 	up_write(&gm->bind);
 	trace_grid_missing_tracker(gm->id, GM_TRACE_REMOVED, 0);

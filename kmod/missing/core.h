@@ -10,6 +10,7 @@
  *   core.c           a tracker with an identity: its life, where it is found,
  *                    another capacity
  *   generation.c     the release sets of private trackers
+ *   record.c         for targets that keep the map elsewhere: records, commits
  *   faults.c         what a target does with its faults
  *   bind.c           who acts on it: the target that is bound, attached files
  *   events.c         what is told of it: counters, events, wake-ups
@@ -159,6 +160,11 @@ struct grid_missing {
 	struct list_head files; /* gm_file->node */
 	wait_queue_head_t idle_wait; /* who waits for aborting faults */
 
+	/* Of a target that keeps the map: record.c. */
+	wait_queue_head_t commit_wait; /* who waits for a commit */
+	u64 committed; /* up to this ticket */
+	bool commit_failed; /* nothing is committed any more */
+
 	/* A block for a repair when no other memory is there; dm only. */
 	struct mutex reserve_lock; /* the reserve's content */
 	void *reserve;
@@ -261,6 +267,15 @@ static inline bool gm_suspended(const struct grid_missing *gm)
 	return !gm->private &&
 	       (READ_ONCE(gm->suspended) || !READ_ONCE(gm->ops));
 }
+
+/* record.c */
+void gm_record_init(struct grid_missing *gm);
+void gm_record(struct gm_tracker *t, u64 address);
+void gm_record_table(struct gm_tracker *t, u32 s);
+void gm_record_room(struct gm_tracker *t);
+int gm_room(struct grid_missing *gm, u32 changes);
+u64 gm_ticket(struct grid_missing *gm);
+int gm_wait_committed(struct grid_missing *gm, u64 ticket);
 
 /* generation.c */
 struct gm_generation *gm_generation_new(void);

@@ -479,7 +479,10 @@ static int gm_ioctl_sync_jump(struct gm_ioctl_call *c)
 	ret = gm_begin(gm, true);
 	if (ret)
 		goto out_free;
-	if (a->op == GRID_MISSING_SYNC_JUMP_COMMENCE)
+	ret = gm_room(gm, GM_CHUNK);
+	if (ret)
+		;
+	else if (a->op == GRID_MISSING_SYNC_JUMP_COMMENCE)
 		ret = gm_sync_jump_commence(&gm->tracker);
 	else
 		ret = gm_sync_jump_complete(&gm->tracker, addresses, a->count);

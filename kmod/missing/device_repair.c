@@ -104,7 +104,8 @@ static int gm_check_repair(const struct grid_missing_repair *e, u32 flags)
 /* ---- tables with a good index ---- */
 
 static int gm_enqueue_values_one(struct gm_ioctl_call *c,
-				 const struct grid_missing_repair *e, int *stop)
+				 const struct grid_missing_repair *e,
+				 u64 *ticket, int *stop)
 {
 	const struct grid_missing_checksum *sum =
 		gm_sum(e->flags, &e->checksum);
@@ -124,8 +125,12 @@ static int gm_enqueue_values_one(struct gm_ioctl_call *c,
 	*stop = gm_begin(gm, true);
 	if (*stop)
 		goto out_free;
-	ret = gm_enqueue_values_of(&gm->tracker, e->address, sum, values,
-				   e->values_count);
+	*stop = gm_room(gm, e->values_count + 1);
+	if (!*stop) {
+		ret = gm_enqueue_values_of(&gm->tracker, e->address, sum,
+					   values, e->values_count);
+		*ticket = gm_ticket(gm);
+	}
 	gm_end(gm);
 out_free:
 	kvfree(values);
@@ -136,6 +141,7 @@ int gm_ioctl_enqueue_values(struct gm_ioctl_call *c)
 {
 	struct grid_missing_vector *v = &c->arg.vector;
 	struct grid_missing_repair e;
+	u64 ticket = 0;
 	int result, err;
 
 	err = gm_check_vector(v,
@@ -144,7 +150,7 @@ int gm_ioctl_enqueue_values(struct gm_ioctl_call *c)
 		err = gm_get_repair(v, v->done, &e);
 		if (err)
 			break;
-		result = gm_enqueue_values_one(c, &e, &err);
+		result = gm_enqueue_values_one(c, &e, &ticket, &err);
 		if (err)
 			break;
 		err = gm_put_result(v, v->done, result);
@@ -154,6 +160,13 @@ int gm_ioctl_enqueue_values(struct gm_ioctl_call *c)
 		if (signal_pending(current))
 			err = -EINTR;
 		cond_resched();
+	}
+	if (ticket && v->done) {
+		result = gm_wait_committed(c->gm, ticket);
+		if (result) {
+			v->done = 0;
+			err = result;
+		}
 	}
 	return v->done ? 0 : err;
 }

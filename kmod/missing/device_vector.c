@@ -123,6 +123,8 @@ u32 gm_put_elems(const struct grid_missing_vector *v, u32 first, u32 n,
  * struct gm_block_op - a call on a vector of struct grid_missing_block
  * @flags: what an element's flags may be
  * @no_sum: it uses no checksum: that must be zero
+ * @changes: it changes the map (M1): so many records an element, at most
+ * @commits: it returns when what it names is committed (M2)
  * @run: does @n elements whose result is 0 and sets that; bind lock held
  * @wait: waits for what @run began; nothing held; may be NULL
  * @undo: the results of these @n could not be delivered; nothing held; may be
@@ -131,6 +133,8 @@ u32 gm_put_elems(const struct grid_missing_vector *v, u32 first, u32 n,
 struct gm_block_op {
 	u32 flags;
 	bool no_sum;
+	bool commits;
+	u32 changes;
 	void (*run)(struct gm_ioctl_call *c, struct grid_missing_block *b,
 		    u32 n);
 	int (*wait)(struct gm_ioctl_call *c, const struct grid_missing_block *b,
@@ -159,6 +163,7 @@ static int gm_do_blocks(struct gm_ioctl_call *c, const struct gm_block_op *op)
 	struct grid_missing_vector *v = &c->arg.vector;
 	struct grid_missing_block *b;
 	u32 n, got, put;
+	u64 ticket = 0;
 	int err, ret;
 
 	err = gm_check_vector(v,
@@ -181,8 +186,17 @@ static int gm_do_blocks(struct gm_ioctl_call *c, const struct gm_block_op *op)
 			err = ret;
 			break;
 		}
-		op->run(c, b, got);
+		if (op->changes)
+			ret = gm_room(c->gm, got * op->changes);
+		if (!ret)
+			op->run(c, b, got);
+		if (op->commits)
+			ticket = gm_ticket(c->gm);
 		gm_end(c->gm);
+		if (ret) {
+			err = ret;
+			break;
+		}
 		if (op->wait) {
 			ret = op->wait(c, b, got);
 			if (ret) {
@@ -200,6 +214,14 @@ static int gm_do_blocks(struct gm_ioctl_call *c, const struct gm_block_op *op)
 		cond_resched();
 	}
 	kvfree(b);
+	if (ticket && v->done) {
+		ret = gm_wait_committed(c->gm, ticket);
+		if (ret) {
+			/* What is missing is so, but nobody may rely on it. */
+			v->done = 0;
+			err = ret;
+		}
+	}
 	return v->done ? 0 : err;
 }
 
@@ -251,6 +273,8 @@ int gm_ioctl_enqueue(struct gm_ioctl_call *c)
 {
 	static const struct gm_block_op op = {
 		.flags = GRID_MISSING_F_NO_CHECKSUM | GRID_MISSING_F_TABLE,
+		.commits = true,
+		.changes = 2,
 		.run = gm_run_enqueue,
 	};
 
@@ -461,6 +485,7 @@ int gm_ioctl_cancel(struct gm_ioctl_call *c)
 	static const struct gm_block_op cancel = {
 		.flags = GRID_MISSING_F_TABLE,
 		.no_sum = true,
+		.changes = 3,
 		.run = gm_run_cancel,
 		.wait = gm_wait_cancel,
 	};
@@ -569,7 +594,8 @@ int gm_ioctl_reclaim(struct gm_ioctl_call *c)
 		err = gm_begin(c->gm, true);
 		if (err)
 			break;
-		got = gm_reclaim_tables(&c->gm->tracker, n, out);
+		err = gm_room(c->gm, n);
+		got = err ? 0 : gm_reclaim_tables(&c->gm->tracker, n, out);
 		gm_end(c->gm);
 		put = gm_put_elems(v, v->done, got, out, sizeof(*out), &err);
 		v->done += put;

@@ -255,6 +255,8 @@ int grid_missing_enqueue(struct grid_missing *gm, u64 address,
 		ret = __gm_enqueue_block(&gm->tracker, address, sum,
 					 GRID_MISSING_WHY_ENQUEUED);
 	GM_UNLOCK(&gm->tracker, flags);
+	/* A message waits for nothing, but begins it (M2). */
+	gm_ticket(gm);
 	gm_end(gm);
 	if (ret == -ENOSPC)
 		gm_say_full(gm, false);

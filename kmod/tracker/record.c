@@ -19,13 +19,13 @@
 #include "private.h"
 
 static void gm_record_slot(const struct gm_tracker *t, u32 slot,
-			   struct gm_record *out)
+			   struct grid_missing_record *out)
 {
 	const struct gm_fault *f = &t->faults[slot];
 
-	*out = (struct gm_record){
+	*out = (struct grid_missing_record){
 		.address = f->address,
-		.kind = GM_RECORD_BLOCK,
+		.kind = GRID_MISSING_RECORD_BLOCK,
 		.has_sum = f->word & GM_W_SUM,
 	};
 	if (out->has_sum)
@@ -33,10 +33,10 @@ static void gm_record_slot(const struct gm_tracker *t, u32 slot,
 	if (!gm_is_member(f))
 		return;
 	if (f->member & GM_INDEX) {
-		out->kind = GM_RECORD_INDEX;
+		out->kind = GRID_MISSING_RECORD_INDEX;
 		out->table = f->member & ~GM_INDEX;
 	} else {
-		out->kind = GM_RECORD_VALUE;
+		out->kind = GRID_MISSING_RECORD_VALUE;
 		out->table = f->member / t->limits.table_values_max;
 		out->value = f->member % t->limits.table_values_max;
 	}
@@ -85,7 +85,8 @@ void gm_recorded_twins(struct gm_tracker *t, const struct gm_table *tab)
  *
  * Context: lock held, any context.
  */
-void __gm_record(struct gm_tracker *t, u64 address, struct gm_record *out)
+void __gm_record(struct gm_tracker *t, u64 address,
+		 struct grid_missing_record *out)
 {
 	struct gm_key k;
 	u32 slot;
@@ -94,7 +95,7 @@ void __gm_record(struct gm_tracker *t, u64 address, struct gm_record *out)
 	gm_key_init(t, address, &k);
 	slot = gm_record_which(t, &k);
 	if (slot == GM_NIL)
-		*out = (struct gm_record){ .address = address };
+		*out = (struct grid_missing_record){ .address = address };
 	else
 		gm_record_slot(t, slot, out);
 }
@@ -109,7 +110,7 @@ void __gm_record(struct gm_tracker *t, u64 address, struct gm_record *out)
  * Return: whether @s was ever used.
  */
 bool __gm_record_table(const struct gm_tracker *t, u32 s,
-		       struct gm_record_table *out)
+		       struct grid_missing_record_table *out)
 {
 	const struct gm_table *tab;
 
@@ -142,7 +143,7 @@ bool __gm_record_table(const struct gm_tracker *t, u32 s,
  * Return: how many; may be 0 before the end.
  */
 u32 __gm_list_records(struct gm_tracker *t, u64 *cursor, u32 max,
-		      struct gm_record *out)
+		      struct grid_missing_record *out)
 {
 	int budget = 4 * GM_SLICE;
 	u32 n = 0, slot;
@@ -175,7 +176,7 @@ u32 __gm_list_records(struct gm_tracker *t, u64 *cursor, u32 max,
  * Return: 0; -EINVAL: not within the limits, or out of turn.
  */
 int gm_restore_table(struct gm_tracker *t, u32 s,
-		     const struct gm_record_table *r)
+		     const struct grid_missing_record_table *r)
 {
 	struct gm_table *tab = &t->tables[s];
 	unsigned long flags;
@@ -214,20 +215,20 @@ out_unlock:
 }
 
 /* The member that @r is to be, or GM_SINGLE; -EINVAL when that can't be. */
-static int gm_restore_member(struct gm_tracker *t, const struct gm_record *r,
-			     u32 *member)
+static int gm_restore_member(struct gm_tracker *t,
+			     const struct grid_missing_record *r, u32 *member)
 {
 	const struct gm_table *tab;
 
 	*member = GM_SINGLE;
-	if (r->kind == GM_RECORD_BLOCK)
+	if (r->kind == GRID_MISSING_RECORD_BLOCK)
 		return 0;
 	if (r->table >= t->tables_used)
 		return -EINVAL;
 	tab = &t->tables[r->table];
 	if (tab->state == GRID_MISSING_TABLE_CANCELLED)
 		return 0;
-	if (r->kind == GM_RECORD_INDEX) {
+	if (r->kind == GRID_MISSING_RECORD_INDEX) {
 		*member = GM_INDEX | r->table;
 		return tab->state != GRID_MISSING_TABLE_INDEXING ||
 				       tab->index != GM_NIL ||
@@ -252,7 +253,7 @@ static int gm_restore_member(struct gm_tracker *t, const struct gm_record *r,
  * Context: any.
  * Return: 0; -EINVAL: its table doesn't fit, or there is one; -ENOSPC.
  */
-int gm_restore(struct gm_tracker *t, const struct gm_record *r)
+int gm_restore(struct gm_tracker *t, const struct grid_missing_record *r)
 {
 	unsigned long flags;
 	struct gm_key k;
@@ -268,7 +269,7 @@ int gm_restore(struct gm_tracker *t, const struct gm_record *r)
 	if (!ret &&
 	    gm_insert(t, &k, member, r->has_sum ? &r->sum : NULL) == GM_NIL)
 		ret = -ENOSPC;
-	if (!ret && member != GM_SINGLE && r->kind == GM_RECORD_VALUE)
+	if (!ret && member != GM_SINGLE && r->kind == GRID_MISSING_RECORD_VALUE)
 		t->tables[r->table].gone--;
 	GM_UNLOCK(t, flags);
 	return ret;

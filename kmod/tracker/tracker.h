@@ -19,6 +19,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <uapi/linux/grid_missing.h>
+#include <linux/grid_missing_record.h>
 
 struct gm_tracker;
 
@@ -82,46 +83,6 @@ struct gm_hooks {
 	void (*record)(struct gm_tracker *t, u64 address);
 	void (*record_table)(struct gm_tracker *t, u32 s);
 	void (*room)(struct gm_tracker *t);
-};
-
-/** enum gm_record_kind - what a record says of its block */
-enum gm_record_kind {
-	GM_RECORD_GOOD, /* it is not missing */
-	GM_RECORD_BLOCK,
-	GM_RECORD_INDEX,
-	GM_RECORD_VALUE,
-};
-
-/**
- * struct gm_record - how one block stands, for who keeps it elsewhere (M1)
- * @address: the block
- * @sum: its checksum, when @has_sum
- * @table: index, value: slot of the table
- * @value: value: which of the table
- * @kind: enum gm_record_kind
- */
-struct gm_record {
-	u64 address;
-	struct grid_missing_checksum sum;
-	u32 table;
-	u32 value;
-	u8 kind;
-	bool has_sum;
-};
-
-/**
- * struct gm_record_table - how a table slot stands
- * @address: its index block
- * @sum: of that, when @has_sum
- * @values: how many it has, 0 while indexing
- * @state: enum grid_missing_table_state, 0 for a free slot
- */
-struct gm_record_table {
-	u64 address;
-	struct grid_missing_checksum sum;
-	u32 values;
-	u8 state;
-	bool has_sum;
 };
 
 /**
@@ -488,18 +449,18 @@ u64 gm_revert_older(struct gm_tracker *t, u64 older_than);
  * does; false beyond the last one.  list: up to @max records from slot *@cursor
  * on, U64_MAX at the end; may be none before it.
  */
-void __gm_record(struct gm_tracker *t, u64 address, struct gm_record *out);
+void __gm_record(struct gm_tracker *t, u64 address, struct grid_missing_record *out);
 bool __gm_record_table(const struct gm_tracker *t, u32 s,
-		       struct gm_record_table *out);
+		       struct grid_missing_record_table *out);
 u32 __gm_list_records(struct gm_tracker *t, u64 *cursor, u32 max,
-		      struct gm_record *out);
+		      struct grid_missing_record *out);
 /*
  * Fill a tracker that nobody uses yet, and that knows nothing, from records:
  * all slots of tables from 0 on, then the faults.  -EINVAL, -ENOSPC.
  */
 int gm_restore_table(struct gm_tracker *t, u32 s,
-		     const struct gm_record_table *r);
-int gm_restore(struct gm_tracker *t, const struct gm_record *r);
+		     const struct grid_missing_record_table *r);
+int gm_restore(struct gm_tracker *t, const struct grid_missing_record *r);
 
 /* The block became good by other means (T15). */
 int __gm_supersede(struct gm_tracker *t, u64 address);

@@ -676,6 +676,8 @@ struct grid_missing_status {
 #define GRID_MISSING_STATUS_SUSPENDED (1U << 2) /* the device is suspended */
 #define GRID_MISSING_STATUS_HELD (1U << 3) /* waits for GRID_MISSING_READY */
 #define GRID_MISSING_STATUS_PRIVATE (1U << 4) /* a private tracker */
+#define GRID_MISSING_STATUS_METADATA (1U << 5) /* the map outlives a crash */
+#define GRID_MISSING_STATUS_METADATA_FAILED (1U << 6) /* ... no more */
 
 /**
  * struct grid_missing_event - what read() returns, whole records only
