@@ -26,6 +26,9 @@ static void grid_again_end(struct bio *bio)
 	if (grid_is_write(io)) {
 		if (!status && grid_write_ended(g, io))
 			return;
+		if (!status && unlikely(g->meta) &&
+		    grid_meta_write_ended(g, io, &status))
+			return;
 		grid_epoch_leave(g, io);
 	} else if (status && grid_detect(g, io->table, io, status)) {
 		return;
@@ -98,8 +101,8 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 		if (state == GRID_MISSING_STATE_GONE)
 			continue;
 		if (!keep && state == GRID_MISSING_STATE_WAITING &&
-		    grid_covers(g, io, b) &&
-		    !__grid_missing_supersede(g->gm, b))
+		    grid_covers(g, io, b) && __grid_meta_can_end(g) &&
+		    !__grid_meta_supersede(g, b, io->fua))
 			continue;
 		keep = true;
 	}
@@ -112,6 +115,24 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 	}
 	grid_unlock(g, flags);
 	return keep;
+}
+
+/**
+ * grid_write_done - what a FUA write waited for is committed, or never will be
+ * @g: the grid
+ * @io: the write, still counted in as in flight; its status says which
+ *
+ * Context: process.
+ */
+void grid_write_done(struct grid *g, struct grid_io *io)
+{
+	blk_status_t status = io->status;
+
+	/* It has been kept back for long: as at completion. */
+	if (!status && grid_write_ended(g, io))
+		return;
+	grid_epoch_leave(g, io);
+	grid_end(io, status);
 }
 
 /* The block whose repair @io waited for, or GRID_NO_BLOCK. */

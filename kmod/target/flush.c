@@ -70,8 +70,8 @@ static bool __grid_own_ended(const struct grid *g, u64 nr)
 			       ->nr >= nr;
 }
 
-static blk_status_t __grid_flush_status(const struct grid *g,
-					const struct grid_io *io)
+/** __grid_flush_status - what @io, a flush that ended well, is told; locked */
+blk_status_t __grid_flush_status(const struct grid *g, const struct grid_io *io)
 {
 	grid_assert_locked(g);
 	return grid_flush_lost(&io->note, g->flush_failures) ? BLK_STS_IOERR :

@@ -17,6 +17,9 @@
  *   detect.c   read errors become faults
  *   release.c  staged discards, checkpoint barriers, discards in background
  *   repair.c   verify, write, flush, complete (the ioctl's data path)
+ *   meta_open.c  the map is loaded from its metadata
+ *   meta_io.c  ... and kept there; who waits for that
+ *   meta_log.c, meta_load.c, meta_map.c, meta_format.c  see meta.h
  *   park.c     parked bios: where they wait, how they wake, how they time out
  *   flush.c    what a flush of ours may have taken from the application's
  *   io.c       a bio of dm's is ended, requeued, cut
@@ -27,8 +30,8 @@
  *
  * A file calls only files below it in this order, but for calls by pointer
  * (operations, workers); tools/testing/layers checks it from the objects:
- *   target, map, room, again, verdict, detect, release, repair, park, flush,
- *   io | epoch | lower | bits | options
+ *   target, map, meta_open, again, room, verdict, detect, release, repair,
+ *   meta_io, park, flush, io | epoch | lower | bits | options
  *
  * Words (Documentation/dm-grid.rst):
  *   fault      the tracker's entry for a missing block
@@ -63,6 +66,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/refcount.h>
+#include <linux/uuid.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <crypto/hash.h>
@@ -99,6 +103,7 @@
 
 struct grid_table;
 struct grid_room;
+struct grid_meta;
 
 /** struct grid_options - the key:value arguments of a table */
 struct grid_options {
@@ -106,6 +111,10 @@ struct grid_options {
 	unsigned int no_helper_ms;
 	bool on_missing_error;
 	bool explicit_checkpoint;
+	char *meta_path; /* NULL: no metadata */
+	sector_t meta_start;
+	uuid_t meta_uuid;
+	bool has_meta_uuid;
 	bool start_held;
 	bool detect;
 	char checksum[CRYPTO_MAX_ALG_NAME];
@@ -162,6 +171,9 @@ struct grid_flush_note {
  * @kernel_wait: parked on what the kernel alone ends, not userspace
  * @waited: @since is set
  * @warned: the half-time warning was given
+ * @fua: a write: it has to be durable when it ends
+ * @meta_serial: a flush or FUA write: the commit it waits for
+ * @meta_errors: a flush: see struct gmeta_flush
  */
 struct grid_io {
 	struct bio *bio;
@@ -182,6 +194,9 @@ struct grid_io {
 	bool kernel_wait;
 	bool waited;
 	bool warned;
+	bool fua;
+	u64 meta_serial;
+	u64 meta_errors;
 };
 
 /** struct grid_epoch - writes that went in and came out, by slot */
@@ -231,6 +246,7 @@ struct grid {
 	unsigned int block_shift; /* log2 of the sectors a block */
 	unsigned int block_sectors;
 	unsigned int gate; /* GRID_GATE_*: what the bitmaps don't say */
+	struct grid_meta *meta; /* where the map is kept, or NULL; never changes */
 	bool draining; /* somebody waits for writes in flight */
 
 	/* The lock guards the rest, but for what says otherwise. */
@@ -311,6 +327,7 @@ struct grid_table {
 	struct dm_target *ti;
 	struct grid *grid;
 	struct dm_dev *dev;
+	struct dm_dev *meta_dev; /* or NULL */
 	sector_t start; /* on the lower device */
 	unsigned int block_sectors;
 	struct grid_missing_geometry geo;
@@ -509,6 +526,8 @@ void grid_park_init(struct grid *g);
 /* flush.c */
 void grid_flush_init(struct grid *g);
 void __grid_flush_note(struct grid *g, struct grid_flush_note *note, u32 *told);
+blk_status_t __grid_flush_status(const struct grid *g,
+				 const struct grid_io *io);
 int grid_flush_own(struct grid_table *t);
 bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error);
 bool grid_barrier_lost(struct grid *g);
@@ -516,6 +535,30 @@ bool grid_barrier_lost(struct grid *g);
 /* again.c */
 void grid_again_init(struct grid *g);
 bool grid_write_ended(struct grid *g, struct grid_io *io);
+void grid_write_done(struct grid *g, struct grid_io *io);
+
+/* meta_open.c */
+int grid_meta_first(struct grid *g, const struct grid_table *t, char **error);
+int grid_meta_next(const struct grid *g, const struct grid_table *t,
+		   char **error);
+bool grid_meta_overlap(const struct grid *g, const struct grid *other);
+void grid_meta_last(struct grid *g);
+
+/* meta_io.c */
+void __grid_meta_record(void *priv, u64 b);
+void __grid_meta_record_table(void *priv, u32 slot);
+int __grid_meta_supersede(struct grid *g, u64 b, bool durable);
+bool __grid_meta_can_end(struct grid *g);
+bool __grid_meta_failed(const struct grid *g);
+int grid_meta_room(void *priv, u32 changes, bool interruptible);
+u64 grid_meta_ticket(void *priv);
+int grid_meta_sync(struct grid *g);
+int grid_meta_flush(struct grid_table *t, struct bio *bio);
+bool grid_meta_write_ended(struct grid *g, struct grid_io *io,
+			   blk_status_t *status);
+void grid_meta_live(struct grid_table *t);
+void grid_meta_rest(struct grid *g);
+int grid_meta_retry(struct grid *g);
 
 /* epoch.c */
 int grid_epoch_init(struct grid *g);

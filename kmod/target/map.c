@@ -91,6 +91,7 @@ int grid_map(struct dm_target *ti, struct bio *bio)
 		       grid_any(g->missing, first, last);
 		break;
 	case REQ_OP_WRITE:
+		io->fua = bio->bi_opf & REQ_FUA;
 		/* The read side is explained in epoch.c. */
 		rcu_read_lock();
 		grid_epoch_enter(g, io);
@@ -126,6 +127,9 @@ int grid_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 	}
 	if (io->epoch != GRID_NO_EPOCH) {
 		if (!*error && grid_write_ended(g, io))
+			return DM_ENDIO_INCOMPLETE;
+		if (!*error && unlikely(g->meta) &&
+		    grid_meta_write_ended(g, io, error))
 			return DM_ENDIO_INCOMPLETE;
 		grid_epoch_leave(g, io);
 	} else if (unlikely(*error) && bio_op(bio) == REQ_OP_READ) {

@@ -204,11 +204,14 @@ static bool gmeta_is_active(const struct gmeta_table *t)
 	return t->kind == GRID_META_INDEXING || t->kind == GRID_META_FILLING;
 }
 
-/* Count the members of each table; each value is there once at most. */
+/*
+ * Count the members of each table; each value is there once at most.  What a
+ * cancel had not reached when it was cut short is missing, but no member.
+ */
 static int gmeta_check_members(struct gmeta_map *map, u64 *single, char *why)
 {
 	u64 *first, bits = 0, bit, i;
-	const struct gmeta_fault *f;
+	struct gmeta_fault *f;
 	struct gmeta_table *t;
 	u8 *seen = NULL;
 	u32 s;
@@ -237,6 +240,12 @@ static int gmeta_check_members(struct gmeta_map *map, u64 *single, char *why)
 			continue;
 		}
 		t = &map->tables[f->table];
+		if (t->kind == GRID_META_CANCELLED) {
+			f->kind = GRID_META_BLOCK;
+			f->table = 0;
+			f->value = 0;
+			continue;
+		}
 		if (f->kind == GRID_META_INDEX) {
 			if (t->kind != GRID_META_INDEXING ||
 			    t->address != f->address || t->left++)

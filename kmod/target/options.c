@@ -9,6 +9,7 @@
  * who writes it has it.
  */
 #include <linux/log2.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "grid.h"
@@ -56,6 +57,7 @@ static int grid_option(struct grid_options *opt, const char *key,
 		       const char *value)
 {
 	int r = grid_tunable(opt, key, value);
+	u64 n;
 
 	if (r != -ENOENT)
 		return r;
@@ -71,6 +73,21 @@ static int grid_option(struct grid_options *opt, const char *key,
 					 checksum)) < 0)
 			return -EINVAL;
 		return 0;
+	}
+	if (!strcmp(key, "metadata")) {
+		kfree(opt->meta_path);
+		opt->meta_path = kstrdup(value, GFP_KERNEL);
+		return opt->meta_path ? 0 : -ENOMEM;
+	}
+	if (!strcmp(key, "metadata_start")) {
+		if (kstrtoull(value, 10, &n) || n != (sector_t)n)
+			return -EINVAL;
+		opt->meta_start = n;
+		return 0;
+	}
+	if (!strcmp(key, "metadata_uuid")) {
+		opt->has_meta_uuid = !uuid_parse(value, &opt->meta_uuid);
+		return opt->has_meta_uuid ? 0 : -EINVAL;
 	}
 	if (!strcmp(key, "blocks_max"))
 		return grid_number(value, 1, U32_MAX, &opt->limits.blocks_max);
@@ -165,6 +182,11 @@ int grid_parse(struct dm_target *ti, struct grid_table *t, unsigned int argc,
 		if (r)
 			return r;
 	}
+	if (!opt->meta_path != !opt->has_meta_uuid ||
+	    (!opt->meta_path && opt->meta_start)) {
+		ti->error = "metadata and metadata_uuid go together";
+		return -EINVAL;
+	}
 	if (as.argc) {
 		ti->error = "more options than the number before them says";
 		return -EINVAL;
@@ -178,7 +200,8 @@ void grid_emit_table(const struct grid_table *t, char *result,
 	const struct grid_options *o = &t->opt;
 	unsigned int sz = 0;
 
-	DMEMIT("%s %llu %u 10", t->dev->name, (u64)t->start, t->block_sectors);
+	DMEMIT("%s %llu %u %u", t->dev->name, (u64)t->start, t->block_sectors,
+	       t->meta_dev ? 13 : 10);
 	DMEMIT(" on_missing:%s park_timeout_ms:%u checksum:%s",
 	       o->on_missing_error ? "error" : "park", o->park_timeout_ms,
 	       o->checksum);
@@ -188,4 +211,7 @@ void grid_emit_table(const struct grid_table *t, char *result,
 	DMEMIT(" blocks_max:%u tables_max:%u table_values_max:%u",
 	       o->limits.blocks_max, o->limits.tables_max,
 	       o->limits.table_values_max);
+	if (t->meta_dev)
+		DMEMIT(" metadata:%s metadata_start:%llu metadata_uuid:%pUb",
+		       t->meta_dev->name, (u64)o->meta_start, &o->meta_uuid);
 }

@@ -267,6 +267,8 @@ int grid_map_flush(struct grid_table *t, struct bio *bio)
 	if (!plain)
 		return DM_MAPIO_SUBMITTED;
 	io->kind = GRID_IO_FLUSH;
+	if (g->meta)
+		return grid_meta_flush(t, bio);
 	bio_set_dev(bio, t->dev->bdev);
 	return DM_MAPIO_REMAPPED;
 }
@@ -391,6 +393,12 @@ static int grid_free_taken(struct grid *g, struct grid_table *t,
 	}
 	if (!r) {
 		grid_wait_aborting(g);
+		/* What is dropped has to stay so before it is discarded (M2). */
+		r = grid_meta_sync(g);
+		if (r)
+			*status = errno_to_blk_status(r);
+	}
+	if (!r) {
 		grid_move(g, &g->taken, &g->freed);
 	} else if (!t->opt.explicit_checkpoint) {
 		grid_move(g, &g->taken, &g->open);

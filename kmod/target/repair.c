@@ -144,7 +144,10 @@ int grid_repair(void *priv, struct grid_missing_item *items, u32 n)
 	grid_write_items(t, items, n);
 	grid_flush_items(t, items, n);
 	for (i = 0; i < n; i++)
-		if (items[i].commenced)
+		if (items[i].commenced) {
+			/* Its block, its table, their values. */
+			grid_meta_room(g, items[i].values_count + 3, false);
 			grid_repair_end(g, &items[i]);
+		}
 	return 0;
 }

@@ -130,21 +130,29 @@ static void grid_get_status(void *priv, struct grid_missing_status *st)
 		st->flags |= GRID_MISSING_STATUS_SUSPENDED;
 	if (grid_is_held(g))
 		st->flags |= GRID_MISSING_STATUS_HELD;
+	if (g->meta)
+		st->flags |= GRID_MISSING_STATUS_METADATA;
+	if (__grid_meta_failed(g))
+		st->flags |= GRID_MISSING_STATUS_METADATA_FAILED;
 	grid_unlock(g, flags);
 }
 
-static const struct grid_missing_ops grid_ops = {
-	.change = grid_change,
-	.helpers = grid_helpers,
-	.repair = grid_repair,
-	.take = grid_take,
-	.durable = grid_durable,
-	.revert = grid_revert,
-	.ready = grid_ready,
-	.enqueue_ok = grid_enqueue_ok,
-	.list_released = grid_list_released,
-	.release = grid_release,
-	.status = grid_get_status,
+/* What a target does that keeps its map; without metadata nobody is told. */
+#define GRID_OPS                                                               \
+	.change = grid_change, .helpers = grid_helpers, .repair = grid_repair, \
+	.take = grid_take, .durable = grid_durable, .revert = grid_revert,     \
+	.ready = grid_ready, .enqueue_ok = grid_enqueue_ok,                    \
+	.list_released = grid_list_released, .release = grid_release,          \
+	.status = grid_get_status
+
+static const struct grid_missing_ops grid_ops = { GRID_OPS };
+
+static const struct grid_missing_ops grid_meta_ops = {
+	GRID_OPS,
+	.record = __grid_meta_record,
+	.record_table = __grid_meta_record_table,
+	.room = grid_meta_room,
+	.ticket = grid_meta_ticket,
 };
 
 static void grid_event_worker(struct work_struct *work)
@@ -198,6 +206,7 @@ static void grid_free(struct grid *g)
 	}
 	if (g->wq)
 		destroy_workqueue(g->wq);
+	grid_meta_last(g);
 	grid_room_last(g);
 	if (g->epochs)
 		grid_epoch_exit(g);
@@ -241,9 +250,15 @@ static struct grid *grid_new(const struct grid_table *t, unsigned int major,
 	if (!g->wq_io || !g->wq)
 		goto err_free;
 	r = grid_room_first(g, t, name, error);
+	if (!r)
+		r = grid_meta_first(g, t, error);
 	if (r)
-		goto err_free;
+		goto err_forget;
 	return g;
+
+err_forget:
+	if (g->gm)
+		grid_missing_remove(g->gm);
 
 err_free:
 	grid_free(g);
@@ -258,7 +273,7 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 	struct mapped_device *md = dm_table_get_md(ti->table);
 	dev_t devt = disk_devt(dm_disk(md));
 	char name[DM_NAME_LEN] = "";
-	struct grid *g;
+	struct grid *g, *other;
 	int r;
 
 	/* Only for people to read; a rename later does not reach it. */
@@ -266,14 +281,27 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 	mutex_lock(&grid_list_lock);
 	list_for_each_entry(g, &grid_list, list)
 		if (g->major == MAJOR(devt) && g->minor == MINOR(devt)) {
-			r = grid_room_next(g, t, name, &ti->error);
+			r = grid_meta_next(g, t, &ti->error);
+			if (!r)
+				r = grid_room_next(g, t, name, &ti->error);
 			if (r)
 				g = ERR_PTR(r);
 			goto out;
 		}
 	g = grid_new(t, MAJOR(devt), MINOR(devt), name, &ti->error);
-	if (!IS_ERR(g))
-		list_add_tail(&g->list, &grid_list);
+	if (IS_ERR(g))
+		goto out;
+	list_for_each_entry(other, &grid_list, list)
+		if (grid_meta_overlap(g, other)) {
+			DMERR("%u:%u keeps its map there", other->major,
+			      other->minor);
+			ti->error = "metadata: another grid uses it";
+			grid_missing_remove(g->gm);
+			grid_free(g);
+			g = ERR_PTR(-EBUSY);
+			goto out;
+		}
+	list_add_tail(&g->list, &grid_list);
 out:
 	if (!IS_ERR(g))
 		g->refs++;
@@ -296,7 +324,7 @@ static void grid_put(struct grid *g, struct grid_table *t)
 	if (last) {
 		list_del(&g->list);
 		/* Nobody will know any more that they are bad (D11). */
-		if (g->faults)
+		if (g->faults && !g->meta)
 			DMWARN("%u:%u: removed while %llu blocks are missing: below they still hold what was wrong",
 			       g->major, g->minor, g->faults);
 		/* Before another constructor adds one for the same device. */
@@ -355,6 +383,18 @@ static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		goto err_device;
 	}
 
+	if (t->opt.meta_path) {
+		r = dm_get_device(ti, t->opt.meta_path,
+				  dm_table_get_mode(ti->table), &t->meta_dev);
+		if (r) {
+			DMERR("can't open the metadata device \"%s\" (%d)",
+			      t->opt.meta_path, r);
+			ti->error = "can't open the metadata device";
+			goto err_device;
+		}
+	}
+
+	r = -EINVAL;
 	t->geo.blocks = ti->len >> ilog2(t->block_sectors);
 	t->geo.block_size = t->block_sectors << SECTOR_SHIFT;
 	if (strcmp(t->opt.checksum, "none"))
@@ -375,8 +415,11 @@ static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	return 0;
 
 err_device:
+	if (t->meta_dev)
+		dm_put_device(ti, t->meta_dev);
 	dm_put_device(ti, t->dev);
 err_free:
+	kfree(t->opt.meta_path);
 	kfree(t);
 	return r;
 }
@@ -387,7 +430,10 @@ static void grid_dtr(struct dm_target *ti)
 
 	grid_put(t->grid, t);
 	grid_room_free(t->room);
+	if (t->meta_dev)
+		dm_put_device(ti, t->meta_dev);
 	dm_put_device(ti, t->dev);
+	kfree(t->opt.meta_path);
 	kfree(t);
 }
 
@@ -445,6 +491,7 @@ static void grid_postsuspend(struct dm_target *ti)
 	cancel_delayed_work_sync(&g->tick_work);
 	flush_work(&g->end_work);
 	flush_work(&g->wake_work);
+	grid_meta_rest(g);
 }
 
 static int grid_preresume(struct dm_target *ti)
@@ -462,7 +509,8 @@ static int grid_preresume(struct dm_target *ti)
 	grid_lock(g, &flags);
 	g->live = t;
 	grid_unlock(g, flags);
-	grid_missing_bind(g->gm, &grid_ops, g);
+	grid_meta_live(t);
+	grid_missing_bind(g->gm, g->meta ? &grid_meta_ops : &grid_ops, g);
 	return 0;
 }
 
@@ -514,6 +562,11 @@ static void grid_emit_status(struct grid *g, char *result, unsigned int maxlen)
 	       g->suspending, st.passed_up);
 	DMEMIT(" passed_up_medium=%llu passed_up_io=%llu", st.passed_up_medium,
 	       st.passed_up_io);
+	if (g->meta)
+		DMEMIT(" metadata=%s",
+		       st.flags & GRID_MISSING_STATUS_METADATA_FAILED ?
+			       "failed" :
+			       "ok");
 	if (st.passed_up)
 		DMEMIT(" passed_up_block=%llu", st.passed_up_block);
 }
@@ -550,7 +603,7 @@ static int grid_parse_sum(const char *hex, struct grid_missing_checksum *sum)
 /*
  *   enqueue ADDRESS [CHECKSUM]      cancel ADDRESS|all     ready
  *   checkpoint take                 checkpoint durable ID  set KEY:VALUE
- *   checkpoint revert
+ *   checkpoint revert               metadata retry
  *
  * None of them waits: a message holds dm's SRCU (D3).
  */
@@ -599,6 +652,10 @@ static int grid_message(struct dm_target *ti, unsigned int argc, char **argv,
 	    !strcasecmp(argv[1], "revert"))
 		return grid_revert_start(g);
 
+	if (argc == 2 && !strcasecmp(argv[0], "metadata") &&
+	    !strcasecmp(argv[1], "retry"))
+		return grid_meta_retry(g);
+
 	if (argc == 2 && !strcasecmp(argv[0], "cancel") &&
 	    !strcasecmp(argv[1], "all")) {
 		if (g->stopped)
@@ -627,6 +684,7 @@ static int grid_iterate_devices(struct dm_target *ti,
 {
 	struct grid_table *t = ti->private;
 
+	/* The limits are those of the data alone. */
 	return fn(ti, t->dev, t->start, ti->len, data);
 }
 

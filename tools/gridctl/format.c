@@ -242,7 +242,6 @@ static void print(const struct ctl *ctl, const struct gmeta_super *sb,
 	       ctl->argv[0], sb->blocks,
 	       gm_format_size(sb->block_size, block, sizeof(block)),
 	       sb->data_start * 512);
-	fprintf(stderr, "gridctl: nothing uses it yet: this version's module keeps the set of missing blocks in memory alone\n");
 }
 
 int verb_format(struct ctl *ctl)

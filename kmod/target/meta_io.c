@@ -1,0 +1,774 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Metadata: the log at work (M1, M2, M5).  Changes of the map come in under
+ * the lock, one worker does the I/O that the engine (meta_log.c) asks for, and
+ * flushes, FUA writes and calls wait here for their commit.
+ *
+ * What is on its way:
+ *
+ *   record()          a fault changed, the lock held: an entry is appended
+ *   flush, FUA write  held back, if what came before is not committed yet
+ *   ENQUEUE           takes a ticket, and waits in grid_missing.ko
+ *   the worker        next (locked), seal, I/O, told (locked); then ends who
+ *                     waited
+ *
+ * The worker waits for the two devices and for nobody else, so whoever waits
+ * for it waits for them.  It has a queue of its own, with a rescuer; all memory
+ * is taken before the device goes live.  It runs through suspends; postsuspend
+ * waits until it has nothing left to do.
+ *
+ * Entries come without asking for room from where nothing may sleep (a write
+ * that supersedes, detection, a message).  So who can wait leaves a margin for
+ * these; and a write that finds none is issued anew, as any that came back.
+ *
+ * Locks: the tracker's; it may be taken with any other held but drain_lock's
+ * waits, and nothing else is taken here.
+ */
+#include <linux/blkdev.h>
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/vmalloc.h>
+
+#include "meta_io.h"
+#include "compat.h"
+
+/* Entries that who can wait leaves free for who can't. */
+#define GRID_META_MARGIN 8192U
+/* A commit that nobody waits for comes so long after the first change ... */
+#define GRID_META_TICK HZ
+/* ... and after so many times the last one's duration, but no later than. */
+#define GRID_META_TICK_TIMES 9U
+#define GRID_META_TICK_MAX (30 * HZ)
+/* Records that one hold of the lock puts into a snapshot. */
+#define GRID_META_FILL 16U
+
+/*
+ * I/O
+ */
+
+static struct bio *grid_meta_bio(struct grid *g, struct block_device *bdev,
+				 blk_opf_t opf, void *buf, u32 bytes)
+{
+	struct bio *bio;
+
+	bio = bio_alloc_bioset(bdev, bytes >> PAGE_SHIFT ?: 1, opf, GFP_NOIO,
+			       &g->bios);
+	for (; bytes; bytes -= min_t(u32, bytes, PAGE_SIZE), buf += PAGE_SIZE)
+		__bio_add_page(bio, vmalloc_to_page(buf),
+			       min_t(u32, bytes, PAGE_SIZE), 0);
+	return bio;
+}
+
+/**
+ * grid_meta_rw - read or write
+ * @g: the grid
+ * @bdev: the device
+ * @opf: operation and flags
+ * @sector: where
+ * @buf: from vmalloc(), at the start of a page
+ * @bytes: whole sectors
+ *
+ * Context: process; as long as the device takes.
+ * Return: 0 or a negative errno.
+ */
+int grid_meta_rw(struct grid *g, struct block_device *bdev, blk_opf_t opf,
+		 sector_t sector, void *buf, u32 bytes)
+{
+	const u32 most = BIO_MAX_VECS << PAGE_SHIFT;
+	struct bio *bio;
+	int r = 0;
+	u32 n;
+
+	if (op_is_write(opf))
+		flush_kernel_vmap_range(buf, bytes);
+	for (; bytes && !r; bytes -= n, buf += n, sector += n >> SECTOR_SHIFT) {
+		n = min(bytes, most);
+		bio = grid_meta_bio(g, bdev, opf, buf, n);
+		bio->bi_iter.bi_sector = sector;
+		r = submit_bio_wait(bio);
+		bio_put(bio);
+		if (!op_is_write(opf))
+			invalidate_kernel_vmap_range(buf, n);
+	}
+	return r;
+}
+
+static void __grid_meta_kick(struct grid_meta *m)
+{
+	grid_assert_locked(m->g);
+	gmeta_log_want(&m->log);
+	queue_work(m->wq, &m->work);
+}
+
+/*
+ * Changes
+ */
+
+/* There is something to commit: by and by, if nobody waits for it. */
+static void __grid_meta_tick(struct grid_meta *m)
+{
+	unsigned long delay;
+
+	if (m->ticking || m->log.failed)
+		return;
+	m->ticking = true;
+	delay = GRID_META_TICK_TIMES * m->took;
+	delay = clamp_t(unsigned long, delay, GRID_META_TICK,
+			GRID_META_TICK_MAX);
+	queue_delayed_work(m->wq, &m->tick, delay);
+}
+
+static void grid_meta_ticker(struct work_struct *work)
+{
+	struct grid_meta *m =
+		container_of(to_delayed_work(work), struct grid_meta, tick);
+	unsigned long flags;
+
+	grid_lock(m->g, &flags);
+	m->ticking = false;
+	__grid_meta_kick(m);
+	grid_unlock(m->g, flags);
+}
+
+static void grid_meta_entry(const struct grid_missing_record *r,
+			    struct gmeta_entry *e)
+{
+	static const u8 kinds[] = {
+		[GRID_MISSING_RECORD_GOOD] = GRID_META_GOOD,
+		[GRID_MISSING_RECORD_BLOCK] = GRID_META_BLOCK,
+		[GRID_MISSING_RECORD_INDEX] = GRID_META_INDEX,
+		[GRID_MISSING_RECORD_VALUE] = GRID_META_VALUE,
+	};
+
+	memset(e, 0, sizeof(*e));
+	e->kind = kinds[r->kind];
+	e->address = r->address;
+	e->table = r->table;
+	e->value = r->value;
+	if (r->kind == GRID_MISSING_RECORD_GOOD)
+		e->count = 1;
+	e->has_sum = r->has_sum;
+	if (r->has_sum)
+		memcpy(e->sum, r->sum.bytes, sizeof(e->sum));
+}
+
+/* False: nothing to be said of it. */
+static bool grid_meta_table_entry(u32 slot,
+				  const struct grid_missing_record_table *r,
+				  struct gmeta_entry *e)
+{
+	static const u8 kinds[] = {
+		[0] = GRID_META_FREE,
+		[GRID_MISSING_TABLE_INDEXING] = GRID_META_INDEXING,
+		[GRID_MISSING_TABLE_FILLING] = GRID_META_FILLING,
+		[GRID_MISSING_TABLE_DONE] = GRID_META_DONE,
+		[GRID_MISSING_TABLE_CANCELLED] = GRID_META_CANCELLED,
+	};
+
+	/* Without values it is done before the lock is dropped. */
+	if (r->state == GRID_MISSING_TABLE_FILLING && !r->values)
+		return false;
+	memset(e, 0, sizeof(*e));
+	e->kind = kinds[r->state];
+	e->address = r->address;
+	e->table = slot;
+	e->value = r->values;
+	e->has_sum = r->has_sum;
+	if (r->has_sum)
+		memcpy(e->sum, r->sum.bytes, sizeof(e->sum));
+	return true;
+}
+
+/* A block that was superseded is good once a data flush has succeeded. */
+static void __grid_meta_end(struct grid_meta *m)
+{
+	struct gmeta_fault f = {
+		.address = m->ending.address,
+		.has_sum = m->ending.has_sum,
+	};
+
+	memcpy(f.sum, m->ending.sum.bytes, sizeof(f.sum));
+	gmeta_log_end(&m->log, &f, m->ending_durable, false);
+	if (!m->ending_durable)
+		WRITE_ONCE(m->ends, true);
+}
+
+/** __grid_meta_record - ops->record: how block @b stands may have changed */
+void __grid_meta_record(void *priv, u64 b)
+{
+	struct grid *g = priv;
+	struct grid_meta *m = g->meta;
+	struct grid_missing_record r;
+	struct gmeta_entry e;
+
+	grid_assert_locked(g);
+	/* The engine has said so itself. */
+	if (m->reviving)
+		return;
+	__grid_missing_record(g->gm, b, &r);
+	if (r.kind == GRID_MISSING_RECORD_GOOD && m->ending.kind &&
+	    m->ending.address == b) {
+		__grid_meta_end(m);
+	} else {
+		grid_meta_entry(&r, &e);
+		gmeta_log_add(&m->log, &e);
+	}
+	__grid_meta_tick(m);
+}
+
+/** __grid_meta_record_table - ops->record_table: likewise, table slot @slot */
+void __grid_meta_record_table(void *priv, u32 slot)
+{
+	struct grid *g = priv;
+	struct grid_meta *m = g->meta;
+	struct grid_missing_record_table r;
+	struct gmeta_entry e;
+
+	grid_assert_locked(g);
+	__grid_missing_record_table(g->gm, slot, &r);
+	if (!grid_meta_table_entry(slot, &r, &e))
+		return;
+	gmeta_log_add(&m->log, &e);
+	__grid_meta_tick(m);
+}
+
+/**
+ * __grid_meta_supersede - a write that has ended makes a missing block good
+ * @g: the grid
+ * @b: the block
+ * @durable: the write had FUA
+ *
+ * Context: the lock is held.
+ * Return: as __grid_missing_supersede().
+ */
+int __grid_meta_supersede(struct grid *g, u64 b, bool durable)
+{
+	struct grid_meta *m = g->meta;
+	int r;
+
+	if (!m)
+		return __grid_missing_supersede(g->gm, b);
+	__grid_missing_record(g->gm, b, &m->ending);
+	m->ending_durable = durable;
+	r = __grid_missing_supersede(g->gm, b);
+	m->ending.kind = 0;
+	return r;
+}
+
+/* The data device could not be flushed: what it lost is missing as before. */
+static void __grid_meta_again(void *priv, const struct gmeta_end *end)
+{
+	struct grid_meta *m = priv;
+	struct grid *g = m->g;
+	struct grid_missing_checksum sum;
+	int r;
+
+	grid_assert_locked(g);
+	memcpy(sum.bytes, end->sum, sizeof(sum.bytes));
+	m->reviving = true;
+	r = __grid_missing_enqueue_again(g->gm, end->address,
+					 end->has_sum ? &sum : NULL);
+	m->reviving = false;
+	if (r < 0)
+		DMERR_LIMIT(
+			"%u:%u: block %llu, whose last write may be lost, can't be missing again (%d)",
+			g->major, g->minor, end->address, r);
+}
+
+/*
+ * Room
+ */
+
+/* Room for @changes of who can wait; the lock is held. */
+static bool __grid_meta_has_room(struct grid_meta *m, u32 changes)
+{
+	grid_assert_locked(m->g);
+	if (gmeta_log_room(&m->log, changes + GRID_META_MARGIN, 0))
+		return true;
+	/* What needs all of a commit gets one of its own. */
+	return !m->log.open->w.count && gmeta_log_room(&m->log, changes, 0);
+}
+
+static bool grid_meta_has_room(struct grid_meta *m, u32 changes)
+{
+	unsigned long flags;
+	bool room;
+
+	grid_lock(m->g, &flags);
+	room = __grid_meta_has_room(m, changes);
+	if (!room)
+		__grid_meta_kick(m);
+	grid_unlock(m->g, flags);
+	return room;
+}
+
+/**
+ * grid_meta_room - ops->room: wait until @changes fit into the log
+ * @priv: the grid
+ * @changes: how many, at most
+ * @interruptible: by a signal
+ *
+ * Context: process; no lock held but the bind lock, which no commit takes.
+ * Return: 0 or -EINTR.
+ */
+int grid_meta_room(void *priv, u32 changes, bool interruptible)
+{
+	struct grid *g = priv;
+	struct grid_meta *m = g->meta;
+
+	if (!m)
+		return 0;
+	if (interruptible)
+		return wait_event_interruptible(
+			       m->wait, grid_meta_has_room(m, changes)) ?
+			       -EINTR :
+			       0;
+	/* In turns of a second: a slow disk is no hung task. */
+	while (!wait_event_timeout(m->wait, grid_meta_has_room(m, changes), HZ))
+		;
+	return 0;
+}
+
+/** __grid_meta_can_end - may a block be superseded now; the lock is held */
+bool __grid_meta_can_end(struct grid *g)
+{
+	struct grid_meta *m = g->meta;
+
+	grid_assert_locked(g);
+	if (!m || gmeta_log_room(&m->log, 2, 1))
+		return true;
+	__grid_meta_kick(m);
+	return false;
+}
+
+/*
+ * Who waits for a commit
+ */
+
+/** grid_meta_ticket - ops->ticket: everything up to now is to be committed */
+u64 grid_meta_ticket(void *priv)
+{
+	struct grid *g = priv;
+	struct grid_meta *m = g->meta;
+	unsigned long flags;
+	u64 ticket;
+
+	grid_lock(g, &flags);
+	ticket = gmeta_log_ticket(&m->log);
+	if (gmeta_log_state(&m->log, ticket) == -EINPROGRESS)
+		__grid_meta_kick(m);
+	grid_unlock(g, flags);
+	return ticket;
+}
+
+static int grid_meta_state(struct grid_meta *m, u64 ticket)
+{
+	unsigned long flags;
+	int r;
+
+	grid_lock(m->g, &flags);
+	r = gmeta_log_state(&m->log, ticket);
+	grid_unlock(m->g, flags);
+	return r;
+}
+
+/**
+ * grid_meta_sync - commit everything up to now
+ * @g: the grid; one without metadata has nothing to commit
+ *
+ * Context: process, on a queue that wakes nobody; as long as the devices take.
+ * Return: 0 or -EIO.
+ */
+int grid_meta_sync(struct grid *g)
+{
+	struct grid_meta *m = g->meta;
+	u64 ticket;
+	int r;
+
+	if (!m)
+		return 0;
+	ticket = grid_meta_ticket(g);
+	while (!wait_event_timeout(
+		m->wait, (r = grid_meta_state(m, ticket)) != -EINPROGRESS, HZ))
+		;
+	return r;
+}
+
+/**
+ * grid_meta_flush - an application's flush (M2)
+ * @t: the table, with metadata
+ * @bio: the flush, without data
+ *
+ * It goes down if nothing that came before it waits for a commit; else the
+ * commit, which flushes the data device, ends it.
+ */
+int grid_meta_flush(struct grid_table *t, struct bio *bio)
+{
+	struct grid_io *io = dm_per_bio_data(bio, sizeof(*io));
+	struct grid *g = t->grid;
+	struct grid_meta *m = g->meta;
+	struct gmeta_flush f;
+	unsigned long flags;
+	int r;
+
+	grid_lock(g, &flags);
+	gmeta_log_flush(&m->log, &f);
+	/* The device has told us of what it lost, and tells nobody twice. */
+	r = gmeta_log_flush_state(&m->log, &f);
+	if (r == -EINPROGRESS) {
+		bio->bi_opf &= ~REQ_POLLED;
+		io->meta_serial = f.serial;
+		io->meta_errors = f.errors;
+		list_add_tail(&io->node, &m->flushes);
+		__grid_meta_kick(m);
+	}
+	grid_unlock(g, flags);
+	if (!r) {
+		bio_set_dev(bio, t->dev->bdev);
+		return DM_MAPIO_REMAPPED;
+	}
+	if (r != -EINPROGRESS)
+		grid_end(io, errno_to_blk_status(r));
+	return DM_MAPIO_SUBMITTED;
+}
+
+/**
+ * grid_meta_write_ended - a write succeeded below, and supersedes nothing
+ * @g: the grid, with metadata
+ * @io: the write, still counted in as in flight
+ * @status: out: what it is to end with
+ *
+ * Nothing is repaired over it, should the device have lost what was there
+ * before; and with FUA it waits for what makes its blocks good.
+ *
+ * Context: any.
+ * Return: true when it is kept back; @io must not be touched any more then.
+ */
+bool grid_meta_write_ended(struct grid *g, struct grid_io *io,
+			   blk_status_t *status)
+{
+	struct grid_meta *m = g->meta;
+	unsigned long flags;
+	u64 b, ticket;
+	int r = 0;
+
+	if (!io->fua && !READ_ONCE(m->ends))
+		return false;
+	grid_lock(g, &flags);
+	if (m->ends)
+		for (b = grid_first(g, io); b <= grid_last(g, io); b++)
+			gmeta_log_written(&m->log, b);
+	if (io->fua) {
+		ticket = gmeta_log_good_ticket(&m->log);
+		r = gmeta_log_state(&m->log, ticket);
+		if (r == -EINPROGRESS) {
+			io->meta_serial = ticket;
+			list_add_tail(&io->node, &m->writes);
+			__grid_meta_kick(m);
+		}
+	}
+	grid_unlock(g, flags);
+	if (r && r != -EINPROGRESS)
+		*status = errno_to_blk_status(r);
+	return r == -EINPROGRESS;
+}
+
+/* Those of @list that wait no more go to @done, with the status of each. */
+static void __grid_meta_collect(struct grid_meta *m, struct list_head *list,
+				struct list_head *done)
+{
+	struct grid_io *io, *next;
+	struct gmeta_flush f;
+	int r;
+
+	list_for_each_entry_safe(io, next, list, node) {
+		if (list == &m->flushes) {
+			f.serial = io->meta_serial;
+			f.errors = io->meta_errors;
+			r = gmeta_log_flush_state(&m->log, &f);
+			if (!r)
+				r = blk_status_to_errno(
+					__grid_flush_status(m->g, io));
+		} else {
+			r = gmeta_log_state(&m->log, io->meta_serial);
+		}
+		if (r == -EINPROGRESS)
+			continue;
+		io->status = errno_to_blk_status(r);
+		list_move_tail(&io->node, done);
+	}
+}
+
+static void grid_meta_end_all(struct grid *g, struct list_head *flushes,
+			      struct list_head *writes)
+{
+	struct grid_io *io, *next;
+
+	list_for_each_entry_safe(io, next, flushes, node)
+		grid_end(io, io->status);
+	list_for_each_entry_safe(io, next, writes, node)
+		g->meta->write_done(g, io);
+}
+
+/*
+ * The worker
+ */
+
+/*
+ * What comes next of the map goes into the snapshot's piece.  A slot that has
+ * been passed is heard of by the log if it changes, one that has not is met
+ * as it is then.  1: that was all.
+ */
+static int grid_meta_fill(struct grid_meta *m, struct gmeta_writer *piece)
+{
+	struct grid_missing_record r[GRID_META_FILL];
+	struct grid_missing_record_table t;
+	struct grid *g = m->g;
+	struct gmeta_entry e;
+	unsigned long flags;
+	u32 i, n, free;
+	bool more = true;
+
+	if (!m->log.snap_pieces) {
+		m->fill_table = 0;
+		m->fill_cursor = 0;
+	}
+	for (;;) {
+		free = (piece->size - piece->used) /
+		       sizeof(struct grid_meta_disk_entry);
+		if (!free)
+			return 0;
+		n = 0;
+		grid_lock(g, &flags);
+		for (i = 0; more && i < min(free, GRID_META_FILL); i++) {
+			more = __grid_missing_record_table(g->gm, m->fill_table,
+							   &t);
+			if (!more)
+				break;
+			if (t.state &&
+			    grid_meta_table_entry(m->fill_table, &t, &e))
+				gmeta_add(piece, &e);
+			m->fill_table++;
+		}
+		if (!more)
+			n = __grid_missing_list_records(
+				g->gm, &m->fill_cursor,
+				min(free, GRID_META_FILL), r);
+		grid_unlock(g, flags);
+		for (i = 0; i < n; i++) {
+			grid_meta_entry(&r[i], &e);
+			gmeta_add(piece, &e);
+		}
+		if (!more && m->fill_cursor == U64_MAX)
+			return 1;
+		cond_resched();
+	}
+}
+
+static int grid_meta_do(struct grid_meta *m, struct gmeta_io *io)
+{
+	switch (io->what) {
+	case GMETA_FLUSH_DATA:
+		return grid_flush_own(READ_ONCE(m->g->live));
+	case GMETA_FLUSH:
+		return blkdev_issue_flush(m->bdev);
+	case GMETA_FILL:
+		return grid_meta_fill(m, io->piece);
+	case GMETA_WRITE:
+		gmeta_log_seal(&m->log, io);
+		return grid_meta_rw(m->g, m->bdev,
+				    REQ_OP_WRITE | REQ_SYNC | REQ_FUA,
+				    m->start + io->sector, (void *)io->buf,
+				    io->bytes);
+	default:
+		return 0;
+	}
+}
+
+/* The lock is held; tells when the mode has changed. */
+static void __grid_meta_mode(struct grid_meta *m)
+{
+	struct grid *g = m->g;
+
+	grid_assert_locked(g);
+	if (m->was_failed == m->log.failed)
+		return;
+	m->was_failed = m->log.failed;
+	if (m->log.failed)
+		DMERR("%u:%u: metadata on %pg has failed: enqueue and flushes answer EIO until \"metadata retry\"",
+		      g->major, g->minor, m->bdev);
+	else
+		DMINFO("%u:%u: metadata on %pg is written again", g->major,
+		       g->minor, m->bdev);
+	queue_work(g->wq, &g->event_work);
+}
+
+/* It was done: what follows from that. */
+static void grid_meta_told(struct grid_meta *m, int r)
+{
+	struct gmeta_log *log = &m->log;
+	struct grid *g = m->g;
+	LIST_HEAD(flushes);
+	LIST_HEAD(writes);
+	unsigned long flags;
+	u64 done, was;
+	bool failed;
+
+	grid_lock(g, &flags);
+	was = log->done;
+	gmeta_log_told(log, r);
+	if (log->done != was) {
+		m->took = jiffies - m->began;
+		if (log->open->w.count)
+			__grid_meta_tick(m);
+	}
+	WRITE_ONCE(m->ends, log->open->count || (log->cut && log->cut->count));
+	__grid_meta_collect(m, &m->flushes, &flushes);
+	__grid_meta_collect(m, &m->writes, &writes);
+	__grid_meta_mode(m);
+	done = log->done;
+	failed = log->failed;
+	grid_unlock(g, flags);
+
+	grid_missing_committed(g->gm, done, failed);
+	wake_up_all(&m->wait);
+	grid_meta_end_all(g, &flushes, &writes);
+}
+
+static void grid_meta_worker(struct work_struct *work)
+{
+	struct grid_meta *m = container_of(work, struct grid_meta, work);
+	struct gmeta_commit *cut = NULL;
+	unsigned long flags;
+	struct gmeta_io io;
+	int r;
+
+	for (;;) {
+		grid_lock(m->g, &flags);
+		gmeta_log_next(&m->log, &io);
+		if (m->log.cut && m->log.cut != cut)
+			m->began = jiffies;
+		cut = m->log.cut;
+		grid_unlock(m->g, flags);
+		if (io.what == GMETA_NOTHING)
+			break;
+		r = grid_meta_do(m, &io);
+		if (r < 0 && io.what != GMETA_FLUSH_DATA)
+			DMERR_LIMIT("%u:%u: %pg: can't %s metadata (%d)",
+				    m->g->major, m->g->minor, m->bdev,
+				    io.what == GMETA_WRITE ? "write" : "flush",
+				    r);
+		grid_meta_told(m, r);
+		cond_resched();
+	}
+}
+
+/*
+ * Life
+ */
+
+/**
+ * grid_meta_live - a table becomes live, with devices of its own
+ * @t: the table
+ *
+ * Context: preresume.
+ */
+void grid_meta_live(struct grid_table *t)
+{
+	struct grid *g = t->grid;
+	unsigned long flags;
+
+	if (!g->meta)
+		return;
+	grid_lock(g, &flags);
+	g->meta->bdev = t->meta_dev->bdev;
+	grid_unlock(g, flags);
+}
+
+/**
+ * grid_meta_rest - commit what there is, mark the end, and be at rest (M5)
+ * @g: the grid
+ *
+ * Context: postsuspend: nothing of ours changes the map any more.
+ */
+void grid_meta_rest(struct grid *g)
+{
+	struct grid_meta *m = g->meta;
+	unsigned long flags;
+
+	if (!m)
+		return;
+	cancel_delayed_work_sync(&m->tick);
+	grid_lock(g, &flags);
+	m->ticking = false;
+	gmeta_log_mark(&m->log);
+	__grid_meta_kick(m);
+	grid_unlock(g, flags);
+	flush_work(&m->work);
+	cancel_delayed_work_sync(&m->tick);
+}
+
+/**
+ * grid_meta_retry - try again after a failure: message `metadata retry` (M4)
+ * @g: the grid
+ *
+ * Context: never sleeps.
+ * Return: 0; -EINVAL without metadata, or where it has not failed; -EAGAIN while
+ * suspended.
+ */
+int grid_meta_retry(struct grid *g)
+{
+	struct grid_meta *m = g->meta;
+	unsigned long flags;
+	int r = 0;
+
+	if (!m)
+		return -EINVAL;
+	grid_lock(g, &flags);
+	if (g->stopped) {
+		r = -EAGAIN;
+	} else if (!m->log.failed) {
+		r = -EINVAL;
+	} else {
+		gmeta_log_retry(&m->log);
+		queue_work(m->wq, &m->work);
+	}
+	grid_unlock(g, flags);
+	return r;
+}
+
+/** __grid_meta_failed - has the metadata failed; the lock is held */
+bool __grid_meta_failed(const struct grid *g)
+{
+	grid_assert_locked(g);
+	return g->meta && g->meta->log.failed;
+}
+
+/**
+ * grid_meta_start - all but what was loaded
+ * @m: its log is there
+ * @name: of its queue
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int grid_meta_start(struct grid_meta *m, const char *name)
+{
+	m->log.again = __grid_meta_again;
+	m->log.priv = m;
+	INIT_WORK(&m->work, grid_meta_worker);
+	INIT_DELAYED_WORK(&m->tick, grid_meta_ticker);
+	init_waitqueue_head(&m->wait);
+	INIT_LIST_HEAD(&m->flushes);
+	INIT_LIST_HEAD(&m->writes);
+	m->wq = alloc_ordered_workqueue("%s", WQ_MEM_RECLAIM, name);
+	return m->wq ? 0 : -ENOMEM;
+}
+
+/** grid_meta_stop - nothing is to be committed any more; may sleep */
+void grid_meta_stop(struct grid_meta *m)
+{
+	if (!m->wq)
+		return;
+	cancel_delayed_work_sync(&m->tick);
+	destroy_workqueue(m->wq);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What meta_open.c and meta_io.c share: the metadata of a grid that is there.
+ */
+#ifndef _GRID_META_IO_H
+#define _GRID_META_IO_H
+
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "grid.h"
+#include "meta.h"
+
+/**
+ * struct grid_meta - where the map of a grid is kept
+ * @g: the grid
+ * @bdev: the metadata device; that of the live table
+ * @start: of the area, sectors
+ * @uuid: of the metadata
+ * @sectors: of the area
+ * @log: the engine; the lock
+ * @wq: for @work and @tick alone; waits for the two devices
+ * @work: does what the log wants done
+ * @tick: wants a commit when nobody waits for one
+ * @ticking: it is going to
+ * @took: how long the last commit took, jiffies
+ * @began: when the one under way began
+ * @wait: who waits for room or for a commit
+ * @flushes: flushes of applications that wait for a commit (the lock)
+ * @writes: FUA writes that do (the lock)
+ * @write_done: ends a FUA write as its status says; looks at it once more
+ * @ends: there are blocks whose end no data flush has followed: writes to them
+ *	are told to the log; set under the lock
+ * @ending: the block that is being superseded, as it was; its kind 0 for none
+ * @ending_durable: ... by a write with FUA
+ * @reviving: what is enqueued is in the log already
+ * @fill_table: next table slot of the snapshot
+ * @fill_cursor: next fault
+ * @was_failed: ... is what was told last
+ */
+struct grid_meta {
+	struct grid *g;
+	struct block_device *bdev;
+	sector_t start;
+	sector_t sectors;
+	u8 uuid[16];
+	struct gmeta_log log;
+	struct workqueue_struct *wq;
+	struct work_struct work;
+	struct delayed_work tick;
+	bool ticking;
+	unsigned long took, began;
+	wait_queue_head_t wait;
+	struct list_head flushes;
+	struct list_head writes;
+	void (*write_done)(struct grid *g, struct grid_io *io);
+	bool ends;
+	struct grid_missing_record ending;
+	bool ending_durable;
+	bool reviving;
+	u32 fill_table;
+	u64 fill_cursor;
+	bool was_failed;
+};
+
+int grid_meta_rw(struct grid *g, struct block_device *bdev, blk_opf_t opf,
+		 sector_t sector, void *buf, u32 bytes);
+int grid_meta_start(struct grid_meta *m, const char *name);
+void grid_meta_stop(struct grid_meta *m);
+
+#endif /* _GRID_META_IO_H */

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Metadata: a grid gets to know its map from it, and that it is its own (M1,
+ * M6).
+ *
+ * The first constructor of a grid loads; a reload shares what is in memory, and
+ * has to name the same metadata.  Nothing is written here: the first commit of
+ * a grid that has become live says that there is a new session.
+ *
+ * Refused, with a sentence that names the thing: metadata that is blank, damaged,
+ * retired, of another uuid, block size, length, hash or place on the data device,
+ * smaller than the maxima of the line, or that another grid uses.
+ *
+ * Locks: grid_list_lock is held by callers.
+ */
+#include <linux/blkdev.h>
+#include <linux/uuid.h>
+#include <linux/vmalloc.h>
+
+#include "meta_io.h"
+
+static int grid_meta_read(void *priv, u64 from, void *buf, u32 bytes)
+{
+	struct grid_meta *m = priv;
+
+	return grid_meta_rw(m->g, m->bdev, REQ_OP_READ,
+			    m->start + (from >> SECTOR_SHIFT), buf, bytes);
+}
+
+/* Does what was loaded belong to this line?  Says what doesn't fit. */
+static bool grid_meta_fits(const struct gmeta_super *sb,
+			   const struct grid_table *t, const char **why)
+{
+	const struct grid_missing_limits *l = &t->opt.limits;
+
+	if (memcmp(sb->uuid, t->opt.meta_uuid.b, sizeof(sb->uuid)))
+		*why = "metadata: another uuid than the line's: is it another disk's?";
+	else if (sb->state != GRID_META_ACTIVE)
+		*why = "metadata: retired: its map was given up";
+	else if (sb->block_size != t->geo.block_size)
+		*why = "metadata: of another block size";
+	else if (sb->blocks != t->geo.blocks)
+		*why = "metadata: of another length";
+	else if (strcmp(sb->hash, t->opt.checksum))
+		*why = "metadata: of another checksum";
+	else if (sb->data_start != t->start)
+		*why = "metadata: of another offset on the data device";
+	else if (sb->ro_compat & ~GRID_META_RO_COMPAT_KNOWN)
+		*why = "metadata: of a newer module";
+	else if (l->blocks_max > sb->blocks_max ||
+		 l->tables_max > sb->tables_max ||
+		 l->table_values_max > sb->table_values_max)
+		*why = "metadata: has less room than the line's maxima";
+	else
+		return true;
+	return false;
+}
+
+/* Where it lies on its disk, to be compared with others'. */
+static void grid_meta_span(struct block_device *bdev, sector_t start,
+			   sector_t sectors, sector_t *begin, sector_t *end)
+{
+	*begin = get_start_sect(bdev) + start;
+	*end = *begin + sectors;
+}
+
+/**
+ * grid_meta_overlap - do two grids keep their maps in the same place
+ * @g: a grid
+ * @other: another one
+ */
+bool grid_meta_overlap(const struct grid *g, const struct grid *other)
+{
+	const struct grid_meta *m = g->meta, *o = other->meta;
+	sector_t a, b, c, d;
+
+	if (!m || !o || m->bdev->bd_disk != o->bdev->bd_disk)
+		return false;
+	grid_meta_span(m->bdev, m->start, m->sectors, &a, &b);
+	grid_meta_span(o->bdev, o->start, o->sectors, &c, &d);
+	return a < d && c < b;
+}
+
+/* Does the area lie where the data of the same line does? */
+static bool grid_meta_in_data(const struct grid_table *t, sector_t sectors)
+{
+	sector_t a, b, c, d;
+
+	if (t->dev->bdev->bd_disk != t->meta_dev->bdev->bd_disk)
+		return false;
+	grid_meta_span(t->dev->bdev, t->start, t->ti->len, &a, &b);
+	grid_meta_span(t->meta_dev->bdev, t->opt.meta_start, sectors, &c, &d);
+	return a < d && c < b;
+}
+
+static int grid_meta_restore_tables(struct grid *g, const struct gmeta_map *map)
+{
+	static const u8 states[] = {
+		[GRID_META_INDEXING - GRID_META_INDEXING] =
+			GRID_MISSING_TABLE_INDEXING,
+		[GRID_META_FILLING - GRID_META_INDEXING] =
+			GRID_MISSING_TABLE_FILLING,
+		[GRID_META_DONE - GRID_META_INDEXING] = GRID_MISSING_TABLE_DONE,
+		[GRID_META_CANCELLED - GRID_META_INDEXING] =
+			GRID_MISSING_TABLE_CANCELLED,
+	};
+	struct grid_missing_record_table r;
+	u32 s, used = map->tables_max;
+	int e = 0;
+
+	while (used && !map->tables[used - 1].kind)
+		used--;
+	for (s = 0; !e && s < used; s++) {
+		const struct gmeta_table *t = &map->tables[s];
+
+		memset(&r, 0, sizeof(r));
+		if (t->kind) {
+			r.address = t->address;
+			r.values = t->values;
+			r.state = states[t->kind - GRID_META_INDEXING];
+			r.has_sum = t->has_sum;
+			memcpy(r.sum.bytes, t->sum, sizeof(r.sum.bytes));
+		}
+		e = grid_missing_restore_table(g->gm, s, &r);
+		cond_resched();
+	}
+	return e;
+}
+
+/* What was loaded is what is missing.  Nobody sees the grid yet. */
+static int grid_meta_restore(struct grid *g, const struct gmeta_map *map)
+{
+	struct grid_missing_record r;
+	u64 i;
+	int e;
+
+	e = grid_meta_restore_tables(g, map);
+	for (i = 0; !e && i < map->cells; i++) {
+		const struct gmeta_fault *f = &map->faults[i];
+
+		if (!(i % 1024))
+			cond_resched();
+		if (!f->kind)
+			continue;
+		memset(&r, 0, sizeof(r));
+		r.kind =
+			f->kind == GRID_META_BLOCK ? GRID_MISSING_RECORD_BLOCK :
+			f->kind == GRID_META_INDEX ? GRID_MISSING_RECORD_INDEX :
+						     GRID_MISSING_RECORD_VALUE;
+		r.address = f->address;
+		r.table = f->table;
+		r.value = f->value;
+		r.has_sum = f->has_sum;
+		memcpy(r.sum.bytes, f->sum, sizeof(r.sum.bytes));
+		e = grid_missing_restore(g->gm, &r);
+		if (e)
+			break;
+		set_bit(f->address, g->missing);
+		g->faults++;
+	}
+	return e;
+}
+
+static void grid_meta_free(struct grid_meta *m)
+{
+	grid_meta_stop(m);
+	gmeta_log_exit(&m->log);
+	kvfree(m);
+}
+
+static int grid_meta_load(struct grid_meta *m, const struct grid_table *t,
+			  struct gmeta_loaded *l, char **error)
+{
+	const struct gmeta_device dev = {
+		.read = grid_meta_read,
+		.priv = m,
+		.bytes = (bdev_nr_sectors(m->bdev) - m->start) << SECTOR_SHIFT,
+	};
+	const char *why = "metadata: can't be used: see the kernel's log";
+	struct grid *g = m->g;
+	int r;
+
+	r = gmeta_load_super(&dev, l);
+	if (r)
+		goto err_say;
+	r = -EINVAL;
+	if (!grid_meta_fits(&l->super, t, &why))
+		goto err_why;
+	r = gmeta_load(&dev, l);
+	if (r)
+		goto err_say;
+	r = grid_meta_restore(g, &l->map);
+	if (r) {
+		strscpy(l->why, "more is missing than the line's maxima",
+			sizeof(l->why));
+		goto err_say;
+	}
+	memcpy(m->uuid, l->super.uuid, sizeof(m->uuid));
+	m->sectors = (sector_t)l->super.area_units *
+		     (l->super.unit_size >> SECTOR_SHIFT);
+	return 0;
+
+err_say:
+	DMERR("%u:%u: metadata on %pg: %s (%d)", g->major, g->minor, m->bdev,
+	      l->why, r);
+err_why:
+	*error = (char *)why;
+	return r;
+}
+
+/**
+ * grid_meta_first - a new grid loads its map, if its line has metadata
+ * @g: new; it has a tracker and bitmaps, and nothing is bound
+ * @t: its first table
+ * @error: out: a sentence
+ *
+ * Context: a constructor.
+ * Return: 0; -ENODATA, -EUCLEAN, -EOPNOTSUPP, -ENOSPC as gmeta_load(); -EINVAL:
+ * it doesn't fit; -EIO; -ENOMEM.
+ */
+int grid_meta_first(struct grid *g, const struct grid_table *t, char **error)
+{
+	struct gmeta_loaded *l;
+	struct grid_meta *m;
+	char name[32];
+	int r = -ENOMEM;
+
+	if (!t->meta_dev)
+		return 0;
+	m = kvzalloc(sizeof(*m), GFP_KERNEL);
+	l = kvzalloc(sizeof(*l), GFP_KERNEL);
+	if (!m || !l)
+		goto err_free;
+	m->g = g;
+	m->bdev = t->meta_dev->bdev;
+	m->start = t->opt.meta_start;
+	m->write_done = grid_write_done;
+	r = -EINVAL;
+	if (m->start >= bdev_nr_sectors(m->bdev)) {
+		*error =
+			"metadata_start is beyond the end of the metadata device";
+		goto err_free;
+	}
+	r = grid_meta_load(m, t, l, error);
+	if (r)
+		goto err_unload;
+	r = -EINVAL;
+	if (grid_meta_in_data(t, m->sectors)) {
+		*error = "metadata: lies where the data does";
+		goto err_unload;
+	}
+	*error = "out of memory";
+	r = gmeta_log_init(&m->log, l);
+	if (r)
+		goto err_unload;
+	snprintf(name, sizeof(name), "grid_meta_%u_%u", g->major, g->minor);
+	r = grid_meta_start(m, name);
+	if (r) {
+		gmeta_log_exit(&m->log);
+		goto err_unload;
+	}
+	DMINFO("%u:%u: %llu blocks are missing, says the metadata on %pg",
+	       g->major, g->minor, g->faults, m->bdev);
+	g->meta = m;
+	gmeta_unload(l);
+	kvfree(l);
+	return 0;
+
+err_unload:
+	gmeta_unload(l);
+err_free:
+	kvfree(l);
+	kvfree(m);
+	return r;
+}
+
+/**
+ * grid_meta_last - the grid is gone; may sleep
+ * @g: the grid
+ */
+void grid_meta_last(struct grid *g)
+{
+	if (g->meta)
+		grid_meta_free(g->meta);
+	g->meta = NULL;
+}
+
+/**
+ * grid_meta_next - may another table be loaded, as to its metadata
+ * @g: the grid
+ * @t: the table
+ * @error: out: a sentence
+ *
+ * Return: 0 or -EINVAL.
+ */
+int grid_meta_next(const struct grid *g, const struct grid_table *t,
+		   char **error)
+{
+	const struct grid_meta *m = g->meta;
+	const struct gmeta_super *sb;
+	const char *why;
+
+	if (!m && !t->meta_dev)
+		return 0;
+	if (!m || !t->meta_dev || m->bdev != t->meta_dev->bdev ||
+	    m->start != t->opt.meta_start) {
+		*error =
+			"metadata can't be changed by a reload: remove the device, create it anew";
+		return -EINVAL;
+	}
+	sb = &m->log.sb;
+	if (grid_meta_fits(sb, t, &why))
+		return 0;
+	*error = (char *)why;
+	return -EINVAL;
+}

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# rule: M1 M2 M3 M5 M6 the map outlives a crash, and a planned stop
+# kernels: all
+# timeout: 120
+# boot: shared
+#
+# A crash is a copy of both disks while nothing is written: what a power cut
+# leaves of disks without a cache.
+
+. "$GRID_TOP/tools/testing/vm/grid.sh"
+
+bs=65536
+load_modules
+for disk in data meta; do
+	declare "$disk=$(mktemp "/tmp/$disk.XXXXXX")"
+	declare -n file=$disk
+	defer rm -f "$file" "$file.crash"
+	truncate -s 64M "$file"
+	loop_disk "$file"
+	declare "${disk}_dev=$REPLY"
+done
+lower=$data_dev
+replica=$(mktemp /tmp/replica.XXXXXX)
+defer rm -f "$replica"
+openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff \
+	-iv 00000000000000000000000000000000 -in /dev/zero 2> /dev/null |
+	head -c $((64 * 1048576)) > "$replica" || :
+dd if="$replica" of="$lower" bs=1M oflag=direct status=none
+
+gridctl format "$data_dev" --metadata="$meta_dev" --block-size=64K \
+	--checksum=sha256 --blocks-max=4096 --tables-max=4 --table-values-max=512 > /dev/null
+
+# start NAME DATA META: a grid on them
+start()
+{
+	gridctl create "$1" "$2" --metadata="$3" > /dev/null
+	dev=/dev/mapper/$1
+	gridctl set "$1" no_helper_ms:60000
+}
+
+# What is there is taken away.
+rest()
+{
+	local name
+	for name in t0 t1; do
+		[ ! -e "/dev/mapper/$name" ] || dm_remove "$name"
+	done
+	[ -z "$crash_data" ] || losetup -d "$crash_data" "$crash_meta"
+}
+crash_data='' crash_meta=''
+defer rest
+
+# crash: both disks as they are now; a grid t1 on the copies
+crash()
+{
+	cp "$data" "$data.crash"
+	cp "$meta" "$meta.crash"
+	crash_data=$(losetup -f --show "$data.crash")
+	crash_meta=$(losetup -f --show "$meta.crash")
+	start t1 "$crash_data" "$crash_meta"
+}
+
+reads_of() { [ "$(dm_get "$1" parked)" = "$2" ]; }
+faults_of() { gridctl --json faults "$1" | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -n | tr '\n' ' '; }
+uncrash()
+{
+	dm_remove t1
+	losetup -d "$crash_data" "$crash_meta"
+	crash_data=''
+	dev=/dev/mapper/t0
+}
+
+start t0 "$data_dev" "$meta_dev"
+assert_eq "$(dm_get t0 metadata)" ok
+assert_eq "$(faults_of t0)" "" "a new map"
+
+log "what was enqueued is missing after a crash, with its checksum"
+lose 3 4 5 100 1023
+crash
+assert_eq "$(faults_of t1)" "3 4 5 100 1023 " "after the crash"
+assert_eq "$(gridctl --json faults t1 | grep -c "$(checksum 100)")" 1
+read_background 100 /tmp/out
+reader=$REPLY
+wait_until 10 reads_of t1 1
+gridctl repair t1 --from "$replica" 100 > /dev/null
+wait "$reader"
+assert_eq "$(sha256sum < /tmp/out | cut -c1-64)" "$(sum_replica 100)" "data read"
+assert_eq "$(dm_get t1 waiting)" 4
+uncrash
+
+log "what was repaired, superseded and flushed, or cancelled is not"
+mend 3
+dd if=/dev/urandom of=/tmp/new bs="$bs" count=1 status=none
+dd if=/tmp/new of="$dev" bs="$bs" seek=4 count=1 oflag=direct conv=fsync,notrunc status=none
+gridctl cancel t0 5
+flush
+crash
+assert_eq "$(faults_of t1)" "100 1023 " "after the crash"
+dd if="$dev" bs="$bs" skip=4 count=1 iflag=direct status=none | cmp - /tmp/new
+uncrash
+
+log "a FUA write makes it good as well"
+dd if=/tmp/new of="$dev" bs="$bs" seek=100 count=1 oflag=direct,dsync conv=notrunc status=none
+crash
+assert_eq "$(faults_of t1)" "1023 " "after the crash"
+uncrash
+
+log "a table and its progress"
+dd if="$replica" of=/tmp/index bs="$bs" skip=200 count=1 status=none
+gridctl enqueue-table t0 "200:$(checksum 200)" > /dev/null
+crash
+assert_eq "$(gridctl --json tables t1 | grep -c '"address":200')" 1
+assert_eq "$(faults_of t1)" "200 1023 "
+uncrash
+
+log "what a suspend leaves is what a reload, a removal and another create find"
+dmsetup suspend t0
+dmsetup resume t0
+lose 7 8
+dmsetup table t0 > /tmp/table
+sed 's/park_timeout_ms:[0-9]*/park_timeout_ms:50000/' /tmp/table |
+	dmsetup load t0
+dmsetup suspend t0
+dmsetup resume t0
+assert_eq "$(faults_of t0)" "7 8 200 1023 "
+lose 9
+gridctl remove t0 --force
+gridctl metadata check "$meta_dev" > /dev/null
+gridctl create t0 "$data_dev" --metadata="$meta_dev" > /dev/null
+assert_eq "$(faults_of t0)" "7 8 9 200 1023 "
+assert_eq "$(gridctl --json faults t0 | grep -c "$(checksum 9)")" 1
+assert_verified
+
+log "what doesn't belong to it is refused, and nothing is changed"
+dmsetup table t0 > /tmp/table
+must_fail dmsetup create t2 --noudevsync --table "$(cat /tmp/table)"
+must_fail dmsetup create t2 --noudevsync --table "$(sed 's/metadata_uuid:..../metadata_uuid:0000/' /tmp/table)"
+sed 's/ 13 / 10 /; s/ metadata:.*//' /tmp/table > /tmp/bare
+must_fail dmsetup load t0 --table "$(cat /tmp/bare)"
+dmsetup clear t0
+gridctl remove t0 --force
+must_fail dmsetup create t2 --noudevsync --table "$(sed 's/sha256/none/' /tmp/table)"
+dd if=/dev/zero of="$meta_dev" bs=1M count=1 oflag=direct status=none
+must_fail dmsetup create t2 --noudevsync --table "$(cat /tmp/table)"
+must_fail gridctl create t0 "$data_dev" --metadata="$meta_dev"
+assert_match "$REPLY" "no grid metadata"
