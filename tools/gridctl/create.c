@@ -17,6 +17,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "area.h"
 #include "ctl.h"
 
 /* Bytes and number of a block device; CTL_GOOD or an exit code. */
@@ -148,6 +149,103 @@ static bool new_uuid(char *uuid, size_t size)
 	return *text;
 }
 
+/* Does @path look like the data device that @sb was made for? */
+static int check_data(const struct ctl *ctl, const struct gmeta_super *sb,
+		      const char *path)
+{
+	struct gmeta_super now = {};
+	const char *what = NULL;
+	int code;
+
+	code = area_identify(ctl, path, &now);
+	if (code)
+		return code;
+	if (*sb->wwid && *now.wwid && strcmp(sb->wwid, now.wwid))
+		what = "WWID";
+	else if (*sb->partuuid && *now.partuuid &&
+		 strcmp(sb->partuuid, now.partuuid))
+		what = "PARTUUID";
+	else if (now.data_sectors <
+		 sb->data_start + sb->blocks * (sb->block_size / 512))
+		what = "size";
+	if (!what)
+		return CTL_GOOD;
+	return ctl_fail(
+		ctl, CTL_FAILED,
+		"the metadata is not that of %s: its %s is another one (\"gridctl metadata set\" if you are sure)",
+		path, what);
+}
+
+/*
+ * What the metadata says of the grid: its line's words go to @words, what was
+ * not given to the others.  CTL_GOOD or an exit code.
+ */
+static int from_metadata(const struct ctl *ctl, const char *path, char *words,
+			 size_t size, unsigned int *count,
+			 struct gmeta_super *sb)
+{
+	const char *metadata = ctl_option(ctl, "metadata");
+	static const char *const maxima[] = { "blocks-max", "tables-max",
+					      "table-values-max" };
+	char uuid[AREA_UUID_TEXT];
+	struct gmeta_loaded l;
+	uint64_t start = 0;
+	struct area a;
+	struct stat st;
+	int code, err;
+
+	if (!ctl_u64(ctl, "metadata-start", &start))
+		return CTL_USAGE;
+	if (!strcmp(metadata, "internal"))
+		metadata = path;
+	code = area_open(ctl, &a, metadata, start * 512, false);
+	if (code)
+		return code;
+	err = gmeta_load_super(&a.dev, &l);
+	area_close(&a);
+	if (err)
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s: %s: \"gridctl format\" makes metadata, \"gridctl metadata check\" tells more",
+			metadata,
+			err == -ENODATA ? "holds no grid metadata" : l.why);
+	*sb = l.super;
+	area_uuid(sb->uuid, uuid);
+	if (ctl_option(ctl, "metadata-uuid") &&
+	    strcasecmp(ctl_option(ctl, "metadata-uuid"), uuid))
+		return ctl_fail(ctl, CTL_FAILED,
+				"%s: the metadata there has the uuid %s",
+				metadata, uuid);
+	code = check_data(ctl, sb, path);
+	if (code)
+		return code;
+	if (stat(metadata, &st) || !S_ISBLK(st.st_mode))
+		return ctl_fail(ctl, CTL_FAILED, "%s: not a block device",
+				metadata);
+	snprintf(words + strlen(words), size - strlen(words),
+		 " metadata:%u:%u metadata_start:%" PRIu64 " metadata_uuid:%s",
+		 major(st.st_rdev), minor(st.st_rdev), start, uuid);
+	*count += 3;
+	if (!ctl_option(ctl, "checksum") && strcmp(sb->hash, "none")) {
+		snprintf(words + strlen(words), size - strlen(words),
+			 " checksum:%s", sb->hash);
+		++*count;
+	}
+	for (size_t i = 0; i < 3; i++) {
+		const uint32_t most[] = { sb->blocks_max, sb->tables_max,
+					  sb->table_values_max };
+		static const char *const keys[] = { "blocks_max", "tables_max",
+						    "table_values_max" };
+
+		if (ctl_option(ctl, maxima[i]))
+			continue;
+		snprintf(words + strlen(words), size - strlen(words), " %s:%u",
+			 keys[i], most[i]);
+		++*count;
+	}
+	return CTL_GOOD;
+}
+
 int verb_create(struct ctl *ctl)
 {
 	const char *name = ctl->argv[0], *path = ctl->argv[1];
@@ -156,12 +254,26 @@ int verb_create(struct ctl *ctl)
 	bool explicit_length = ctl_option(ctl, "length");
 	unsigned int major = 0, minor = 0, count = 0;
 	struct gm_dm_create create = { .name = name };
+	struct gmeta_super sb;
 	struct json_object *o;
 	int code, err, log;
 
-	if (!ctl_option(ctl, "block-size"))
+	if (!ctl_option(ctl, "block-size") && !ctl_option(ctl, "metadata"))
 		return ctl_fail(ctl, CTL_USAGE,
 				"--block-size is required (4K to 1M)");
+	if (ctl_option(ctl, "metadata")) {
+		code = from_metadata(ctl, path, words, sizeof(words), &count,
+				     &sb);
+		if (code)
+			return code;
+		block_size = sb.block_size;
+		offset = sb.data_start * 512;
+		length = sb.blocks * sb.block_size;
+		explicit_length = true;
+	} else if (ctl_option(ctl, "metadata-start")) {
+		return ctl_fail(ctl, CTL_USAGE,
+				"--metadata-start is for --metadata");
+	}
 	if (!ctl_size(ctl, "block-size", &block_size) ||
 	    !ctl_size(ctl, "offset", &offset) ||
 	    !ctl_size(ctl, "length", &length) ||
@@ -175,7 +287,7 @@ int verb_create(struct ctl *ctl)
 		return ctl_fail(
 			ctl, CTL_USAGE,
 			"--block-size=%s: must be a power of two from 4K to 1M",
-			ctl_option(ctl, "block-size"));
+			ctl_option(ctl, "block-size") ?: "of the metadata");
 	if (offset % 512)
 		return ctl_fail(ctl, CTL_USAGE,
 				"--offset=%s: must be a multiple of 512",
@@ -274,16 +386,18 @@ int verb_create(struct ctl *ctl)
 		ctl_put_string(o, "name", name);
 		ctl_put_u64(o, "block_size", block_size);
 		ctl_put_u64(o, "blocks", length / block_size);
-		ctl_put_bool(o, "volatile", true);
+		ctl_put_bool(o, "volatile", !ctl_option(ctl, "metadata"));
 		ctl_print(o);
 		return CTL_GOOD;
 	}
 	printf("%s: %" PRIu64 " blocks of %s on %s\n", name,
 	       length / block_size,
 	       gm_format_size(block_size, human, sizeof(human)), path);
+	if (ctl_option(ctl, "metadata"))
+		return CTL_GOOD;
 	ctl_note(
 		ctl,
-		"the set of missing blocks is volatile: a crash, a removal or a module upgrade\n"
+		"without --metadata the set of missing blocks is volatile: a crash, a removal or a module upgrade\n"
 		"forgets it, and blocks not repaired by then would read as good again.  After a\n"
 		"crash start with --start=held and enqueue what is missing; over a planned stop\n"
 		"use \"gridctl save\" and \"gridctl load\".");

@@ -35,7 +35,7 @@ struct ctl_option {
 	const char *help;
 };
 
-#define CTL_OPTIONS_MAX 20
+#define CTL_OPTIONS_MAX 24
 
 struct ctl;
 

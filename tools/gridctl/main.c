@@ -22,13 +22,19 @@ static const struct ctl_verb verbs[] = {
 	  2,
 	  2,
 	  "create a grid device on top of a block device",
-	  "The set of missing blocks is volatile: a crash, a removal or a module\n"
-	  "upgrade forgets it, and blocks that were not repaired would read as good\n"
+	  "With --metadata the set of missing blocks outlives a crash, and what isn't given\n"
+	  "is as \"format\" was told.  Without, it is volatile: a crash, a removal or a\n"
+	  "module upgrade forgets it, and blocks that were not repaired would read as good\n"
 	  "again.  After a crash, create the device with --start=held, enqueue what\n"
 	  "your application's checksums or a manifest say is missing, then \"ready\".\n"
 	  "Over a planned stop, \"save\" and \"load\" carry it.\n",
 	  { { "block-size", "SIZE",
 	      "bytes a block, 4K to 1M, a power of two (required)" },
+	    { "metadata", "DEVICE",
+	      "where its map is kept, or \"internal\": see \"format\"" },
+	    { "metadata-start", "SECTORS",
+	      "where on that device it begins (0)" },
+	    { "metadata-uuid", "UUID", "what its uuid has to be" },
 	    { "offset", "SIZE", "where the grid begins on DEVICE (0)" },
 	    { "length", "SIZE",
 	      "its length (all that is left, in whole blocks)" },
@@ -321,11 +327,11 @@ static const struct ctl_verb verbs[] = {
 	  1,
 	  "make metadata, where the map of missing blocks is kept",
 	  "DEVICE is the data device.  Without --metadata its head is taken, which destroys\n"
-	  "what is there, and the data begins after it.  The module of this version does not\n"
-	  "use metadata yet.\n",
+	  "what is there, and the data begins after it.  \"create --metadata\" uses it.\n",
 	  { { "metadata", "DEVICE",
 	      "where it is made (internal: at the head of the disk)" },
-	    { "metadata-start", "SECTORS", "where on that device it begins (0)" },
+	    { "metadata-start", "SECTORS",
+	      "where on that device it begins (0)" },
 	    { "block-size", "SIZE",
 	      "bytes a block, 4K to 1M, a power of two (required)" },
 	    { "offset", "SIZE", "where the grid begins on DEVICE (0)" },
