@@ -4,7 +4,8 @@
  * promised is there.
  *
  *	cut run GRID BELOW NAME [KEY=VALUE...]	transactions=N (300) seed=N (1)
- *	cut check LOG BLOCK-BYTES
+ *						start=SECTOR (0) of the grid on BELOW
+ *	cut check LOG BLOCK-BYTES [START]
  *
  * `run` keeps a small store on GRID, which lies on the dm-log-writes device NAME,
  * whose node is BELOW.  The store never overwrites: an item gets a new block,
@@ -25,12 +26,19 @@
  *	root:VERSION	a flush ended that followed this root
  *	good:BLOCK	a repair of it ended well
  *
- * The block's checksum is a number that names one enqueue.
+ * The block's checksum is a number that names one enqueue, and the write that its
+ * repair would bring back.
+ *
+ * With START the head of the disk is the grid's metadata, and a crash forgets
+ * nothing (M3): after each write it is loaded, and every block that is bad has to
+ * be missing.  One that is missing has to be repaired to what the promised root
+ * says, where that is the newest.
  */
 #include <libdevmapper.h>
 #include <linux/fs.h>
 #include <pthread.h>
 
+#include "../../../kmod/target/meta.h"
 #include "calls.h"
 
 #define ROOT_MAGIC 0x746f6f726472696bULL
@@ -108,6 +116,7 @@ struct late {
 
 static struct load_grid grid;
 static int below;
+static uint64_t start; /* of the grid, bytes */
 static const char *log_name;
 static struct root root;
 static uint32_t *free_blocks, *left_blocks; /* left: until the next flush */
@@ -236,15 +245,19 @@ static bool lose(uint64_t item, struct late *l, void *buffer)
 	if (busy)
 		return false;
 	l->block = e.address;
-	l->number = ++numbers;
 	l->sequence = root.item[item].sequence;
+	l->number = ++numbers << 32 | l->sequence;
 	e.checksum = load_checksum(l->number);
+	/* It may flush. */
+	pthread_mutex_lock(&flushing);
 	done = load_call(&grid, GRID_MISSING_ENQUEUE, &e, sizeof(e), 1);
+	pthread_mutex_unlock(&flushing);
 	if (done != 1 || e.result)
 		load_die("enqueue of block %llu: %d, %d",
 			 (unsigned long long)l->block, done, e.result);
 	stamp_block(buffer, grid.block_size, l->block, 0, LOAD_SPOILER);
-	write_at(below, buffer, grid.block_size, l->block * grid.block_size);
+	write_at(below, buffer, grid.block_size,
+		 start + l->block * grid.block_size);
 	/* In the log, too, the block is bad before its repair comes. */
 	flush_at(below);
 	total.spoilt++;
@@ -466,12 +479,15 @@ struct log_entry {
 	const char *data; /* in memory only: what was written, or the mark */
 };
 
-static unsigned char *image;
+static unsigned char *image; /* of the grid: the disk from @start on */
+static unsigned char *area; /* of its metadata, or NULL */
+static bool area_changed;
+static struct gmeta_loaded map;
 static bool *excused; /* a block is bad, and nobody said otherwise */
 static unsigned int block_bytes;
 static uint64_t promised; /* the root a flush made durable */
 static struct {
-	unsigned int writes, discards, flushes, roots, good, excused;
+	unsigned int writes, discards, flushes, roots, good, excused, loads;
 } seen;
 
 static bool root_at(unsigned int slot, struct root *r)
@@ -484,7 +500,7 @@ static bool root_at(unsigned int slot, struct root *r)
 /* What the log has of block @b; and of roots, for the order. */
 static void tell(const struct log_entry *entry, uint64_t count, uint32_t b)
 {
-	uint64_t begin = (uint64_t)b * block_bytes / SECTOR, i;
+	uint64_t begin = (start + (uint64_t)b * block_bytes) / SECTOR, i;
 	uint64_t end = begin + block_bytes / SECTOR;
 	struct load_stamp s = {};
 	struct root r;
@@ -517,6 +533,47 @@ static void tell(const struct log_entry *entry, uint64_t count, uint32_t b)
 	}
 }
 
+static int area_read(void *priv, u64 from, void *buf, u32 bytes)
+{
+	(void)priv;
+	memcpy(buf, area + from, bytes);
+	return 0;
+}
+
+/* The metadata as the disk has it now. False: it is not there yet. */
+static bool load_map(uint64_t where)
+{
+	const struct gmeta_device dev = { .read = area_read, .bytes = start };
+	int e;
+
+	if (area_changed) {
+		gmeta_unload(&map);
+		e = gmeta_load(&dev, &map);
+		/* While it is being made. */
+		if (e == -ENODATA && !promised)
+			return false;
+		if (e)
+			load_die("entry %llu: the metadata: %s (%d)",
+				 (unsigned long long)where, map.why, e);
+		area_changed = false;
+		seen.loads++;
+	}
+	return true;
+}
+
+/* Is block @b, that should have write @sequence, missing, as it should be? */
+static bool map_has(uint32_t b, bool bad, uint32_t wanted, bool newest)
+{
+	const struct gmeta_fault *f = gmeta_map_find(&map.map, b);
+	uint64_t number = 0;
+
+	if (!f)
+		return !bad;
+	memcpy(&number, f->sum, sizeof(number));
+	seen.excused += bad;
+	return !newest || (uint32_t)number == wanted;
+}
+
 /* The power fails now. @where: the entry before. */
 static void power_cut(const struct log_entry *entry, uint64_t count,
 		      uint64_t where)
@@ -524,7 +581,10 @@ static void power_cut(const struct log_entry *entry, uint64_t count,
 	struct root newest = {}, r;
 	unsigned int i;
 	uint32_t b;
+	bool good;
 
+	if (area && !load_map(where))
+		return;
 	for (i = 0; i < ROOTS; i++)
 		if (root_at(i, &r) && r.version > newest.version)
 			newest = r;
@@ -538,10 +598,13 @@ static void power_cut(const struct log_entry *entry, uint64_t count,
 		return;
 	for (i = 0; i < ITEMS; i++) {
 		b = newest.item[i].block;
-		if (block_is(image + (size_t)b * block_bytes, block_bytes, b,
-			     newest.item[i].sequence))
+		good = block_is(image + (size_t)b * block_bytes, block_bytes, b,
+				newest.item[i].sequence);
+		if (area ? map_has(b, !good, newest.item[i].sequence,
+				   newest.version == promised) :
+			   good)
 			continue;
-		if (excused[b]) {
+		if (!area && excused[b]) {
 			seen.excused++;
 			continue;
 		}
@@ -559,20 +622,27 @@ static void play_write(const struct log_entry *e)
 	struct load_stamp s;
 	uint64_t i;
 
+	if (area && e->sector < start / SECTOR) {
+		memcpy(area + e->sector * SECTOR, e->data, e->sectors * SECTOR);
+		area_changed = true;
+		seen.writes++;
+		return;
+	}
 	for (i = 0; i < e->sectors; i++) {
 		const char *sector = e->data + i * SECTOR;
 
 		if (load_stamp_of(sector, &s))
-			excused[(e->sector + i) * SECTOR / block_bytes] =
-				s.writer == LOAD_SPOILER;
-		memcpy(image + (e->sector + i) * SECTOR, sector, SECTOR);
+			excused[((e->sector + i) * SECTOR - start) /
+				block_bytes] = s.writer == LOAD_SPOILER;
+		memcpy(image + (e->sector + i) * SECTOR - start, sector,
+		       SECTOR);
 	}
 	seen.writes++;
 }
 
 static void play_discard(const struct log_entry *e)
 {
-	memset(image + e->sector * SECTOR, 0, e->sectors * SECTOR);
+	memset(image + e->sector * SECTOR - start, 0, e->sectors * SECTOR);
 }
 
 static void play_mark(const struct log_entry *e)
@@ -658,6 +728,8 @@ static void check(const char *path)
 	uint64_t count, i;
 
 	image = load_memory((size_t)IMAGE_SECTORS * SECTOR);
+	if (start)
+		area = load_memory(start);
 	excused = load_memory((size_t)IMAGE_SECTORS * SECTOR / block_bytes *
 			      sizeof(*excused));
 	entry = read_log(path, &count);
@@ -681,6 +753,8 @@ static void check(const char *path)
 	printf("%llu entries: %u writes, %u discards, %u flushes, %u roots promised, %u repairs; at no moment was anything lost (%u times a block waited for its repair)\n",
 	       (unsigned long long)count, seen.writes, seen.discards,
 	       seen.flushes, seen.roots, seen.good, seen.excused);
+	if (area)
+		printf("the map was loaded %u times\n", seen.loads);
 	if (!seen.writes || !seen.discards || !seen.flushes || !seen.roots ||
 	    !seen.good)
 		load_die("the log lacks something");
@@ -693,21 +767,25 @@ int main(int argc, char **argv)
 	unsigned int transactions = 300;
 	int a;
 
-	if (argc == 4 && !strcmp(argv[1], "check")) {
+	if ((argc == 4 || argc == 5) && !strcmp(argv[1], "check")) {
 		block_bytes = atoi(argv[3]);
 		if (!block_bytes || block_bytes % SECTOR)
 			load_die("a block of %s bytes", argv[3]);
+		if (argc == 5)
+			start = strtoull(argv[4], NULL, 10) * SECTOR;
 		check(argv[2]);
 		return 0;
 	}
 	if (argc < 5 || strcmp(argv[1], "run"))
 		load_die(
-			"usage: cut run GRID BELOW NAME [KEY=VALUE...] | cut check LOG BLOCK-BYTES");
+			"usage: cut run GRID BELOW NAME [KEY=VALUE...] | cut check LOG BLOCK-BYTES [START]");
 	for (a = 5; a < argc; a++) {
 		if (!strncmp(argv[a], "transactions=", 13))
 			transactions = atoi(argv[a] + 13);
 		else if (!strncmp(argv[a], "seed=", 5))
 			r_state = atoi(argv[a] + 5);
+		else if (!strncmp(argv[a], "start=", 6))
+			start = strtoull(argv[a] + 6, NULL, 10) * SECTOR;
 		else
 			load_die("unknown: %s", argv[a]);
 	}
