@@ -197,6 +197,9 @@ static void look(struct check *c, const struct gm_dev *dev,
 		finding(c, WARNING, "the tracker is %.0f %% full", use);
 	if (s->flags & GRID_MISSING_STATUS_SUSPENDED)
 		finding(c, WARNING, "suspended");
+	if (s->flags & GRID_MISSING_STATUS_METADATA_FAILED)
+		finding(c, CRITICAL,
+			"the metadata device has failed: what is missing is not kept, and flushes fail (\"dmsetup message ... metadata retry\")");
 	if (s->flags & GRID_MISSING_STATUS_HELD)
 		finding(c, WARNING, "held, waits for \"gridctl ready\"");
 	if (c->level == OK)

@@ -19,6 +19,14 @@
 /* ------------------------------------------------------------------ status */
 
 /* @rate: blocks repaired a second, 0 when that is not known. */
+/* Where the map is kept. */
+static const char *metadata_of(const struct grid_missing_status *s)
+{
+	if (s->flags & GRID_MISSING_STATUS_METADATA_FAILED)
+		return "failed";
+	return s->flags & GRID_MISSING_STATUS_METADATA ? "ok" : "none";
+}
+
 static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
 			const struct grid_missing_status *s, double rate)
 {
@@ -36,6 +44,7 @@ static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
 		     s->flags & GRID_MISSING_STATUS_SYNC_JUMP);
 	ctl_put_bool(o, "suspended", s->flags & GRID_MISSING_STATUS_SUSPENDED);
 	ctl_put_bool(o, "held", s->flags & GRID_MISSING_STATUS_HELD);
+	ctl_put_string(o, "metadata", metadata_of(s));
 	ctl_put_bool(o, "private", s->flags & GRID_MISSING_STATUS_PRIVATE);
 	ctl_put_u64(o, "waiting", s->waiting);
 	ctl_put_u64(o, "writing", s->writing);
@@ -111,7 +120,7 @@ static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
 
 	gm_format_size(s->block_size, size, sizeof(size));
 	gm_format_size(s->block_size * s->blocks, human, sizeof(human));
-	printf("%s: %s%s%s%s%s\n", ctl->argv[0],
+	printf("%s: %s%s%s%s%s%s\n", ctl->argv[0],
 	       ctl_missing(s) ? "blocks missing" : "clean",
 	       s->flags & GRID_MISSING_STATUS_HELD ?
 		       ", held (waits for \"gridctl ready\")" :
@@ -122,6 +131,9 @@ static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
 		       "",
 	       s->flags & GRID_MISSING_STATUS_SYNC_JUMP ?
 		       ", a sync jump is open" :
+		       "",
+	       s->flags & GRID_MISSING_STATUS_METADATA_FAILED ?
+		       ", METADATA FAILED" :
 		       "");
 	if (s->flags & GRID_MISSING_STATUS_PRIVATE)
 		line("tracker", "%" PRIu64 ", private", (uint64_t)s->id);

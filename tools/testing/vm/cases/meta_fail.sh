@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# rule: M4 metadata that fails is told, holds up nothing that is good, and comes back
+# kernels: all
+# timeout: 90
+# boot: shared
+
+. "$GRID_TOP/tools/testing/vm/grid.sh"
+
+bs=65536
+load_modules
+ram_disk 16
+lower=$REPLY
+meta_file=$(mktemp /tmp/meta.XXXXXX)
+defer rm -f "$meta_file"
+truncate -s 64M "$meta_file"
+loop_disk "$meta_file"
+meta_disk=$REPLY
+good="0 $(sectors "$meta_disk") linear $meta_disk 0"
+dm_create m0 "$good"
+replica=$(mktemp /tmp/replica.XXXXXX)
+defer rm -f "$replica"
+head -c 16M /dev/urandom > "$replica"
+dd if="$replica" of="$lower" bs=1M oflag=direct status=none
+gridctl format "$lower" --metadata=/dev/mapper/m0 --block-size=64K \
+	--checksum=sha256 --blocks-max=4096 --tables-max=1 --table-values-max=64 > /dev/null
+gridctl create t0 "$lower" --metadata=/dev/mapper/m0 > /dev/null
+defer dm_remove t0
+dev=/dev/mapper/t0
+gridctl set t0 no_helper_ms:60000
+
+# metadata error|good: what is below it from now on
+metadata()
+{
+	local table=$good
+	[ "$1" = good ] || table="0 $(sectors "$meta_disk") error"
+	dmsetup suspend --noflush m0
+	dmsetup load m0 --table "$table"
+	dmsetup resume m0
+}
+in_file() { gridctl --json metadata dump "$meta_file" | grep -c '"address":'"$1"'[,}]' || :; }
+
+lose 1 2 3
+
+log "an enqueue that can't be kept says so, and its block is missing"
+metadata error
+spoil 4
+must_fail gridctl enqueue t0 "4:$(checksum 4)"
+assert_eq "$(dm_get t0 metadata)" failed
+assert_eq "$(dm_get t0 waiting)" 4
+must_fail gridctl enqueue t0 1
+gridctl check t0 > /tmp/check || status=$?
+assert_eq "${status:-0}" 2 "check: $(cat /tmp/check)"
+
+log "what is good is read, what is missing is repaired, and a clean flush ends well"
+assert_eq "$(sum_dev 9)" "$(sum_replica 9)"
+read_background 1 /tmp/out
+reader=$REPLY
+wait_until 10 parked 1
+mend 1
+wait "$reader"
+assert_eq "$(sha256sum < /tmp/out | cut -c1-64)" "$(sum_replica 1)"
+
+log "what became good and can't be kept so fails the flush that relies on it"
+dd if="$replica" of="$dev" bs=$bs skip=2 seek=2 count=1 oflag=direct conv=notrunc status=none
+must_fail flush
+must_fail dd if="$replica" of="$dev" bs=$bs skip=2 seek=2 count=1 oflag=direct,dsync conv=notrunc status=none
+
+log "nothing leaves the mode by itself; a retry does, with the whole map"
+metadata good
+must_fail flush
+assert_eq "$(dm_get t0 metadata)" failed
+dmsetup message t0 0 metadata retry
+wait_until 20 is metadata ok
+flush
+assert_eq "$(faults)" "3 4 "
+lose 5
+gridctl metadata check "$meta_file" > /dev/null
+assert_eq "$(in_file 1)$(in_file 2)$(in_file 3)$(in_file 4)$(in_file 5)" 00111
+must_fail dmsetup message t0 0 metadata retry
+mend 3 4 5
+
+log "a failure holds up no suspend and no removal"
+lose 6
+metadata error
+mend 6
+dmsetup suspend t0
+dmsetup resume t0
+assert_eq "$(dm_get t0 metadata)" failed
+metadata good
+assert_verified
