@@ -255,19 +255,24 @@ static void cancel_one(unsigned int *r)
 
 static void cancel_all(unsigned int *r)
 {
+	bool by_message = rand_r(r) % 4 == 0;
 	struct grid_missing_status st;
 	int ret;
 
+	/*
+	 * Nobody waits for it here: who has it may wait for a parked reader
+	 * (`dm stats`), and that for the repair of an index, which takes
+	 * faults_lock, or for the end of a jump, which this thread brings.
+	 */
+	by_message = by_message && !pthread_mutex_trylock(&dm_lock);
 	commotion_begin();
 	pthread_rwlock_wrlock(&faults_lock);
 	lose_all(true);
-	if (rand_r(r) % 4 == 0) {
+	if (by_message) {
 		/* A message only starts it; a suspend waits for it. */
-		pthread_mutex_lock(&dm_lock);
 		ret = message("cancel all", NULL, 0);
 		must(suspend(true), "suspend --noflush");
 		must(resume(), "resume");
-		pthread_mutex_unlock(&dm_lock);
 	} else {
 		ret = cancel_call(0,
 				  GRID_MISSING_ALL |
@@ -282,6 +287,8 @@ static void cancel_all(unsigned int *r)
 	}
 	pthread_rwlock_unlock(&faults_lock);
 	commotion_end();
+	if (by_message)
+		pthread_mutex_unlock(&dm_lock);
 	if (ret && !excused(ret))
 		load_die("cancel all: %s", strerror(-ret));
 	COUNT(cancels);
@@ -381,7 +388,7 @@ static void jump_end(void)
 	struct grid_missing_status st;
 	unsigned int i;
 
-	for (i = 0; i < 1000; i++) {
+	for (i = 0; i < 5000; i++) {
 		get_status(&st);
 		if (!(st.flags & GRID_MISSING_STATUS_SYNC_JUMP))
 			break;
@@ -614,6 +621,9 @@ void *disturber(void *arg)
 		usleep(rand_r(&r) % pause_us[i]);
 		kinds[i](&r);
 	}
+	/* `dm stats` may wait for a reader of what is aside. */
+	if (kinds[i] == disturb_faults)
+		jump_end();
 	return NULL;
 }
 
