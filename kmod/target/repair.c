@@ -4,8 +4,8 @@
  *
  * verify (no byte that fails its checksum goes further), commence (later
  * writes park), drain (earlier writes have ended, or know that they came
- * late), write, flush once, complete (readers wake).  The vector is in kernel memory: what was verified
- * is what is written.
+ * late), write, flush once, complete (readers wake).  The vector is in kernel
+ * memory: what was verified is what is written.
  *
  * Every end of a write lets its fault go on: gone, waiting again, or gone
  * because it was aborting.  Nothing here depends on userspace.
