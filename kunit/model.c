@@ -166,6 +166,10 @@ static void model_end_table(struct model_run *r, int table, u8 state)
 {
 	r->m.tables[table].state = state;
 	r->m.tables[table].ended = r->epoch;
+	if (state == GRID_MISSING_TABLE_DONE)
+		r->m.done++;
+	else
+		r->m.cancelled++;
 }
 
 /* A fault leaves its table, for good. */
@@ -449,6 +453,7 @@ static int model_enqueue_values(struct model *m, int table,
 		if (f->unavailable)
 			model_retry_one(m, f);
 	}
+	m->values += n;
 	return 0;
 }
 
@@ -1000,6 +1005,20 @@ static bool model_expect(struct model_run *r, const char *what, s64 got,
 	return got == want || model_fail(r, what, got, want);
 }
 
+static void model_event(struct gm_tracker *t, u8 why, u64 address, u64 count)
+{
+	struct model_run *r = container_of(t, struct model_run, t);
+
+	if (why == GRID_MISSING_WHY_TABLE_DONE)
+		r->done++;
+	else if (why == GRID_MISSING_WHY_TABLE_CANCELLED)
+		r->cancelled++;
+	else if (why == GRID_MISSING_WHY_VALUES_ENQUEUED)
+		r->values_told += count;
+	else
+		model_fail(r, "unknown event", address, why);
+}
+
 static void model_change(struct gm_tracker *t, const struct gm_change *c)
 {
 	struct model_run *r = container_of(t, struct model_run, t);
@@ -1319,7 +1338,10 @@ static bool model_compare(struct model_run *r)
 	if (r->nested)
 		return model_compare_faults(r) || !r->failed;
 	age = r->steps % 3 * 500;
-	return model_compare_faults(r) && model_compare_tables(r) &&
+	return model_expect(r, "done", r->done, r->m.done) &&
+	       model_expect(r, "cancelled", r->cancelled, r->m.cancelled) &&
+	       model_expect(r, "values told", r->values_told, r->m.values) &&
+	       model_compare_faults(r) && model_compare_tables(r) &&
 	       model_compare_counts(r) && model_compare_seen(r) &&
 	       model_expect(r, "due", gm_next_due(&r->t, age, r->time),
 			    model_due(&r->m, age, r->time));
@@ -2042,6 +2064,7 @@ int model_begin(struct model_run *r, const struct gm_limits *limits,
 {
 	static const struct gm_hooks hooks = {
 		.change = model_change,
+		.event = model_event,
 		.record = model_record,
 		.record_table = model_record_table,
 	};

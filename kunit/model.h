@@ -64,6 +64,7 @@ struct model {
 	bool readers_odd;
 	u64 now;
 	u64 seq;
+	u64 done, cancelled, values; /* that gm_hooks.event told of */
 };
 
 /* A set of addresses, as gm_set. */
@@ -101,6 +102,8 @@ struct model_source model_bytes(const u8 *p, size_t len);
  * @back: a tracker that is restored from what was kept
  * @kept: its record as far as gm_hooks.record told (M1), and of each table slot
  * @kept_tables: likewise
+ * @done: tables that gm_hooks.event told of, and @cancelled
+ * @values_told: likewise, values enqueued
  */
 struct model_run {
 	struct gm_tracker t;
@@ -119,6 +122,7 @@ struct model_run {
 	struct grid_missing_record kept[MODEL_ADDRESSES];
 	struct grid_missing_record_table kept_tables[MODEL_TABLES];
 	u32 calls;
+	u64 done, cancelled, values_told;
 	struct model_set set;
 	struct grid_missing_fault out[MODEL_FAULTS];
 	struct grid_missing_value values[MODEL_VALUES + 2];

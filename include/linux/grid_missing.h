@@ -203,6 +203,8 @@ int __grid_missing_supersede(struct grid_missing *gm, u64 address);
 int __grid_missing_readers(struct grid_missing *gm, u64 address, bool readers);
 int __grid_missing_wanted(struct grid_missing *gm, u64 address);
 int __grid_missing_timed_out(struct grid_missing *gm, u64 address);
+/* An event: checkpoint @id was taken, or (0) releases were reverted. */
+void __grid_missing_checkpoint_told(struct grid_missing *gm, u64 id);
 
 /*
  * Records (M1).  Lock held.  record: how @address stands.  record_table: how

@@ -138,6 +138,8 @@ EXPORT_SYMBOL_GPL(grid_missing_unbind);
  */
 void grid_missing_suspend(struct grid_missing *gm, bool suspended)
 {
+	bool changed = READ_ONCE(gm->suspended) != suspended;
+
 	/* First the flag: later calls turn away instead of queueing. */
 	WRITE_ONCE(gm->suspended, suspended);
 	if (suspended) {
@@ -146,6 +148,11 @@ void grid_missing_suspend(struct grid_missing *gm, bool suspended)
 	}
 	trace_grid_missing_tracker(
 		gm->id, suspended ? GM_TRACE_SUSPENDED : GM_TRACE_RESUMED, 0);
+	if (changed)
+		gm_tell_event(gm,
+			      suspended ? GRID_MISSING_WHY_SUSPENDED :
+					  GRID_MISSING_WHY_RESUMED,
+			      0, 0);
 	gm_wake_all(gm);
 }
 EXPORT_SYMBOL_GPL(grid_missing_suspend);
@@ -179,10 +186,6 @@ void gm_attach_file(struct grid_missing *gm, struct gm_file *f)
 	unsigned long flags;
 
 	lockdep_assert_held(&f->lock);
-
-	GM_LOCK(&gm->tracker, flags);
-	f->cursor = gm->event_last + 1;
-	GM_UNLOCK(&gm->tracker, flags);
 
 	spin_lock_irqsave(&gm->files_lock, flags);
 	list_add_tail(&f->node, &gm->files);

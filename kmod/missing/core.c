@@ -68,6 +68,7 @@ static void gm_set_limits(struct grid_missing *gm)
 
 static const struct gm_hooks gm_hooks = {
 	.change = gm_change,
+	.event = gm_table_event,
 	.admit = gm_admit_value,
 	.record = gm_record,
 	.record_table = gm_record_table,
@@ -127,7 +128,8 @@ static void gm_last_put(struct kref *ref)
 	mutex_unlock(&gm_registry_lock);
 
 	trace_grid_missing_tracker(gm->id, GM_TRACE_FREED, 0);
-	WARN_ON_ONCE(!list_empty(&gm->files) || !list_empty(&gm->calls));
+	WARN_ON_ONCE(!list_empty(&gm->files) || !list_empty(&gm->calls) ||
+		     !list_empty(&gm->readers));
 	gm_free(gm);
 }
 

@@ -3,7 +3,8 @@
  * What the files of grid_missing.ko share.
  *
  *   main.c           init and exit
- *   device.c         /dev/grid_missing: files, poll, read, ioctl dispatch
+ *   device.c         /dev/grid_missing: files, poll, ioctl dispatch
+ *   device_events.c  the files that events are read from
  *   device_repair.c  the calls on many blocks that bring data or values
  *   device_vector.c  the others
  *   debugfs.c        dump and verify
@@ -21,9 +22,10 @@
  * (hooks, operations, workers); tools/testing/layers checks it.
  *
  * Locks, outermost first:
- *   gm_file->lock         (mutex) one attach, one read() at a time; held while
- *                         user memory is touched, so nothing but calls on the
- *                         same file may wait for it
+ *   gm_file->lock         (mutex) one attach at a time
+ *   gm_reader->lock       (mutex) one read() at a time; held while user memory
+ *                         is touched, so nothing but calls on the same file
+ *                         may wait for it
  *   gm->reserve_lock      (mutex) the reserve block; likewise
  *   gm->release_lock      (mutex) private trackers: generations, checkpoint
  *   gm->bind              (rwsem) held for read around calls into the target,
@@ -65,7 +67,8 @@
 /**
  * struct gm_event - an event in the ring
  * @time_ns: CLOCK_BOOTTIME
- * @address: the block
+ * @address: the block, or what @why says
+ * @count: of how many it tells, or what @why says
  * @who: process that called, or 0
  * @why: enum grid_missing_reason
  * @state: enum grid_missing_state after it
@@ -75,6 +78,7 @@
 struct gm_event {
 	u64 time_ns;
 	u64 address;
+	u64 count;
 	u32 who;
 	u8 why;
 	u8 state;
@@ -151,13 +155,15 @@ struct grid_missing {
 	struct gm_counters counters;
 	struct gm_event *events;
 	u64 event_last; /* sequence number of the newest, 0 for none */
+	bool commence_told; /* its end is to be told too */
 	struct list_head calls;
 	unsigned int armed; /* GM_WAKE_* that somebody sleeps for */
 	unsigned int waking; /* GM_WAKE_* that wake_work is to wake */
 
 	struct irq_work wake_work;
-	spinlock_t files_lock; /* files */
+	spinlock_t files_lock; /* files, readers */
 	struct list_head files; /* gm_file->node */
+	struct list_head readers; /* gm_reader->node */
 	wait_queue_head_t idle_wait; /* who waits for aborting faults */
 
 	/* Of a target that keeps the map: record.c. */
@@ -181,27 +187,41 @@ struct grid_missing {
 
 /**
  * struct gm_file - one open file description of /dev/grid_missing
- * @lock: serializes attach and read()
+ * @lock: serializes attach
  * @gm: what it is attached to, NULL at first; set once
  * @writable: it was opened for writing, and counts as a helper once attached
  * @creator: its tracker is private and goes when it is closed
  * @owner: whom the tracker knows it as (U3)
  * @min_age_ms: faults handed out less than that ago are not due
- * @cursor: sequence number of the next event to read; @lock
- * @wait: pollers and readers
+ * @wait: pollers
  * @timer: wakes pollers when a fault becomes due by age alone
  * @node: in gm->files, under gm->files_lock
  */
 struct gm_file {
-	struct mutex lock; /* attach; cursor */
+	struct mutex lock; /* attach */
 	struct grid_missing *gm;
 	bool writable;
 	bool creator;
 	u32 owner;
 	u32 min_age_ms;
-	u64 cursor;
 	wait_queue_head_t wait;
 	struct timer_list timer;
+	struct list_head node;
+};
+
+/**
+ * struct gm_reader - one open file description that events are read from
+ * @lock: one read() at a time; @cursor
+ * @gm: whose events; with a reference
+ * @cursor: sequence number of the next event to read
+ * @wait: pollers and readers
+ * @node: in gm->readers, under gm->files_lock
+ */
+struct gm_reader {
+	struct mutex lock;
+	struct grid_missing *gm;
+	u64 cursor;
+	wait_queue_head_t wait;
 	struct list_head node;
 };
 
@@ -232,6 +252,7 @@ u64 gm_due(struct grid_missing *gm, u32 min_age);
 /* events.c */
 int gm_events_init(struct grid_missing *gm);
 void gm_change(struct gm_tracker *t, const struct gm_change *c);
+void gm_table_event(struct gm_tracker *t, u8 why, u64 address, u64 count);
 void gm_events_exit(struct grid_missing *gm);
 void gm_call_begin(struct grid_missing *gm, struct gm_call *call);
 void gm_call_end(struct grid_missing *gm, struct gm_call *call);
@@ -241,6 +262,10 @@ void gm_wake(struct grid_missing *gm, unsigned int what);
 void gm_wake_all(struct grid_missing *gm);
 int gm_wait_idle(struct grid_missing *gm, const u64 *address);
 void __gm_event(struct grid_missing *gm, u64 address, u8 from, u8 to, u8 why);
+void __gm_tell(struct grid_missing *gm, u8 why, u64 address, u64 count);
+void gm_tell_event(struct grid_missing *gm, u8 why, u64 address, u64 count);
+void gm_add_reader(struct grid_missing *gm, struct gm_reader *r);
+void gm_del_reader(struct gm_reader *r);
 u32 gm_events_read(struct grid_missing *gm, u64 *cursor,
 		   struct grid_missing_event *out, u32 max);
 u64 gm_events_unread(struct grid_missing *gm, u64 cursor);
@@ -249,6 +274,7 @@ u64 gm_events_unread(struct grid_missing *gm, u64 cursor);
 int __gm_enqueue_ok(struct grid_missing *gm, u64 address);
 int gm_admit_value(struct gm_tracker *t, u64 address);
 void gm_say_full(struct grid_missing *gm, bool table);
+void gm_tell_commenced(struct grid_missing *gm, u64 id, u64 count);
 int gm_cancel_everything(struct grid_missing *gm);
 
 /* The tracker's idea of time: ms, never going back. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/grid_missing: files, poll, read() and the dispatch of ioctls.
+ * /dev/grid_missing: files, poll and the dispatch of ioctls.
  *
  * A file is opened, attached once (to a dm device's tracker, or to a private
  * one that it creates or joins), and then used.  How it was opened decides for
  * good what it may do (U5).  Calls on many blocks are in device_vector.c
- * and device_repair.c.
+ * and device_repair.c, files of events in device_events.c.
  */
 #include <linux/build_bug.h>
 #include <linux/capability.h>
@@ -27,9 +27,6 @@
 #include "core.h"
 #include "device.h"
 #include "trace.h"
-
-/* Events that read() copies in one go. */
-#define GM_READ_EVENTS 16U
 
 /* Whom a tracker knows a file as (U3): from 1, free again after the close. */
 static DEFINE_IDA(gm_owners);
@@ -101,20 +98,17 @@ static int gm_close(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* ---- poll and read ---- */
+/* ---- poll ---- */
 
 /*
- * What poll sees by itself.  Level-triggered: EPOLLIN as long as a batch with
- * this file's minimum age would return something, EPOLLPRI as long as events
- * are unread.  A file that is attached to nothing yet has an error condition.
+ * Level-triggered: EPOLLIN as long as a batch with this file's minimum age would
+ * return something.  A file that is attached to nothing yet has an error
+ * condition.
  */
 static __poll_t gm_poll(struct file *file, poll_table *wait)
 {
 	struct gm_file *f = file->private_data;
-	unsigned int arm = 0;
 	struct grid_missing *gm;
-	__poll_t want = poll_requested_events(wait);
-	__poll_t mask = 0;
 	u64 due;
 
 	/* Join, arm, look, in this order: see __gm_wake(). */
@@ -122,99 +116,25 @@ static __poll_t gm_poll(struct file *file, poll_table *wait)
 	gm = gm_file_tracker(f);
 	if (!gm)
 		return EPOLLERR;
-	if (want & (EPOLLIN | EPOLLRDNORM))
-		arm |= GM_WAKE_WORK;
-	if (want & EPOLLPRI)
-		arm |= GM_WAKE_EVENT;
-	gm_arm(gm, arm);
+	if (!(poll_requested_events(wait) & (EPOLLIN | EPOLLRDNORM)))
+		return gm_removed(gm) ? EPOLLHUP : 0;
+	gm_arm(gm, GM_WAKE_WORK);
 
-	if (gm_events_unread(gm, READ_ONCE(f->cursor)))
-		mask |= EPOLLPRI;
 	if (gm_removed(gm))
-		return mask | EPOLLHUP;
+		return EPOLLHUP;
 	due = gm_due(gm, READ_ONCE(f->min_age_ms));
 	if (!due)
-		return mask | EPOLLIN | EPOLLRDNORM;
+		return EPOLLIN | EPOLLRDNORM;
 	/*
 	 * Nothing changes any more, but time goes on.  Only ever earlier: two
 	 * who poll one file may see different states and get here in the wrong
 	 * order.  Who is woken too early looks and arms again.
 	 */
-	if (due != GM_NEVER && (want & (EPOLLIN | EPOLLRDNORM))) {
+	if (due != GM_NEVER) {
 		due = min_t(u64, due, jiffies_to_msecs(MAX_JIFFY_OFFSET / 2));
 		timer_reduce(&f->timer, jiffies + msecs_to_jiffies(due) + 1);
 	}
-	return mask;
-}
-
-static bool gm_read_ready(struct gm_file *f, struct grid_missing *gm)
-{
-	gm_arm(gm, GM_WAKE_EVENT);
-	return gm_removed(gm) || gm_events_unread(gm, READ_ONCE(f->cursor));
-}
-
-/*
- * Whole records of events.  What could not be copied out is still there for
- * the next call.  Once the device is gone and all is read: ENODEV.
- */
-static ssize_t gm_read(struct file *file, char __user *buf, size_t len,
-		       loff_t *pos)
-{
-	struct gm_file *f = file->private_data;
-	struct grid_missing *gm = gm_file_tracker(f);
-	struct grid_missing_event *events;
-	size_t done = 0;
-	ssize_t ret;
-	u64 cursor;
-	u32 n;
-
-	if (!gm)
-		return -ENXIO;
-	if (len < sizeof(*events))
-		return -EINVAL;
-	events = kmalloc_array(GM_READ_EVENTS, sizeof(*events), GFP_KERNEL);
-	if (!events)
-		return -ENOMEM;
-
-again:
-	if (mutex_lock_interruptible(&f->lock)) {
-		ret = -EINTR;
-		goto out_free;
-	}
-	ret = 0;
-	while (len - done >= sizeof(*events)) {
-		n = min_t(size_t, (len - done) / sizeof(*events),
-			  GM_READ_EVENTS);
-		cursor = f->cursor;
-		n = gm_events_read(gm, &cursor, events, n);
-		if (!n)
-			break;
-		if (copy_to_user(buf + done, events, n * sizeof(*events))) {
-			ret = -EFAULT;
-			break;
-		}
-		WRITE_ONCE(f->cursor, cursor);
-		done += n * sizeof(*events);
-		if (signal_pending(current))
-			break;
-		cond_resched();
-	}
-	mutex_unlock(&f->lock);
-	if (done || ret)
-		goto out_free;
-
-	ret = -ENODEV;
-	if (gm_removed(gm))
-		goto out_free;
-	ret = -EAGAIN;
-	if (file->f_flags & O_NONBLOCK)
-		goto out_free;
-	ret = -EINTR;
-	if (!wait_event_interruptible(f->wait, gm_read_ready(f, gm)))
-		goto again;
-out_free:
-	kfree(events);
-	return done ? done : ret;
+	return 0;
 }
 
 static void gm_show_fdinfo(struct seq_file *m, struct file *file)
@@ -239,8 +159,6 @@ static void gm_show_fdinfo(struct seq_file *m, struct file *file)
 		   c.waiting + c.writing + c.aborting);
 	seq_printf(m, "grid-missing-min-age-ms:\t%u\n",
 		   READ_ONCE(f->min_age_ms));
-	seq_printf(m, "grid-missing-events-unread:\t%llu\n",
-		   gm_events_unread(gm, READ_ONCE(f->cursor)));
 }
 
 /* ---- calls on the whole tracker ---- */
@@ -494,6 +412,11 @@ static int gm_ioctl_sync_jump(struct gm_ioctl_call *c)
 				GM_TRACE_JUMP_COMMENCED :
 				GM_TRACE_JUMP_COMPLETED,
 			a->count);
+		gm_tell_event(gm,
+			      a->op == GRID_MISSING_SYNC_JUMP_COMMENCE ?
+				      GRID_MISSING_WHY_JUMP_COMMENCED :
+				      GRID_MISSING_WHY_JUMP_COMPLETED,
+			      0, a->count);
 		/* What resumes is due again, and no change told so. */
 		gm_wake_all(gm);
 	}
@@ -619,6 +542,8 @@ static const struct gm_ioctl gm_ioctls[] = {
 		  gm_ioctl_list_released),
 	GM_VECTOR(GRID_MISSING_ENQUEUE_VALUES, 0, GM_WRITE | GM_ATTACHED,
 		  gm_ioctl_enqueue_values),
+	GM_IOCTL(GRID_MISSING_EVENTS, grid_missing_events, reserved,
+		 GRID_MISSING_EVENTS_NONBLOCK, GM_ATTACHED, gm_ioctl_events),
 };
 
 /* Is every field of a vector that its command does not use zero? */
@@ -664,6 +589,7 @@ static long gm_unlocked_ioctl(struct file *file, unsigned int cmd,
 	is_vector = d->needs & GM_IS_VECTOR;
 
 	c.file = file->private_data;
+	c.made = NULL;
 	if ((d->needs & GM_WRITE) && !c.file->writable)
 		return -EACCES;
 
@@ -712,7 +638,10 @@ static long gm_unlocked_ioctl(struct file *file, unsigned int cmd,
 		return ret;
 	c.arg.head.size = size;
 	if (copy_to_user(uarg, &c.arg, known))
-		return -EFAULT;
+		ret = -EFAULT;
+	/* A file is there once nothing can fail any more. */
+	if (c.made)
+		gm_events_install(&c, ret);
 	return ret;
 }
 
@@ -720,7 +649,6 @@ static const struct file_operations gm_fops = {
 	.owner = THIS_MODULE,
 	.open = gm_open,
 	.release = gm_close,
-	.read = gm_read,
 	.poll = gm_poll,
 	.unlocked_ioctl = gm_unlocked_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
@@ -787,7 +715,8 @@ static void __init gm_check_abi(void)
 	GM_ABI_U64(grid_missing_status, parked);
 	GM_ABI_U64(grid_missing_status, blocks);
 	GM_ABI_U64(grid_missing_status, checkpoint_taken);
-	GM_ABI(grid_missing_event, 48);
+	GM_ABI(grid_missing_events, 16);
+	GM_ABI(grid_missing_event, 56);
 	GM_ABI_U64(grid_missing_event, sequence);
 	GM_ABI_U64(grid_missing_event, lost);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What device.c, device_vector.c and device_repair.c share: one ioctl under
+ * What device.c, device_events.c, device_vector.c and device_repair.c share: one ioctl under
  * way, and the vector that it works through.
  */
 #ifndef _GM_DEVICE_H
@@ -12,6 +12,7 @@
 #include <linux/types.h>
 #include <uapi/linux/grid_missing.h>
 
+struct file;
 struct gm_file;
 struct grid_missing;
 
@@ -24,11 +25,13 @@ struct grid_missing;
  * struct gm_ioctl_call - one ioctl under way
  * @file: the file
  * @gm: what it is attached to, or NULL
+ * @made: a file that the call made, for arg.events.fd, or NULL
  * @arg: the argument, in and out; @arg.head.size is the caller's sizeof
  */
 struct gm_ioctl_call {
 	struct gm_file *file;
 	struct grid_missing *gm;
+	struct file *made;
 	union {
 		struct {
 			__u32 size;
@@ -42,6 +45,7 @@ struct gm_ioctl_call {
 		struct grid_missing_sync_jump sync_jump;
 		struct grid_missing_simple simple;
 		struct grid_missing_status status;
+		struct grid_missing_events events;
 	} arg;
 };
 
@@ -80,6 +84,10 @@ int gm_ioctl_reclaim(struct gm_ioctl_call *c);
 int gm_ioctl_list_faults(struct gm_ioctl_call *c);
 int gm_ioctl_list_tables(struct gm_ioctl_call *c);
 int gm_ioctl_list_released(struct gm_ioctl_call *c);
+
+/* device_events.c */
+int gm_ioctl_events(struct gm_ioctl_call *c);
+void gm_events_install(struct gm_ioctl_call *c, int err);
 
 /* device_repair.c */
 int gm_ioctl_enqueue_values(struct gm_ioctl_call *c);

@@ -5,8 +5,9 @@
  *
  * Everything that happens to a fault comes by one function, gm_change(), under
  * the tracker's lock.  It counts, writes the event with the process whose ioctl
- * is under way, tells the target, and wakes.  The ring keeps the last events
- * for files that read slower; each file has its own cursor.
+ * is under way, tells the target, and wakes.  What happens to many at once, or
+ * to the whole, is one event.  The ring keeps the last events for files that
+ * read slower (device_events.c); each has its own cursor.
  *
  * Locks: gm->tracker.lock guards all of it but the list of files, which has
  * gm->files_lock.  Nobody is woken under the former: see __gm_wake().
@@ -68,24 +69,25 @@ static void gm_wake_work(struct irq_work *work)
 {
 	struct grid_missing *gm =
 		container_of(work, struct grid_missing, wake_work);
+	const __poll_t key = EPOLLIN | EPOLLRDNORM;
 	struct gm_file *f;
+	struct gm_reader *r;
 	unsigned long flags;
 	unsigned int what;
-	__poll_t key = 0;
 
 	GM_LOCK(&gm->tracker, flags);
 	what = gm->waking;
 	gm->waking = 0;
 	GM_UNLOCK(&gm->tracker, flags);
 
-	if (what & GM_WAKE_WORK)
-		key |= EPOLLIN | EPOLLRDNORM;
-	if (what & GM_WAKE_EVENT)
-		key |= EPOLLPRI;
-	if (key) {
+	if (what & (GM_WAKE_WORK | GM_WAKE_EVENT)) {
 		spin_lock_irqsave(&gm->files_lock, flags);
-		list_for_each_entry(f, &gm->files, node)
-			wake_up_interruptible_poll(&f->wait, key);
+		if (what & GM_WAKE_WORK)
+			list_for_each_entry(f, &gm->files, node)
+				wake_up_interruptible_poll(&f->wait, key);
+		if (what & GM_WAKE_EVENT)
+			list_for_each_entry(r, &gm->readers, node)
+				wake_up_interruptible_poll(&r->wait, key);
 		spin_unlock_irqrestore(&gm->files_lock, flags);
 	}
 	if (what & GM_WAKE_IDLE)
@@ -116,11 +118,14 @@ void gm_wake(struct grid_missing *gm, unsigned int what)
 void gm_wake_all(struct grid_missing *gm)
 {
 	struct gm_file *f;
+	struct gm_reader *r;
 	unsigned long flags;
 
 	spin_lock_irqsave(&gm->files_lock, flags);
 	list_for_each_entry(f, &gm->files, node)
 		wake_up_all(&f->wait);
+	list_for_each_entry(r, &gm->readers, node)
+		wake_up_all(&r->wait);
 	spin_unlock_irqrestore(&gm->files_lock, flags);
 	wake_up_all(&gm->idle_wait);
 }
@@ -162,20 +167,52 @@ static u32 __gm_who(struct grid_missing *gm)
 	return 0;
 }
 
-/* An event at a fault, for whoever reads them.  Lock held. */
-void __gm_event(struct grid_missing *gm, u64 address, u8 from, u8 to, u8 why)
+/* A record in the ring.  Lock held. */
+static void __gm_record_event(struct grid_missing *gm, u32 who, u8 why,
+			      u64 address, u64 count, u8 state)
 {
-	u32 who = __gm_who(gm);
 	struct gm_event *e;
 
 	e = &gm->events[++gm->event_last & (GM_EVENTS - 1)];
 	e->time_ns = ktime_get_boottime_ns();
 	e->address = address;
+	e->count = count;
 	e->who = who;
 	e->why = why;
-	e->state = to;
-	trace_grid_missing_change(gm->id, address, from, to, why, who);
+	e->state = state;
 	__gm_wake(gm, GM_WAKE_EVENT);
+}
+
+/* An event at a fault, for whoever reads them.  Lock held. */
+void __gm_event(struct grid_missing *gm, u64 address, u8 from, u8 to, u8 why)
+{
+	u32 who = __gm_who(gm);
+
+	trace_grid_missing_change(gm->id, address, from, to, why, who);
+	__gm_record_event(gm, who, why, address, 1, to);
+}
+
+/* An event of more than one block: what @why says.  Lock held. */
+void __gm_tell(struct grid_missing *gm, u8 why, u64 address, u64 count)
+{
+	__gm_record_event(gm, __gm_who(gm), why, address, count,
+			  GRID_MISSING_STATE_GONE);
+}
+
+void gm_tell_event(struct grid_missing *gm, u8 why, u64 address, u64 count)
+{
+	unsigned long flags;
+
+	GM_LOCK(&gm->tracker, flags);
+	__gm_tell(gm, why, address, count);
+	GM_UNLOCK(&gm->tracker, flags);
+}
+
+/* The tracker's hook: lock held, interrupts off. */
+void gm_table_event(struct gm_tracker *t, u8 why, u64 address, u64 count)
+{
+	__gm_tell(container_of(t, struct grid_missing, tracker), why, address,
+		  count);
 }
 
 static void __gm_count(struct grid_missing *gm, const struct gm_change *c)
@@ -213,7 +250,11 @@ void gm_change(struct gm_tracker *t, const struct gm_change *c)
 	lockdep_assert_held(&t->lock);
 
 	__gm_count(gm, c);
-	__gm_event(gm, c->address, c->from, c->to, c->why);
+	if (likely(!c->part))
+		__gm_event(gm, c->address, c->from, c->to, c->why);
+	else
+		trace_grid_missing_change(gm->id, c->address, c->from, c->to,
+					  c->why, __gm_who(gm));
 	if (gm->ops && gm->ops->change)
 		gm->ops->change(gm->priv, c->address, c->from, c->to, c->why);
 	if (c->to == GRID_MISSING_STATE_WAITING)
@@ -230,6 +271,7 @@ int gm_events_init(struct grid_missing *gm)
 	init_irq_work(&gm->wake_work, gm_wake_work);
 	spin_lock_init(&gm->files_lock);
 	INIT_LIST_HEAD(&gm->files);
+	INIT_LIST_HEAD(&gm->readers);
 	init_waitqueue_head(&gm->idle_wait);
 	gm->events =
 		kvcalloc(GM_EVENTS, sizeof(*gm->events), GFP_KERNEL_ACCOUNT);
@@ -274,6 +316,7 @@ u32 gm_events_read(struct grid_missing *gm, u64 *cursor,
 		out[n].sequence = *cursor;
 		out[n].time_ns = e->time_ns;
 		out[n].address = e->address;
+		out[n].count = e->count;
 		out[n].who = e->who;
 		out[n].state = e->state;
 		++*cursor;
@@ -281,6 +324,31 @@ u32 gm_events_read(struct grid_missing *gm, u64 *cursor,
 	}
 	GM_UNLOCK(&gm->tracker, flags);
 	return n;
+}
+
+/* @r reads what comes from now on; it has a reference to @gm. */
+void gm_add_reader(struct grid_missing *gm, struct gm_reader *r)
+{
+	unsigned long flags;
+
+	r->gm = gm;
+	GM_LOCK(&gm->tracker, flags);
+	r->cursor = gm->event_last + 1;
+	GM_UNLOCK(&gm->tracker, flags);
+
+	spin_lock_irqsave(&gm->files_lock, flags);
+	list_add_tail(&r->node, &gm->readers);
+	spin_unlock_irqrestore(&gm->files_lock, flags);
+}
+
+/* Nobody else uses @r any more. */
+void gm_del_reader(struct gm_reader *r)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&r->gm->files_lock, flags);
+	list_del(&r->node);
+	spin_unlock_irqrestore(&r->gm->files_lock, flags);
 }
 
 /* How many records from @cursor on there are, lost ones too. */

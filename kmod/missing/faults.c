@@ -393,6 +393,34 @@ static u64 gm_outer_next(const struct gm_set *set, u64 from, bool *found)
 	return outer->next(outer, from, found);
 }
 
+/* A checkpoint is becoming durable; so its end is told as well. */
+void gm_tell_commenced(struct grid_missing *gm, u64 id, u64 count)
+{
+	unsigned long flags;
+
+	GM_LOCK(&gm->tracker, flags);
+	gm->commence_told = true;
+	__gm_tell(gm, GRID_MISSING_WHY_CHECKPOINT_COMMENCED, id, count);
+	GM_UNLOCK(&gm->tracker, flags);
+}
+
+/**
+ * __grid_missing_checkpoint_told - tell of a checkpoint that the target has
+ * @gm: the tracker
+ * @id: the one that was taken, or 0: all releases were reverted
+ *
+ * Context: lock held.
+ */
+void __grid_missing_checkpoint_told(struct grid_missing *gm, u64 id)
+{
+	lockdep_assert_held(&gm->tracker.lock);
+	__gm_tell(gm,
+		  id ? GRID_MISSING_WHY_CHECKPOINT_TAKEN :
+		       GRID_MISSING_WHY_CHECKPOINT_REVERTED,
+		  id, 0);
+}
+EXPORT_SYMBOL_GPL(__grid_missing_checkpoint_told);
+
 /**
  * grid_missing_checkpoint_commence - a checkpoint is becoming durable
  * @gm: the tracker
@@ -419,10 +447,14 @@ int grid_missing_checkpoint_commence(struct grid_missing *gm,
 	int ret;
 
 	ret = gm_checkpoint_commence(&gm->tracker, &s.set);
-	if (!ret)
-		trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMMENCED,
-					   set->count);
-	return ret;
+	if (ret)
+		return ret;
+	trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMMENCED,
+				   set->count);
+	/* Most flushes free nothing. */
+	if (set->count)
+		gm_tell_commenced(gm, 0, set->count);
+	return 0;
 }
 EXPORT_SYMBOL_GPL(grid_missing_checkpoint_commence);
 
@@ -444,6 +476,10 @@ int grid_missing_checkpoint_complete(struct grid_missing *gm)
 		return ret;
 	GM_LOCK(&gm->tracker, flags);
 	gm->counters.checkpoints++;
+	if (gm->commence_told)
+		__gm_tell(gm, GRID_MISSING_WHY_CHECKPOINT_DURABLE,
+			  gm->checkpoint_durable, 0);
+	gm->commence_told = false;
 	GM_UNLOCK(&gm->tracker, flags);
 	trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMPLETED, 0);
 	return 0;

@@ -340,6 +340,7 @@ int gm_take(struct grid_missing *gm, u64 *id)
 	*id = gm->checkpoint_id;
 	WRITE_ONCE(gm->checkpoint_taken, *id);
 	trace_grid_missing_tracker(gm->id, GM_TRACE_TAKEN, *id);
+	gm_tell_event(gm, GRID_MISSING_WHY_CHECKPOINT_TAKEN, *id, 0);
 out_unlock:
 	mutex_unlock(&gm->release_lock);
 out_free:
@@ -365,6 +366,7 @@ int gm_revert(struct grid_missing *gm)
 		goto out_free;
 	swap(gm->open, open);
 	swap(gm->taken, taken);
+	gm_tell_event(gm, GRID_MISSING_WHY_CHECKPOINT_REVERTED, 0, 0);
 	WRITE_ONCE(gm->checkpoint_taken, 0);
 	WRITE_ONCE(gm->released, 0);
 	ret = 0;
@@ -437,6 +439,7 @@ int gm_durable(struct grid_missing *gm, u64 id)
 	WRITE_ONCE(gm->checkpoint_taken, 0);
 	WRITE_ONCE(gm->released, gm->released - s.set.count);
 	trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMMENCED, id);
+	gm_tell_commenced(gm, id, s.set.count);
 out_unlock:
 	mutex_unlock(&gm->release_lock);
 	if (!ret)

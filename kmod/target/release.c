@@ -448,6 +448,8 @@ static void grid_barrier_worker(struct work_struct *work)
 	grid_lock(g, &flags);
 	flushes = g->flushes;
 	bio_list_init(&g->flushes);
+	if (g->reverting)
+		__grid_missing_checkpoint_told(g->gm, 0);
 	g->barrier_running = false;
 	g->barrier_freeing = false;
 	g->barrier_error = r;
@@ -613,6 +615,7 @@ int grid_take(void *priv, u64 *id)
 		g->checkpoint_taken = true;
 		g->checkpoint_id = *id ?: g->checkpoint_id + 1;
 		*id = g->checkpoint_id;
+		__grid_missing_checkpoint_told(g->gm, *id);
 	}
 	grid_unlock(g, flags);
 	return r;

@@ -15,13 +15,15 @@
 #include "private.h"
 
 /* The part of gm_note() that is not inline. */
-void gm_tell(struct gm_tracker *t, u64 address, u8 from, u8 to, u8 why)
+void gm_tell(struct gm_tracker *t, u64 address, u8 from, u8 to, u8 why,
+	     bool part)
 {
 	struct gm_change c = {
 		.address = address,
 		.from = from,
 		.to = to,
 		.why = why,
+		.part = part,
 	};
 
 	t->change(t, &c);

@@ -319,14 +319,31 @@ static inline void gm_recorded_table(struct gm_tracker *t,
 void gm_recorded_twins(struct gm_tracker *t, const struct gm_table *tab);
 
 /* fault.c */
-void gm_tell(struct gm_tracker *t, u64 address, u8 from, u8 to, u8 why);
+void gm_tell(struct gm_tracker *t, u64 address, u8 from, u8 to, u8 why,
+	     bool part);
 
 /* A fault made a transition: tell the owner of the tracker. */
 static inline void gm_note(struct gm_tracker *t, u64 address, u8 from, u8 to,
 			   u8 why)
 {
 	if (unlikely(t->change))
-		gm_tell(t, address, from, to, why);
+		gm_tell(t, address, from, to, why, false);
+}
+
+/* Likewise, as a part of what gm_tell_table() tells of. */
+static inline void gm_note_part(struct gm_tracker *t, u64 address, u8 from,
+				u8 to, u8 why)
+{
+	if (unlikely(t->change))
+		gm_tell(t, address, from, to, why, true);
+}
+
+/* Something happened to a table. */
+static inline void gm_tell_table(struct gm_tracker *t,
+				 const struct gm_table *tab, u8 why, u64 count)
+{
+	if (t->hooks && t->hooks->event)
+		t->hooks->event(t, why, tab->address, count);
 }
 
 /*
@@ -594,6 +611,7 @@ u32 *gm_table_chain(const struct gm_tracker *t, u64 address);
 void gm_table_add(struct gm_tracker *t, u32 s);
 void gm_table_free(struct gm_tracker *t, u32 s);
 void gm_table_append(struct gm_tracker *t, u32 *head, u32 *tail, u32 s);
+void gm_table_end(struct gm_tracker *t, u32 s);
 void gm_table_retire(struct gm_tracker *t, struct gm_table *tab, u8 state);
 void gm_table_follow(struct gm_tracker *t, struct gm_table *tab);
 struct gm_table *gm_leave(struct gm_tracker *t, const struct gm_fault *f);

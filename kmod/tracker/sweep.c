@@ -364,7 +364,7 @@ static void gm_sweep_dying(struct gm_tracker *t, int *budget)
 		(*budget)--;
 		sw->member = 0;
 		t->dying_head = tab->next;
-		gm_table_append(t, &t->ended_head, &t->ended_tail, s);
+		gm_table_end(t, s);
 	}
 	if (t->dying_head != GM_NIL)
 		return;

@@ -37,6 +37,19 @@ void gm_table_append(struct gm_tracker *t, u32 *head, u32 *tail, u32 s)
 	*tail = s;
 }
 
+/* A table has ended; nothing is left of it. */
+void gm_table_end(struct gm_tracker *t, u32 s)
+{
+	const struct gm_table *tab = &t->tables[s];
+
+	gm_table_append(t, &t->ended_head, &t->ended_tail, s);
+	gm_tell_table(t, tab,
+		      tab->state == GRID_MISSING_TABLE_DONE ?
+			      GRID_MISSING_WHY_TABLE_DONE :
+			      GRID_MISSING_WHY_TABLE_CANCELLED,
+		      tab->values);
+}
+
 /* An active table is active no more: ended, or dying while it has faults. */
 void gm_table_retire(struct gm_tracker *t, struct gm_table *tab, u8 state)
 {
@@ -65,7 +78,7 @@ void gm_table_retire(struct gm_tracker *t, struct gm_table *tab, u8 state)
 	if (tab->left)
 		gm_table_append(t, &t->dying_head, &t->dying_tail, s);
 	else
-		gm_table_append(t, &t->ended_head, &t->ended_tail, s);
+		gm_table_end(t, s);
 	gm_recorded_table(t, tab);
 	if (unlikely(t->recording && t->twins && tab->left))
 		gm_recorded_twins(t, tab);
@@ -402,9 +415,9 @@ int gm_enqueue_values(struct gm_tracker *t, u32 base,
 
 		t->members[base + i] = cell & ~GM_MARKS;
 		if (likely(cell & GM_MARK_INSERTED)) {
-			gm_note(t, v[i].address, GRID_MISSING_STATE_GONE,
-				GRID_MISSING_STATE_WAITING,
-				GRID_MISSING_WHY_ENQUEUED);
+			gm_note_part(t, v[i].address, GRID_MISSING_STATE_GONE,
+				     GRID_MISSING_STATE_WAITING,
+				     GRID_MISSING_WHY_ENQUEUED);
 			gm_recorded(t, v[i].address);
 			continue;
 		}
@@ -413,12 +426,15 @@ int gm_enqueue_values(struct gm_tracker *t, u32 base,
 			gm_copy_sum(f->sum, &v[i].checksum);
 			f->word |= GM_W_SUM;
 		}
-		gm_note(t, v[i].address, gm_state(f), gm_state(f),
-			GRID_MISSING_WHY_PROMOTED);
+		gm_note_part(t, v[i].address, gm_state(f), gm_state(f),
+			     GRID_MISSING_WHY_PROMOTED);
 		gm_recorded(t, v[i].address);
 		if (f->word & GM_W_UNAVAILABLE)
 			gm_retry_slot(t, cell & ~GM_MARKS);
 	}
+	if (n)
+		gm_tell_table(t, &t->tables[base / t->limits.table_values_max],
+			      GRID_MISSING_WHY_VALUES_ENQUEUED, n);
 	return 0;
 }
 

@@ -50,12 +50,14 @@ struct gm_limits {
  * @from: enum grid_missing_state before, GRID_MISSING_STATE_GONE for a new one
  * @to: enum grid_missing_state after, GRID_MISSING_STATE_GONE when it is gone
  * @why: enum grid_missing_reason
+ * @part: of something that gm_hooks.event tells of as a whole
  */
 struct gm_change {
 	u64 address;
 	u8 from;
 	u8 to;
 	u8 why;
+	bool part;
 };
 
 /**
@@ -67,6 +69,8 @@ struct gm_change {
  *	It tells of addresses: one where a sync jump has set a fault aside is
  *	missing as before, whatever comes and goes there meanwhile.  So @from is
  *	always what @to was, the last time that this address was told of.
+ * @event: something happened to a table: its values were enqueued, it has ended.
+ *	@address is its index's.  Called as @change.  May be NULL.
  * @admit: may this value of a table (or the table with this index) be enqueued:
  *	0 or a negative errno, which the call returns.  Called under the lock,
  *	in the same hold as the enqueue.  May be NULL.
@@ -79,6 +83,7 @@ struct gm_change {
  */
 struct gm_hooks {
 	void (*change)(struct gm_tracker *t, const struct gm_change *c);
+	void (*event)(struct gm_tracker *t, u8 why, u64 address, u64 count);
 	int (*admit)(struct gm_tracker *t, u64 address);
 	void (*record)(struct gm_tracker *t, u64 address);
 	void (*record_table)(struct gm_tracker *t, u32 s);

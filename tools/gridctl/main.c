@@ -261,7 +261,8 @@ static const struct ctl_verb verbs[] = {
 	  1,
 	  1,
 	  "follow events",
-	  NULL,
+	  "What happens to each block, and to tables, checkpoints, sync jumps and the\n"
+	  "device as a whole. A table's values are one event, with their number.\n",
 	  { { "count", "N", "end after so many" },
 	    { "timeout", "TIME", "end after that" } },
 	  verb_monitor },

@@ -581,6 +581,22 @@ int verb_wait(struct ctl *ctl)
 
 /* ----------------------------------------------------------------- monitor */
 
+/* An event of more than one block. */
+static void print_whole(const struct grid_missing_event *e)
+{
+	const char *what =
+		e->reason <= GRID_MISSING_WHY_TABLE_CANCELLED	  ? "table" :
+		e->reason <= GRID_MISSING_WHY_CHECKPOINT_REVERTED ? "id" :
+								    "";
+
+	if (*what && e->address)
+		printf("%s %" PRIu64 " ", what, (uint64_t)e->address);
+	printf("%s", gm_why_name(e->reason));
+	if (e->count)
+		printf(" (%" PRIu64 ")", (uint64_t)e->count);
+	printf("  ");
+}
+
 static void print_event(const struct ctl *ctl,
 			const struct grid_missing_event *e)
 {
@@ -601,6 +617,7 @@ static void print_event(const struct ctl *ctl,
 			ctl_put_string(o, "reason", gm_why_name(e->reason));
 			ctl_put_u64(o, "address", e->address);
 			ctl_put_string(o, "state", gm_state_name(e->state));
+			ctl_put_u64(o, "count", e->count);
 			ctl_put_u64(o, "who", e->who);
 		}
 		ctl_print(o);
@@ -618,9 +635,13 @@ static void print_event(const struct ctl *ctl,
 	t = ns / 1000000000;
 	localtime_r(&t, &tm);
 	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	printf("%s.%03d  block %-12" PRIu64 " %-14s now %-8s  ", clock,
-	       (int)(ns / 1000000 % 1000), (uint64_t)e->address,
-	       gm_why_name(e->reason), gm_state_name(e->state));
+	printf("%s.%03d  ", clock, (int)(ns / 1000000 % 1000));
+	if (e->reason >= GRID_MISSING_WHY_VALUES_ENQUEUED)
+		print_whole(e);
+	else
+		printf("block %-12" PRIu64 " %-14s now %-8s  ",
+		       (uint64_t)e->address, gm_why_name(e->reason),
+		       gm_state_name(e->state));
 	if (e->who)
 		printf("by pid %u\n", e->who);
 	else
@@ -630,14 +651,12 @@ static void print_event(const struct ctl *ctl,
 int verb_monitor(struct ctl *ctl)
 {
 	uint64_t count = UINT64_MAX, timeout = 0;
-	const struct grid_missing_event *e;
+	struct grid_missing_event v[64];
 	struct grid_missing_query q;
-	uint64_t buf[64 * sizeof(*e) / sizeof(uint64_t)];
-	struct pollfd p;
+	struct pollfd p = { .fd = -1, .events = POLLIN };
 	struct gm_dev dev;
 	double start = ctl_now(), left;
-	ssize_t n, at;
-	int code, err;
+	int code, err, n, i;
 
 	if (!ctl_u64(ctl, "count", &count) || !ctl_ms(ctl, "timeout", &timeout))
 		return CTL_USAGE;
@@ -651,35 +670,35 @@ int verb_monitor(struct ctl *ctl)
 			ctl, CTL_FAILED,
 			"this module has no events (it is older than gridctl); \"gridctl status --watch=1s\" works");
 	}
+	if (!err) {
+		p.fd = gm_events(&dev, O_NONBLOCK);
+		err = p.fd < 0 ? p.fd : 0;
+	}
 	while (!err && count) {
-		n = read(dev.fd, buf, sizeof(buf));
-		if (n < 0 && errno != EAGAIN && errno != EINTR) {
-			err = -errno;
+		n = gm_read_events(p.fd, v, 64);
+		if (n < 0 && n != -EAGAIN && n != -EINTR) {
+			err = n;
 			break;
 		}
-		for (at = 0; n - at >= (ssize_t)sizeof(e->size) && count;) {
-			e = (const void *)((const char *)buf + at);
-			if (e->size < sizeof(*e) || e->size > n - at)
-				break;
-			print_event(ctl, e);
-			at += e->size;
-			count--;
-		}
+		for (i = 0; i < n && count; i++, count--)
+			print_event(ctl, &v[i]);
 		if (n > 0)
 			continue;
 		fflush(stdout);
+		if (!n) {
+			err = -ENODEV;
+			break;
+		}
 		left = -1;
 		if (ctl_option(ctl, "timeout")) {
 			left = (double)timeout - (ctl_now() - start) * 1000;
 			if (left <= 0)
 				break;
 		}
-		p.fd = dev.fd;
-		p.events = POLLPRI;
-		if (poll(&p, 1, left < 0 ? -1 : (int)left + 1) > 0 &&
-		    p.revents & POLLHUP && !(p.revents & POLLPRI))
-			err = -ENODEV;
+		poll(&p, 1, left < 0 ? -1 : (int)left + 1);
 	}
+	if (p.fd >= 0)
+		close(p.fd);
 	gm_close(&dev);
 	return err ? ctl_error(ctl, err, "%s", ctl->argv[0]) : CTL_GOOD;
 }

@@ -106,7 +106,7 @@ struct session {
 	uint64_t batch_after;
 
 	/* Events of the kernel tell when readers come. */
-	struct gm_dev watch;
+	int watch; /* events */
 	struct grid_missing_event *events;
 	uint64_t events_after, look_at;
 	bool wanted; /* for blocks that we don't know of */
@@ -666,10 +666,9 @@ static void send_requests(struct session *s, uint64_t now)
 /* Have readers come?  Their blocks are queued here, or to be asked for. */
 static void read_events(struct session *s, uint64_t now)
 {
-	ssize_t n = read(s->watch.fd, s->events, EVENTS * sizeof(*s->events));
-	ssize_t i;
+	int n = gm_read_events(s->watch, s->events, EVENTS), i;
 
-	for (i = 0; i < n / (ssize_t)sizeof(*s->events); i++) {
+	for (i = 0; i < n; i++) {
 		const struct grid_missing_event *e = &s->events[i];
 
 		if (e->lost || (e->reason == GRID_MISSING_WHY_WANTED &&
@@ -677,7 +676,7 @@ static void read_events(struct session *s, uint64_t now)
 			s->wanted = true;
 	}
 	/* There may be more: then at once. */
-	if (n < (ssize_t)(EVENTS * sizeof(*s->events)))
+	if (n <= 0)
 		s->events_after = now + EVENTS_US;
 }
 
@@ -772,7 +771,7 @@ static void session_loop(struct session *s)
 		{ .fd = s->inbox.event, .events = POLLIN },
 		{ .fd = d->orders.event, .events = POLLIN },
 		{ .fd = s->gm.fd },
-		{ .fd = s->watch.fd },
+		{ .fd = s->watch },
 	};
 	struct timespec ts;
 	uint64_t now, when;
@@ -822,10 +821,10 @@ static void session_loop(struct session *s)
 		ts.tv_nsec = (long)(when % 1000000) * 1000;
 		p[1].events = drain ? 0 : POLLIN;
 		p[2].events = want ? POLLIN : 0;
-		p[3].events = now >= s->events_after ? POLLPRI : 0;
+		p[3].events = now >= s->events_after ? POLLIN : 0;
 		if (ppoll(p, 4, &ts, NULL) < 0 && errno != EINTR)
 			s->end = -errno;
-		if (p[3].revents & POLLPRI)
+		if (p[3].revents & POLLIN)
 			read_events(s, now_us());
 		if (p[0].revents)
 			read_mail(s);
@@ -979,6 +978,13 @@ static bool session_end(struct session *s)
 	return true;
 }
 
+static void close_watch(struct session *s)
+{
+	if (s->watch >= 0)
+		close(s->watch);
+	s->watch = -1;
+}
+
 static void session_free(struct session *s)
 {
 	struct mail *mail, *next;
@@ -1007,7 +1013,7 @@ static void session_free(struct session *s)
 	free(s->faults);
 	free(s->events);
 	gm_close(&s->gm);
-	gm_close(&s->watch);
+	close_watch(s);
 	free(s);
 }
 
@@ -1021,7 +1027,7 @@ int session_run(struct session_device *d)
 	if (!s)
 		return -ENOMEM;
 	s->d = d;
-	s->watch.fd = -1;
+	s->watch = -1;
 	err = gm_open(&s->gm, O_RDWR | O_NONBLOCK);
 	if (err == -ENOENT || err == -ENXIO)
 		err = -ENODEV;
@@ -1030,12 +1036,10 @@ int session_run(struct session_device *d)
 				(uint32_t)d->config->min_age_ms);
 	if (!err && !s->gm.block_size)
 		err = -EOPNOTSUPP;
-	if (!err)
-		err = gm_open(&s->watch, O_RDONLY | O_NONBLOCK);
-	if (!err)
-		err = gm_attach(&s->watch, d->config->device, 0);
-	if (!err && s->watch.id != s->gm.id)
-		err = -ENODEV; /* replaced between the two */
+	if (!err) {
+		s->watch = gm_events(&s->gm, O_NONBLOCK);
+		err = s->watch < 0 ? s->watch : 0;
+	}
 	if (err)
 		goto out_free;
 	s->hash = *s->gm.checksum     ? s->gm.checksum :
@@ -1075,7 +1079,7 @@ int session_run(struct session_device *d)
 		/* The file must go, or it counts as a helper for ever. */
 		d->stuck = true;
 		gm_close(&s->gm);
-		gm_close(&s->watch);
+		close_watch(s);
 		return err;
 	}
 out_free:

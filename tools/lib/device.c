@@ -215,6 +215,53 @@ int(gm_status)(struct gm_dev *dev, struct grid_missing_status *status,
 	return get(dev, GRID_MISSING_STATUS, status, size);
 }
 
+/* ------------------------------------------------------------------ events */
+
+int gm_events(struct gm_dev *dev, int flags)
+{
+	struct grid_missing_events e = {
+		.size = sizeof(e),
+		.flags = flags & O_NONBLOCK ? GRID_MISSING_EVENTS_NONBLOCK : 0,
+	};
+	int err = call(dev, GRID_MISSING_EVENTS, &e);
+
+	return err ? err : e.fd;
+}
+
+/*
+ * The kernel's records may be longer than ours: then fewer come, none if not
+ * even one fits, and so it gets more room until one does.
+ */
+int(gm_read_events)(int fd, struct grid_missing_event *v, uint32_t max,
+		    size_t size)
+{
+	uint64_t buf[512];
+	char *to = (char *)v;
+	size_t room, at;
+	uint32_t bytes;
+	ssize_t n;
+	int count = 0;
+
+	if (!max)
+		return 0;
+	room = max * sizeof(*v);
+	if (max > sizeof(buf) / (sizeof(*v)))
+		room = sizeof(buf) / (sizeof(*v)) * sizeof(*v);
+	while ((n = read(fd, buf, room)) < 0) {
+		if (errno != EINVAL || room == sizeof(buf))
+			return -errno;
+		room = 2 * room < sizeof(buf) ? 2 * room : sizeof(buf);
+	}
+	for (at = 0; at < (size_t)n; at += bytes, to += size, count++) {
+		memcpy(&bytes, (char *)buf + at, sizeof(bytes));
+		if (bytes < sizeof(bytes) || bytes > (size_t)n - at)
+			return -EIO;
+		memset(to, 0, size);
+		memcpy(to, (char *)buf + at, bytes < size ? bytes : size);
+	}
+	return count;
+}
+
 /* ----------------------------------------------------------------- vectors */
 
 /* What is too large for the field is too large for the kernel. */

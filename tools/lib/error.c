@@ -117,6 +117,18 @@ const char *gm_why_name(unsigned int reason)
 		[GRID_MISSING_WHY_RETRIED] = "retried",
 		[GRID_MISSING_WHY_WANTED] = "wanted",
 		[GRID_MISSING_WHY_JUMPED] = "jumped",
+		[GRID_MISSING_WHY_VALUES_ENQUEUED] = "values-enqueued",
+		[GRID_MISSING_WHY_TABLE_DONE] = "table-done",
+		[GRID_MISSING_WHY_TABLE_CANCELLED] = "table-cancelled",
+		[GRID_MISSING_WHY_CHECKPOINT_TAKEN] = "checkpoint-taken",
+		[GRID_MISSING_WHY_CHECKPOINT_COMMENCED] =
+			"checkpoint-commenced",
+		[GRID_MISSING_WHY_CHECKPOINT_DURABLE] = "checkpoint-durable",
+		[GRID_MISSING_WHY_CHECKPOINT_REVERTED] = "checkpoint-reverted",
+		[GRID_MISSING_WHY_JUMP_COMMENCED] = "jump-commenced",
+		[GRID_MISSING_WHY_JUMP_COMPLETED] = "jump-completed",
+		[GRID_MISSING_WHY_SUSPENDED] = "suspended",
+		[GRID_MISSING_WHY_RESUMED] = "resumed",
 	};
 
 	return NAME_OF(names, reason);

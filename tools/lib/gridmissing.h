@@ -97,7 +97,7 @@ char *gm_format_size(uint64_t bytes, char *text, size_t size);
 
 /**
  * struct gm_dev - an open /dev/grid_missing, attached to a tracker or not
- * @fd: for poll() and read(); see <linux/grid_missing.h>
+ * @fd: for poll(); see <linux/grid_missing.h>
  * @id: the tracker's, 0 while it is attached to nothing
  * @major: of the dm device, 0 for a private tracker
  * @minor: likewise
@@ -144,6 +144,20 @@ int gm_status(struct gm_dev *dev, struct grid_missing_status *status,
 	      size_t size);
 #define gm_status(dev, status) \
 	gm_status(dev, status, sizeof(struct grid_missing_status))
+
+/*
+ * A file to read events from, from now on: its number, to be closed on its own.
+ * @flags: 0 or O_NONBLOCK; O_CLOEXEC is added.
+ */
+int gm_events(struct gm_dev *dev, int flags);
+/*
+ * Up to @max of them: how many; 0 at the end, when the device is gone; -EAGAIN,
+ * -EINTR.
+ */
+int gm_read_events(int fd, struct grid_missing_event *v, uint32_t max,
+		   size_t size);
+#define gm_read_events(fd, v, max) \
+	gm_read_events(fd, v, max, sizeof(struct grid_missing_event))
 
 /*
  * Calls on vectors.  They take any @count, in slices that the kernel accepts,

@@ -55,15 +55,22 @@
  * more, an element does not count although it was handled (a commence is taken
  * back then).
  *
- * DOC: poll and read
+ * DOC: poll and events
  *
  * EPOLLIN: a batch with the file's minimum age would return something; woken
- * also by age alone, not while the device is suspended.  EPOLLPRI: events are
- * unread.  EPOLLHUP: the device is gone.  EPOLLERR: the file is attached to
- * nothing yet.  All are level-triggered.  read() returns whole struct
- * grid_missing_event, from those that came after the attach; EAGAIN or sleep
- * when there is none, EINVAL when there is no room for one, ENODEV when the
- * device is gone and all were read.
+ * also by age alone, not while the device is suspended.  EPOLLHUP: the device
+ * is gone.  EPOLLERR: the file is attached to nothing yet.  There is nothing to
+ * read(): EINVAL.
+ *
+ * Events come through a file of their own, which GRID_MISSING_EVENTS returns;
+ * there may be many.  EPOLLIN: some are unread.  EPOLLHUP: the device is gone.
+ * read() returns whole struct grid_missing_event, from those that came after the
+ * call; EAGAIN or sleep when there is none, EINVAL when there is no room for
+ * one, 0, the end, when the device is gone and all were read.  It is closed on
+ * its own and stays when the file that it came from is closed.
+ *
+ * All conditions are level-triggered, and a file that is not readable is not
+ * said to be.
  *
  * DOC: Errors
  *
@@ -138,7 +145,10 @@ enum grid_missing_cause {
 	GRID_MISSING_CAUSE_TABLE_VALUE = 2, /* a value block of a table */
 };
 
-/** enum grid_missing_reason - why a fault changed its state (events, traces) */
+/**
+ * enum grid_missing_reason - why a fault changed its state (events, traces), or
+ *	what else happened
+ */
 enum grid_missing_reason {
 	GRID_MISSING_WHY_ENQUEUED = 1, /* by an enqueue */
 	GRID_MISSING_WHY_DETECTED = 2, /* by a read error of the lower device */
@@ -160,6 +170,31 @@ enum grid_missing_reason {
 	GRID_MISSING_WHY_RETRIED = 14, /* worth trying again */
 	GRID_MISSING_WHY_WANTED = 15, /* a reader waits, or read-ahead met it */
 	GRID_MISSING_WHY_JUMPED = 16, /* dropped or merged by a sync jump */
+	/*
+	 * Events only, of more than one block.  An index was written, or a table
+	 * enqueued by its values: these are missing (count); address is the
+	 * index's.
+	 */
+	GRID_MISSING_WHY_VALUES_ENQUEUED = 32,
+	/* A table has ended, of so many values; address is its index's. */
+	GRID_MISSING_WHY_TABLE_DONE = 33,
+	GRID_MISSING_WHY_TABLE_CANCELLED = 34,
+	/*
+	 * Address is the checkpoint's id, or 0 where it has none (flushes).  It
+	 * was taken; it is becoming durable, and frees count blocks; it is, and
+	 * no repair touches them any more; or all releases were reverted.  A
+	 * flush that frees nothing is no event.
+	 */
+	GRID_MISSING_WHY_CHECKPOINT_TAKEN = 35,
+	GRID_MISSING_WHY_CHECKPOINT_COMMENCED = 36,
+	GRID_MISSING_WHY_CHECKPOINT_DURABLE = 37,
+	GRID_MISSING_WHY_CHECKPOINT_REVERTED = 38,
+	/* A sync jump has begun; is complete, and count tables were listed. */
+	GRID_MISSING_WHY_JUMP_COMMENCED = 39,
+	GRID_MISSING_WHY_JUMP_COMPLETED = 40,
+	/* The device. */
+	GRID_MISSING_WHY_SUSPENDED = 41,
+	GRID_MISSING_WHY_RESUMED = 42,
 };
 
 /* Flags of a block: in elements of vectors and in listings. */
@@ -190,7 +225,7 @@ struct grid_missing_query {
 
 #define GRID_MISSING_FEATURE_PRIVATE (1ULL << 0) /* GRID_MISSING_CREATE */
 #define GRID_MISSING_FEATURE_SYNC_JUMP (1ULL << 1) /* GRID_MISSING_SYNC_JUMP */
-#define GRID_MISSING_FEATURE_EVENTS (1ULL << 2) /* read() and EPOLLPRI */
+#define GRID_MISSING_FEATURE_EVENTS (1ULL << 2) /* GRID_MISSING_EVENTS */
 /*
  * GRID_MISSING_LIST_RELEASED, GRID_MISSING_ENQUEUE_VALUES, releases on a held
  * dm device: what it takes to carry a tracker over a planned stop.
@@ -681,15 +716,32 @@ struct grid_missing_status {
 #define GRID_MISSING_STATUS_METADATA_FAILED (1U << 6) /* ... no more */
 
 /**
+ * struct grid_missing_events - GRID_MISSING_EVENTS: a file to read events from
+ * @size: sizeof(struct grid_missing_events)
+ * @flags: GRID_MISSING_EVENTS_NONBLOCK
+ * @fd: out: the file, close-on-exec
+ * @reserved: 0
+ */
+struct grid_missing_events {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 reserved;
+};
+
+#define GRID_MISSING_EVENTS_NONBLOCK (1U << 0) /* as O_NONBLOCK */
+
+/**
  * struct grid_missing_event - what read() returns, whole records only
  * @size: bytes of this record; step by it
  * @reason: enum grid_missing_reason
  * @sequence: counts every event of the tracker, from 1; a gap was lost
  * @time_ns: CLOCK_BOOTTIME
- * @address: the block
+ * @address: the block, or what @reason says
+ * @count: of how many blocks this tells, 1 for a fault's; or what @reason says
  * @who: process id of the caller in the initial namespace, 0 for the kernel
  *	itself
- * @state: enum grid_missing_state after it
+ * @state: enum grid_missing_state after it, of a fault
  * @lost: not 0: so many events were lost here, the rest of the record is zero
  */
 struct grid_missing_event {
@@ -698,6 +750,7 @@ struct grid_missing_event {
 	__u64 sequence;
 	__u64 time_ns;
 	__u64 address;
+	__u64 count;
 	__u32 who;
 	__u32 state;
 	__u64 lost;
@@ -729,6 +782,7 @@ struct grid_missing_event {
  * READY          grid_missing_simple       write   end of start:held
  * LIST_RELEASED  vector of ..._released    read    by cursor
  * ENQUEUE_VALUES vector of ..._repair      write   tables with a good index
+ * EVENTS         grid_missing_events       read    a file to read events from
  * ============== ========================= ======= =========================
  */
 #define GRID_MISSING_IOC 0xBD
@@ -754,5 +808,6 @@ struct grid_missing_event {
 #define GRID_MISSING_READY _IO(GRID_MISSING_IOC, 0x12)
 #define GRID_MISSING_LIST_RELEASED _IO(GRID_MISSING_IOC, 0x13)
 #define GRID_MISSING_ENQUEUE_VALUES _IO(GRID_MISSING_IOC, 0x14)
+#define GRID_MISSING_EVENTS _IO(GRID_MISSING_IOC, 0x15)
 
 #endif /* _UAPI_LINUX_GRID_MISSING_H */

@@ -391,6 +391,26 @@ static inline int poll_for(int fd, short events, int timeout)
 	return ret < 0 ? -errno : p.revents;
 }
 
+/* A file with the events of @fd's tracker from now on; or an errno. */
+static inline int try_events(int fd, __u32 flags)
+{
+	struct grid_missing_events e = { .size = sizeof(e), .flags = flags };
+	int ret = do_ioctl(fd, GRID_MISSING_EVENTS, &e);
+
+	if (ret)
+		return ret;
+	test_fds[test_fds_count++] = e.fd;
+	return e.fd;
+}
+
+static inline int events_of(int fd)
+{
+	int events = try_events(fd, 0);
+
+	CHECK(events >= 0);
+	return events;
+}
+
 /* Two pages of which the second cannot be touched; the last @n bytes of the first. */
 static inline void *before_hole(size_t n)
 {

@@ -571,6 +571,20 @@ static void *sleep_in_poll(void *arg)
 	return NULL;
 }
 
+/* A suspend, and its end, are events. */
+static void suspend_is_told(void)
+{
+	int events = try_events(attached(plain), GRID_MISSING_EVENTS_NONBLOCK);
+	struct grid_missing_event e[4];
+
+	EQ(run("dmsetup suspend %s", plain), 0);
+	EQ(run("dmsetup resume %s", plain), 0);
+	EQ(read(events, e, sizeof(e)), 2 * sizeof(e[0]));
+	EQ(e[0].reason, GRID_MISSING_WHY_SUSPENDED);
+	EQ(e[1].reason, GRID_MISSING_WHY_RESUMED);
+	EQ(e[0].address + e[0].count + e[0].lost, 0);
+}
+
 /* An attached file does not hold the device, and learns that it is gone. */
 static void removed(void)
 {
@@ -580,6 +594,7 @@ static void removed(void)
 	struct grid_missing_event e;
 	struct grid_missing_status st = { .size = sizeof(st) };
 	__u64 id = status(fd).id;
+	int events = events_of(fd);
 
 	pthread_create(&s.thread, NULL, sleep_in_poll, &s);
 	usleep(100 * 1000);
@@ -590,9 +605,10 @@ static void removed(void)
 	EQ(enqueue(fd, 1), -ENODEV);
 	EQ(do_attach(must_open(O_RDWR), id, 0), -ENODEV);
 	EQ(do_ioctl(must_open(O_RDWR), GRID_MISSING_ATTACH, &a), -ENODEV);
-	while (read(fd, &e, sizeof(e)) > 0)
+	while (read(events, &e, sizeof(e)) > 0)
 		;
-	EQ(errno, ENODEV);
+	EQ(read(events, &e, sizeof(e)), 0);
+	EQ(poll_for(events, POLLIN, -1), POLLHUP);
 }
 
 int main(int argc, char **argv)
@@ -614,6 +630,7 @@ int main(int argc, char **argv)
 	RUN(stalled_memory);
 	RUN(explicit_checkpoint);
 	RUN(reload);
+	RUN(suspend_is_told);
 	RUN(removed);
 	return test_end();
 }

@@ -524,7 +524,7 @@ static void allocations_of_files(void)
 	struct grid_missing_event e;
 	bool failed = true;
 	unsigned int n;
-	int ret, other;
+	int ret, other, events;
 
 	for (n = 1; failed && n < 1000; n++) {
 		set_fail(n);
@@ -540,7 +540,20 @@ static void allocations_of_files(void)
 	fill_waiting();
 	for (n = 1, failed = true; failed && n < 1000; n++) {
 		set_fail(n);
-		ret = read(fd, &e, sizeof(e));
+		other = try_events(fd, 0);
+		failed = has_failed();
+		set_fail(0);
+		if (other >= 0)
+			close_now(other);
+		else
+			EQ(other, -ENOMEM);
+	}
+	CHECK(!failed);
+	events = events_of(fd);
+	enqueue(fd, 12345);
+	for (n = 1, failed = true; failed && n < 1000; n++) {
+		set_fail(n);
+		ret = read(events, &e, sizeof(e));
 		failed = has_failed();
 		set_fail(0);
 		if (ret < 0)

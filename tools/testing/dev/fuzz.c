@@ -327,7 +327,9 @@ static void one_call(int fd)
 
 static int child(__u64 calls, __u64 id)
 {
+	struct grid_missing_events a = {};
 	struct grid_missing_event e[8];
+	int events = -1;
 	__u64 i;
 
 	for (i = 0; i < calls; i++) {
@@ -341,11 +343,20 @@ static int child(__u64 calls, __u64 id)
 			take_and_free(fd);
 			break;
 		case 2:
-			poll_for(fd, POLLIN | POLLPRI, below(2));
+			poll_for(fd, POLLIN, below(2));
 			break;
 		case 3:
-			if (poll_for(fd, POLLPRI, 0) & POLLPRI)
-				i += read(fd, e, sizeof(e)) < 0;
+			if (events < 0 || one_in(8)) {
+				if (events >= 0)
+					close(events);
+				a.size = sizeof(a);
+				a.flags = GRID_MISSING_EVENTS_NONBLOCK;
+				a.fd = -1;
+				do_ioctl(fd, GRID_MISSING_EVENTS, &a);
+				events = a.fd;
+			}
+			if (poll_for(events, POLLIN, 0) & POLLIN)
+				i += read(events, e, sizeof(e)) < 0;
 			break;
 		case 4:
 			do_ioctl(fd, rnd(), memory(64));

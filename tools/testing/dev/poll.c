@@ -212,11 +212,13 @@ static void events(void)
 	};
 	struct grid_missing_event e[16];
 	__u64 time = 0;
-	int i, n;
+	int ev = try_events(fd, GRID_MISSING_EVENTS_NONBLOCK), i, n;
 
-	EQ(poll_for(fd, POLLPRI, 0), 0);
+	EQ(poll_for(ev, POLLIN, 0), 0);
 	EQ(enqueue(fd, 7), 0);
-	EQ(poll_for(fd, POLLPRI, 0), POLLPRI);
+	EQ(poll_for(ev, POLLIN, 0), POLLIN);
+	/* Each file tells of its own. */
+	EQ(poll_for(fd, POLLPRI, 0), 0);
 	EQ(commence(fd, 7), 0);
 	EQ(complete(fd, 7, GRID_MISSING_F_FAILED, NULL, 0), 0);
 	EQ(one_block(fd, GRID_MISSING_MARK_UNAVAILABLE, 7, 0), 0);
@@ -224,7 +226,7 @@ static void events(void)
 	EQ(repaired(fd, 7), 0);
 	memset(e, 0xee, sizeof(e));
 	/* Whole records only. */
-	n = read(fd, e, sizeof(e) - 1) / sizeof(e[0]);
+	n = read(ev, e, sizeof(e) - 1) / sizeof(e[0]);
 	EQ(n, ARRAY_SIZE(want));
 	for (i = 0; i < n && i < (int)ARRAY_SIZE(want); i++) {
 		EQ(e[i].size, sizeof(e[0]));
@@ -233,37 +235,41 @@ static void events(void)
 		EQ(e[i].sequence, i + 1);
 		EQ(e[i].address, 7);
 		EQ(e[i].who, getpid());
+		EQ(e[i].count, 1);
 		EQ(e[i].lost, 0);
 		CHECK(e[i].time_ns >= time && e[i].time_ns);
 		time = e[i].time_ns;
 	}
-	EQ(poll_for(fd, POLLPRI, 0), 0);
-	EQ(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-	EQ(read(fd, e, sizeof(e)), -1);
+	EQ(poll_for(ev, POLLIN, 0), 0);
+	EQ(read(ev, e, sizeof(e)), -1);
 	EQ(errno, EAGAIN);
 }
 
 /* Each file reads for itself, from its attach on. */
 static void event_cursors(void)
 {
-	int a = private(8, 2, 8), b;
+	int a = private(8, 2, 8), first = events_of(a), b, second;
 	struct grid_missing_event e[16];
 
 	EQ(enqueue(a, 1), 0);
 	b = must_open(O_RDONLY);
 	EQ(do_attach(b, status(a).id, 0), 0);
-	EQ(poll_for(b, POLLPRI, 0), 0);
+	second = events_of(b);
+	/* It stays when the file that it came from is closed. */
+	close_now(b);
+	EQ(poll_for(second, POLLIN, 0), 0);
 	EQ(enqueue(a, 2), 0);
-	EQ(read(b, e, sizeof(e)), sizeof(e[0]));
+	EQ(read(second, e, sizeof(e)), sizeof(e[0]));
 	EQ(e[0].address, 2);
 	EQ(e[0].sequence, 2);
 	EQ(e[0].who, getpid());
-	EQ(read(a, e, sizeof(e)), 2 * sizeof(e[0]));
+	EQ(read(first, e, sizeof(e)), 2 * sizeof(e[0]));
+	EQ(poll_for(first, POLLIN, 0), 0);
 }
 
 static void events_lost(void)
 {
-	int fd = private(20000, 2, 8);
+	int fd = private(20000, 2, 8), events = events_of(fd);
 	static struct grid_missing_block b[1000];
 	static struct grid_missing_event e[8192];
 	__u64 i, k, sequence;
@@ -279,7 +285,7 @@ static void events_lost(void)
 		}
 		EQ(ALL(fd, GRID_MISSING_ENQUEUE, b), 0);
 	}
-	n = read(fd, e, sizeof(e)) / sizeof(e[0]);
+	n = read(events, e, sizeof(e)) / sizeof(e[0]);
 	CHECK(n > 1);
 	CHECK(e[0].lost > 0);
 	EQ(e[0].size, sizeof(e[0]));
@@ -291,6 +297,135 @@ static void events_lost(void)
 		    !EQ(e[i].address, sequence - 1))
 			break;
 	}
+}
+
+/* The events' reasons, in order; the others are not looked at. */
+static void told(int line, int events, const struct grid_missing_event *want,
+		 int count)
+{
+	static struct grid_missing_event e[4096];
+	int n = read(events, e, sizeof(e)) / (int)sizeof(e[0]), i, k = 0;
+
+	for (i = 0; i < n; i++) {
+		test_check(!e[i].lost, line, "%llu lost", e[i].lost);
+		if (e[i].reason < GRID_MISSING_WHY_VALUES_ENQUEUED)
+			continue;
+		if (!test_check(k < count, line, "one too many: %u",
+				e[i].reason))
+			return;
+		test_check(e[i].reason == want[k].reason &&
+				   e[i].address == want[k].address &&
+				   e[i].count == want[k].count,
+			   line, "event %d: reason %u of %llu, %llu", k,
+			   e[i].reason, e[i].address, e[i].count);
+		k++;
+	}
+	test_check(k == count, line, "%d events, not %d", k, count);
+}
+
+#define TOLD(events, want) told(__LINE__, events, want, ARRAY_SIZE(want))
+
+/* An index's values, more than the ring has room for, are one event. */
+static void tables_are_told(void)
+{
+	static const struct grid_missing_event want[] = {
+		{ .reason = GRID_MISSING_WHY_VALUES_ENQUEUED,
+		  .address = 50,
+		  .count = 16384 },
+		{ .reason = GRID_MISSING_WHY_VALUES_ENQUEUED,
+		  .address = 51,
+		  .count = 1 },
+		{ .reason = GRID_MISSING_WHY_TABLE_DONE,
+		  .address = 51,
+		  .count = 1 },
+		{ .reason = GRID_MISSING_WHY_TABLE_CANCELLED,
+		  .address = 52,
+		  .count = 0 },
+	};
+	static struct grid_missing_value v[16384];
+	int fd = private(8, 3, ARRAY_SIZE(v)), events = events_of(fd);
+	__u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(v); i++)
+		v[i] = (struct grid_missing_value){
+			.address = 1000 + i, .checksum = sum_of(1000 + i)
+		};
+	EQ(enqueue_table(fd, 50), 0);
+	EQ(commence(fd, 50), 0);
+	EQ(complete(fd, 50, 0, v, ARRAY_SIZE(v)), 0);
+	for (i = 0; i < 2; i++)
+		v[i].address = i, v[i].checksum = sum_of(i);
+	EQ(enqueue_table(fd, 51), 0);
+	EQ(commence(fd, 51), 0);
+	EQ(complete(fd, 51, 0, v, 1), 0);
+	EQ(repaired(fd, 0), 0);
+	EQ(enqueue_table(fd, 52), 0);
+	EQ(cancel(fd, 52), 0);
+	TOLD(events, want);
+}
+
+static void checkpoints_are_told(void)
+{
+	static const struct grid_missing_event want[] = {
+		{ .reason = GRID_MISSING_WHY_CHECKPOINT_TAKEN, .address = 1 },
+		{ .reason = GRID_MISSING_WHY_CHECKPOINT_COMMENCED,
+		  .address = 1,
+		  .count = 10 },
+		{ .reason = GRID_MISSING_WHY_CHECKPOINT_DURABLE, .address = 1 },
+		{ .reason = GRID_MISSING_WHY_CHECKPOINT_REVERTED },
+		{ .reason = GRID_MISSING_WHY_JUMP_COMMENCED },
+		{ .reason = GRID_MISSING_WHY_JUMP_COMPLETED, .count = 1 },
+	};
+	int fd = private(8, 3, 8), events = events_of(fd);
+	__u64 id = 0, table = 50;
+	__u32 pending;
+
+	EQ(enqueue_table(fd, 50), 0);
+	EQ(enqueue(fd, 3), 0);
+	EQ(release_run(fd, 0, 10), 0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_TAKE, &id, NULL, NULL, 0), 0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id, NULL, NULL, 0),
+	   0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_COMPLETE, NULL, &pending,
+		      NULL, 0),
+	   0);
+	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_REVERT, NULL, NULL, NULL, 0),
+	   0);
+	EQ(sync_jump(fd, GRID_MISSING_SYNC_JUMP_COMMENCE, NULL, 0), 0);
+	EQ(cancel(fd, 3), -ENOENT);
+	EQ(sync_jump(fd, GRID_MISSING_SYNC_JUMP_COMPLETE, &table, 1), 0);
+	{
+		static struct grid_missing_event all[ARRAY_SIZE(want) + 1];
+
+		memcpy(all, want, sizeof(want));
+		/* The table that was listed ends before the jump does. */
+		all[6] = all[5];
+		all[5] = (struct grid_missing_event){
+			.reason = GRID_MISSING_WHY_TABLE_CANCELLED,
+			.address = 50
+		};
+		TOLD(events, all);
+	}
+}
+
+/* A loop that knows readable only finds nothing ready that has nothing. */
+static void epoll_is_quiet(void)
+{
+	struct epoll_event e = { .events = EPOLLIN }, got[2];
+	int fd = aged(10000000), events = events_of(fd);
+	struct grid_missing_event all[16];
+	struct grid_missing_fault f[8];
+	int ep = epoll_create1(0);
+
+	EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), 0);
+	EQ(epoll_ctl(ep, EPOLL_CTL_ADD, events, &e), 0);
+	EQ(epoll_wait(ep, got, 2, 0), 0);
+	EQ(enqueue(fd, 1), 0);
+	EQ(epoll_wait(ep, got, 2, 60000) > 0, 1);
+	EQ(batch(fd, f, 8), 1);
+	CHECK(read(events, all, sizeof(all)) > 0);
+	EQ(epoll_wait(ep, got, 2, 100), 0);
+	close(ep);
 }
 
 static void *read_one(void *arg)
@@ -305,11 +440,12 @@ static void *read_one(void *arg)
 static void read_blocks(void)
 {
 	struct worker w = {};
+	int fd = private(8, 2, 8);
 
-	w.fd = private(8, 2, 8);
+	w.fd = events_of(fd);
 	pthread_create(&w.thread, NULL, read_one, &w);
 	usleep(100 * 1000);
-	EQ(enqueue(w.fd, 42), 0);
+	EQ(enqueue(fd, 42), 0);
 	pthread_join(w.thread, NULL);
 	EQ(w.got, 42);
 }
@@ -325,7 +461,7 @@ static void read_is_interrupted(void)
 	/* Again and again: the first may come before the read sleeps. */
 	const struct itimerval often = { { 0, 200000 }, { 0, 200000 } };
 	const struct itimerval never = {};
-	int fd = private(8, 2, 8);
+	int fd = events_of(private(8, 2, 8));
 	struct grid_missing_event e;
 
 	sigaction(SIGALRM, &act, NULL);
@@ -391,6 +527,9 @@ int main(void)
 	RUN(events);
 	RUN(event_cursors);
 	RUN(events_lost);
+	RUN(tables_are_told);
+	RUN(checkpoints_are_told);
+	RUN(epoll_is_quiet);
 	RUN(read_blocks);
 	RUN(read_is_interrupted);
 	RUN(retry_wakes);

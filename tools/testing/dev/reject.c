@@ -64,6 +64,12 @@ static const struct command {
 	V(LIST_RELEASED, struct grid_missing_released, VECTOR_OUT, false, true,
 	  0),
 	V(ENQUEUE_VALUES, struct grid_missing_repair, VECTOR_RW, true, true, 0),
+	{ .cmd = GRID_MISSING_EVENTS,
+	  .name = "EVENTS",
+	  .size = sizeof(struct grid_missing_events),
+	  .kind = FIXED,
+	  .attached = true,
+	  .flags = GRID_MISSING_EVENTS_NONBLOCK },
 };
 
 #define FOR_EACH(c) for (c = commands; c < commands + ARRAY_SIZE(commands); c++)
@@ -307,7 +313,7 @@ static void not_attached(void)
 		WANT(c, do_ioctl(fd, c->cmd, &arg), -ENXIO);
 	}
 	EQ(read(fd, buf, sizeof(buf)), -1);
-	EQ(errno, ENXIO);
+	EQ(errno, EINVAL);
 	EQ(poll_for(fd, POLLIN, 0), POLLERR);
 }
 
@@ -331,6 +337,7 @@ static void read_only(void)
 	}
 	EQ(status(owner).helpers, 1);
 	EQ(poll_for(fd, POLLIN | POLLPRI, 0), 0);
+	EQ(poll_for(events_of(fd), POLLIN | POLLPRI, 0), 0);
 }
 
 static void unknown_commands(void)
@@ -756,23 +763,32 @@ static void bad_cancels(void)
 
 static void short_reads(void)
 {
-	int fd = private(8, 2, 8);
+	int fd = private(8, 2, 8), events = events_of(fd);
+	struct grid_missing_events a = { .size = sizeof(a), .reserved = 1 };
 	struct grid_missing_event e;
 
+	EQ(do_ioctl(fd, GRID_MISSING_EVENTS, &a), -EINVAL);
 	EQ(enqueue(fd, 1), 0);
-	EQ(read(fd, &e, sizeof(e) - 1), -1);
+	EQ(read(events, &e, sizeof(e) - 1), -1);
 	EQ(errno, EINVAL);
-	EQ(read(fd, &e, 0), -1);
+	EQ(read(events, &e, 0), -1);
 	EQ(errno, EINVAL);
-	EQ(read(fd, before_hole(8), sizeof(e)), -1);
+	EQ(read(events, before_hole(8), sizeof(e)), -1);
 	EQ(errno, EFAULT);
 	/* It was not lost by that. */
-	EQ(read(fd, &e, sizeof(e)), sizeof(e));
+	EQ(read(events, &e, sizeof(e)), sizeof(e));
 	EQ(e.address, 1);
+	EQ(write(events, &e, sizeof(e)), -1);
+	EQ(errno, EBADF);
+	EQ(lseek(events, 0, SEEK_SET), -1);
+	EQ(errno, ESPIPE);
+	EQ(fcntl(events, F_GETFD), FD_CLOEXEC);
+	EQ(do_ioctl(events, GRID_MISSING_STATUS, &e), -ENOTTY);
+	/* What is attached has nothing to be read. */
+	EQ(read(fd, &e, sizeof(e)), -1);
+	EQ(errno, EINVAL);
 	EQ(write(fd, &e, sizeof(e)), -1);
 	EQ(errno, EINVAL);
-	EQ(lseek(fd, 0, SEEK_SET), -1);
-	EQ(errno, ESPIPE);
 }
 
 /* Without CAP_SYS_ADMIN: not for writing; what is open stays so. */

@@ -569,6 +569,7 @@ static int status(const struct state *s, struct grid_missing_status *out)
 static int fake(struct state *s, int fd, unsigned long request, void *arg)
 {
 	struct grid_missing_vector *v = arg;
+	struct grid_missing_events *ev = arg;
 	struct grid_missing_attach *a = arg;
 	struct grid_missing_query *q = arg;
 	struct grid_missing_repair *r;
@@ -595,6 +596,10 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 	if (!(ours[fd] & OURS_ATTACHED))
 		return -ENXIO;
 	switch (request) {
+	case GRID_MISSING_EVENTS:
+		/* Nothing ever happens. */
+		ev->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		return ev->fd < 0 ? -errno : 0;
 	case GRID_MISSING_STATUS:
 		return status(s, arg);
 	case GRID_MISSING_LIST_FAULTS:

@@ -39,15 +39,18 @@ import fcntl, os, select, struct, sys
 fd = os.open("/dev/grid_missing", os.O_RDONLY | os.O_NONBLOCK)
 attach = struct.pack("<IIQIIIIQ64s", 104, 0, int(sys.argv[1]), 0, 0, 0, 0, 0, b"")
 fcntl.ioctl(fd, 0xbd02, bytearray(attach))
+events = bytearray(struct.pack("<IIiI", 16, 1, 0, 0))
+fcntl.ioctl(fd, 0xbd15, events)
+fd = struct.unpack("<IIiI", events)[2]
 open("/tmp/watching", "w").close()
 poll = select.poll()
-poll.register(fd, select.POLLPRI)
+poll.register(fd, select.POLLIN)
 data = []
 while not os.path.exists("/tmp/enough") or poll.poll(0):
     if poll.poll(200):
         data.append(os.read(fd, 1 << 18))
 rare = set(map(int, open("/tmp/rare")))
-events = [e for d in data for e in struct.iter_unpack("<IIQQQIIQ", d) if not e[7]]
+events = [e for d in data for e in struct.iter_unpack("<IIQQQQIIQ", d) if not e[8]]
 first, last = events[0][2], events[-1][2]
 at = [(e[2] - first) / (last - first) for e in events if e[1] == 5 and e[4] in rare]
 print(len(rare), len(at), int(100 * sum(at) / max(len(at), 1)))
