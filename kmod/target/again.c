@@ -178,11 +178,28 @@ static void grid_give_up(struct grid *g, struct grid_io *io)
 		grid_end(io, status);
 }
 
-/* Try anew what was parked or came back. */
+/* Nothing was in the way of @io when it was looked at: submit it. */
+static void grid_go(struct grid *g, struct grid_io *io)
+{
+	struct bio *bio = io->bio;
+
+	if (io->kind == GRID_IO_BACK) {
+		grid_again(g, io);
+		return;
+	}
+	io->kind = GRID_IO_BEGUN;
+	bio_set_dev(bio, io->table->dev->bdev);
+	bio->bi_iter.bi_sector =
+		grid_lower_sector(io->table, io->iter.bi_sector);
+	submit_bio_noacct(bio);
+}
+
+/*
+ * Try anew what was parked or came back.  What goes is in flight from now on,
+ * a write counted in, though its worker may have to wait for the lower device.
+ */
 static void grid_try(struct grid *g, struct grid_io *io)
 {
-	struct grid_table *t = io->table;
-	struct bio *bio = io->bio;
 	bool write = grid_is_write(io);
 	blk_status_t status = BLK_STS_OK;
 	enum grid_verdict v;
@@ -200,31 +217,18 @@ static void grid_try(struct grid *g, struct grid_io *io)
 		grid_epoch_leave(g, io);
 	if (v == GRID_PARK)
 		__grid_park(g, io, stop, kernel_wait);
+	if (v == GRID_GO) {
+		list_add_tail(&io->node, &g->going);
+		queue_work(g->wq_io, &g->go_work);
+	}
 	__grid_left(g, was);
 	grid_unlock(g, flags);
 	rcu_read_unlock();
 
-	switch (v) {
-	case GRID_PARK:
-		break;
-	case GRID_REQUEUE:
+	if (v == GRID_REQUEUE)
 		grid_requeue(io);
-		break;
-	case GRID_FAIL:
+	else if (v == GRID_FAIL)
 		grid_end(io, status);
-		break;
-	case GRID_GO:
-		if (io->kind == GRID_IO_BACK) {
-			grid_again(g, io);
-			break;
-		}
-		io->kind = GRID_IO_BEGUN;
-		bio_set_dev(bio, t->dev->bdev);
-		bio->bi_iter.bi_sector =
-			grid_lower_sector(t, io->iter.bi_sector);
-		submit_bio_noacct(bio);
-		break;
-	}
 }
 
 static struct grid_io *grid_next_of(struct grid *g, struct list_head *list)
@@ -240,22 +244,32 @@ static struct grid_io *grid_next_of(struct grid *g, struct list_head *list)
 	return io;
 }
 
-/* It sleeps where the lower device has no room for a request. */
 static void grid_wake_worker(struct work_struct *work)
 {
 	struct grid *g = container_of(work, struct grid, wake_work);
 	struct grid_io *io;
+
+	while ((io = grid_next_of(g, &g->woken))) {
+		grid_try(g, io);
+		cond_resched();
+	}
+}
+
+/* It sleeps where the lower device has no room for a request. */
+static void grid_go_worker(struct work_struct *work)
+{
+	struct grid *g = container_of(work, struct grid, go_work);
+	struct grid_io *io;
 	struct blk_plug plug;
 
 	blk_start_plug(&plug);
-	while ((io = grid_next_of(g, &g->woken))) {
-		grid_try(g, io);
+	while ((io = grid_next_of(g, &g->going))) {
+		grid_go(g, io);
 		cond_resched();
 	}
 	blk_finish_plug(&plug);
 }
 
-/* It submits nothing, so that no time-out waits for the lower device (D3). */
 static void grid_end_worker(struct work_struct *work)
 {
 	struct grid *g = container_of(work, struct grid, end_work);
@@ -270,5 +284,6 @@ static void grid_end_worker(struct work_struct *work)
 void grid_again_init(struct grid *g)
 {
 	INIT_WORK(&g->wake_work, grid_wake_worker);
+	INIT_WORK(&g->go_work, grid_go_worker);
 	INIT_WORK(&g->end_work, grid_end_worker);
 }

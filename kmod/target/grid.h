@@ -157,7 +157,8 @@ struct grid_flush_note {
  * @iter: the clone's iterator as mapped, bi_sector relative to the target
  * @epoch: in which it is counted as a write in flight, or GRID_NO_EPOCH
  * @hash: in grid->parked_hash, by @block (the lock)
- * @node: in grid->waiting or ->kernel_waiting, by @since; or ->woken, ->ending;
+ * @node: in grid->waiting or ->kernel_waiting, by @since; or ->woken, ->going,
+ *	->ending;
  *	a flush: ->flushes_ended (the lock)
  * @block: what it is parked on, or GRID_NO_BLOCK, GRID_DETECTING; a flush:
  *	waits for those of ours with smaller numbers
@@ -260,6 +261,7 @@ struct grid {
 	struct list_head waiting; /* parked for userspace, by since */
 	struct list_head kernel_waiting; /* parked for the kernel, by since */
 	struct list_head woken; /* to be tried anew */
+	struct list_head going; /* nothing in their way: to be submitted */
 	struct list_head ending; /* to be ended, or requeued */
 	u64 parked;
 	u64 timeouts;
@@ -268,6 +270,7 @@ struct grid {
 	u32 helpers;
 	unsigned long helpers_gone_at;
 	struct work_struct wake_work; /* on wq_io */
+	struct work_struct go_work; /* on wq_io */
 	struct work_struct end_work; /* on wq_io */
 	struct delayed_work tick_work; /* on wq_io */
 
@@ -518,7 +521,8 @@ void __grid_queue(struct grid *g, struct grid_io *io);
 bool __grid_has_readers(struct grid *g, u64 b);
 void __grid_unpark(struct grid *g, struct grid_io *io, blk_status_t status);
 struct grid_io *__grid_next_detecting(struct grid *g);
-void __grid_requeue_all(struct grid *g);
+void grid_wake_held(struct grid *g);
+void grid_requeue_all(struct grid *g);
 void __grid_rearm(struct grid *g);
 u64 __grid_oldest_ms(struct grid *g);
 void grid_park_init(struct grid *g);

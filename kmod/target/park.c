@@ -11,9 +11,10 @@
  * they apply to all alike; so only the head need be looked at.
  *
  * Waking moves a bio to grid->woken, from where a worker tries it anew
- * (again.c): it may park again, on this block or the next one.  What is only to
- * be ended goes to grid->ending and another worker: the first one sleeps when the
- * lower device takes no more requests.
+ * (again.c): it may park again, on this block or the next one.  What may go joins
+ * grid->going, what is only to be ended grid->ending, each with a worker of its
+ * own: the one that submits sleeps when the lower device takes no more requests,
+ * and nobody's time-out or new verdict waits for that.
  *
  * All __ functions want the lock held: a fault goes away under it, so that no
  * bio parks on a fault that is just gone:
@@ -221,16 +222,58 @@ void __grid_wake_range(struct grid *g, u64 begin, u64 end)
 		__grid_wake(g, begin, false);
 }
 
-/** __grid_requeue_all - noflush suspend: dm gets everything back (D3) */
-void __grid_requeue_all(struct grid *g)
+/**
+ * grid_wake_held - the device is held no more: what waited for that is tried
+ * @g: the grid; its gate is open, so no more of these park
+ *
+ * Context: process; the lock is not held, and taken in slices.
+ */
+void grid_wake_held(struct grid *g)
 {
-	struct grid_io *io, *tmp;
+	struct hlist_node *tmp;
+	struct grid_io *io;
+	unsigned long flags;
+	unsigned int n;
 
-	grid_assert_locked(g);
-	list_for_each_entry_safe(io, tmp, &g->waiting, node)
-		__grid_unpark(g, io, BLK_STS_DM_REQUEUE);
-	list_for_each_entry_safe(io, tmp, &g->kernel_waiting, node)
-		__grid_unpark(g, io, BLK_STS_DM_REQUEUE);
+	do {
+		n = 0;
+		grid_lock(g, &flags);
+		hlist_for_each_entry_safe(io, tmp,
+					  grid_bucket(g, GRID_NO_BLOCK), hash) {
+			if (io->block != GRID_NO_BLOCK)
+				continue;
+			if (n++ == GRID_TICK_MAX)
+				break;
+			__grid_unpark(g, io, BLK_STS_OK);
+		}
+		grid_unlock(g, flags);
+		cond_resched();
+	} while (n > GRID_TICK_MAX);
+}
+
+/**
+ * grid_requeue_all - noflush suspend: dm gets everything back (D3)
+ * @g: the grid; it is suspending, so nothing parks any more
+ *
+ * Context: process; the lock is not held, and taken in slices.
+ */
+void grid_requeue_all(struct grid *g)
+{
+	struct list_head *lists[] = { &g->waiting, &g->kernel_waiting };
+	struct grid_io *io;
+	unsigned long flags;
+	unsigned int i, n;
+
+	for (i = 0; i < ARRAY_SIZE(lists); i += !n) {
+		grid_lock(g, &flags);
+		for (n = GRID_TICK_MAX; n && !list_empty(lists[i]); n--) {
+			io = list_first_entry(lists[i], struct grid_io, node);
+			__grid_unpark(g, io, BLK_STS_DM_REQUEUE);
+		}
+		n = !list_empty(lists[i]);
+		grid_unlock(g, flags);
+		cond_resched();
+	}
 }
 
 /**
@@ -331,6 +374,7 @@ void grid_park_init(struct grid *g)
 	INIT_LIST_HEAD(&g->waiting);
 	INIT_LIST_HEAD(&g->kernel_waiting);
 	INIT_LIST_HEAD(&g->woken);
+	INIT_LIST_HEAD(&g->going);
 	INIT_LIST_HEAD(&g->ending);
 	INIT_DELAYED_WORK(&g->tick_work, grid_tick_worker);
 	g->helpers_gone_at = jiffies;

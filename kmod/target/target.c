@@ -88,12 +88,13 @@ static int grid_ready(void *priv)
 	grid_lock(g, &flags);
 	if (grid_is_held(g)) {
 		__grid_gate(g, GRID_GATE_HELD, false);
-		__grid_wake(g, GRID_NO_BLOCK, false);
 		schedule_work(&g->ready_work);
 	} else {
 		r = -EINVAL;
 	}
 	grid_unlock(g, flags);
+	if (!r)
+		grid_wake_held(g);
 	return r;
 }
 
@@ -455,11 +456,11 @@ static void grid_presuspend(struct dm_target *ti)
 	grid_lock(g, &flags);
 	g->suspending = true;
 	g->suspend_at = jiffies;
-	if (dm_noflush_suspending(ti))
-		__grid_requeue_all(g);
-	else
+	if (!dm_noflush_suspending(ti))
 		__grid_rearm(g);
 	grid_unlock(g, flags);
+	if (dm_noflush_suspending(ti))
+		grid_requeue_all(g);
 }
 
 static void grid_presuspend_undo(struct dm_target *ti)
@@ -491,6 +492,7 @@ static void grid_postsuspend(struct dm_target *ti)
 	cancel_delayed_work_sync(&g->tick_work);
 	flush_work(&g->end_work);
 	flush_work(&g->wake_work);
+	flush_work(&g->go_work);
 	grid_meta_rest(g);
 }
 
