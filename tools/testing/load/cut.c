@@ -31,7 +31,11 @@
  *
  * With START the head of the disk is the grid's metadata, and a crash forgets
  * nothing (M3): after each write it is loaded, and every block that is bad has to
- * be missing.  One that is missing has to be repaired to what the promised root
+ * be missing, until it is freed, of which there is a mark as well:
+ *
+ *	freed:BLOCK	it is about to be discarded
+ *
+ * Some blocks are lost while they are free, and then written.  One that is missing has to be repaired to what the promised root
  * says, where that is the newest.
  */
 #include <libdevmapper.h>
@@ -125,6 +129,7 @@ static uint32_t sequence;
 static uint64_t numbers;
 static unsigned int r_state = 1;
 static bool stopping;
+static bool whole; /* blocks are written in one go */
 
 /*
  * One flush at a time comes below: dm-log-writes logs what a flush made durable
@@ -230,37 +235,44 @@ static void *repairer(void *arg)
 	return NULL;
 }
 
-/* A block of an item is lost; its repair is in @l.  False if it can't be now. */
-static bool lose(uint64_t item, struct late *l, void *buffer)
+/* Block @b is missing, and spoilt below; its repair would bring @number. */
+static void spoil(uint32_t b, uint64_t number, void *buffer)
 {
-	struct grid_missing_block e = { .address = root.item[item].block };
-	bool busy;
+	struct grid_missing_block e = { .address = b,
+					.checksum = load_checksum(number) };
 	int done;
 
-	pthread_mutex_lock(&lock);
-	busy = faulty[e.address] || late_count == LATE;
-	if (!busy)
-		faulty[e.address] = true;
-	pthread_mutex_unlock(&lock);
-	if (busy)
-		return false;
-	l->block = e.address;
-	l->sequence = root.item[item].sequence;
-	l->number = ++numbers << 32 | l->sequence;
-	e.checksum = load_checksum(l->number);
 	/* It may flush. */
 	pthread_mutex_lock(&flushing);
 	done = load_call(&grid, GRID_MISSING_ENQUEUE, &e, sizeof(e), 1);
 	pthread_mutex_unlock(&flushing);
 	if (done != 1 || e.result)
-		load_die("enqueue of block %llu: %d, %d",
-			 (unsigned long long)l->block, done, e.result);
-	stamp_block(buffer, grid.block_size, l->block, 0, LOAD_SPOILER);
+		load_die("enqueue of block %u: %d, %d", b, done, e.result);
+	stamp_block(buffer, grid.block_size, b, 0, LOAD_SPOILER);
 	write_at(below, buffer, grid.block_size,
-		 start + l->block * grid.block_size);
-	/* In the log, too, the block is bad before its repair comes. */
+		 start + (uint64_t)b * grid.block_size);
+	/* In the log, too, the block is bad before it is good again. */
 	flush_at(below);
 	total.spoilt++;
+}
+
+/* A block of an item is lost; its repair is in @l.  False if it can't be now. */
+static bool lose(uint64_t item, struct late *l, void *buffer)
+{
+	uint32_t b = root.item[item].block;
+	bool busy;
+
+	pthread_mutex_lock(&lock);
+	busy = faulty[b] || late_count == LATE;
+	if (!busy)
+		faulty[b] = true;
+	pthread_mutex_unlock(&lock);
+	if (busy)
+		return false;
+	l->block = b;
+	l->sequence = root.item[item].sequence;
+	l->number = ++numbers << 32 | l->sequence;
+	spoil(l->block, l->number, buffer);
 	return true;
 }
 
@@ -304,7 +316,7 @@ static uint32_t write_item(uint64_t item, uint32_t b, void *buffer)
 	uint32_t old = root.item[item].block, half = grid.block_size / 2;
 
 	stamp_block(buffer, grid.block_size, b, ++sequence, LOAD_APPLICATION);
-	if (rand_r(&r_state) & 1) {
+	if (whole || rand_r(&r_state) & 1) {
 		write_at(grid.device, buffer, grid.block_size,
 			 (uint64_t)b * grid.block_size);
 	} else {
@@ -332,6 +344,11 @@ static void discard(uint32_t b)
 {
 	uint64_t range[] = { (uint64_t)b * grid.block_size, grid.block_size };
 
+	if (start) {
+		pthread_mutex_lock(&lock);
+		mark("freed", b);
+		pthread_mutex_unlock(&lock);
+	}
 	if (ioctl(grid.device, BLKDISCARD, range))
 		load_die("discard of block %u: %s", b, strerror(errno));
 	left_blocks[left_count++] = b;
@@ -375,6 +392,28 @@ static void transaction(void *buffer)
 	write_root(buffer);
 	for (i = 0; i < n; i++)
 		discard(old[i]);
+}
+
+/* A free block is lost, and written: with the flush it is good. */
+static void overwrite(void *buffer)
+{
+	uint64_t item = rand_r(&r_state) % ITEMS;
+	uint32_t b, old;
+	bool busy;
+
+	b = take_free();
+	pthread_mutex_lock(&lock);
+	busy = faulty[b];
+	pthread_mutex_unlock(&lock);
+	if (!busy)
+		spoil(b, ++numbers << 32, buffer);
+	whole = true;
+	old = write_item(item, b, buffer);
+	whole = false;
+	write_root(buffer);
+	flush();
+	/* Only now, so that that flush had nothing to free. */
+	discard(old);
 }
 
 /* A block is lost, freed, and used again; then comes its repair. */
@@ -440,6 +479,8 @@ static void run(unsigned int transactions)
 			due(&l);
 		if (t % 16 == 8)
 			too_late(buffer);
+		if (start && t % 4 == 1)
+			overwrite(buffer);
 		if (rand_r(&r_state) % 4 == 0)
 			read_item(rand_r(&r_state) % ITEMS, buffer);
 		transaction(buffer);
@@ -484,6 +525,7 @@ static unsigned char *area; /* of its metadata, or NULL */
 static bool area_changed;
 static struct gmeta_loaded map;
 static bool *excused; /* a block is bad, and nobody said otherwise */
+static bool *freed; /* likewise: it was discarded since it became bad */
 static unsigned int block_bytes;
 static uint64_t promised; /* the root a flush made durable */
 static struct {
@@ -585,6 +627,12 @@ static void power_cut(const struct log_entry *entry, uint64_t count,
 
 	if (area && !load_map(where))
 		return;
+	for (b = 0; area && b < map.super.blocks; b++)
+		if (excused[b] && !freed[b] && !gmeta_map_find(&map.map, b)) {
+			tell(entry, count, b);
+			load_die("entry %llu: block %u is bad, and not missing",
+				 (unsigned long long)where, b);
+		}
 	for (i = 0; i < ROOTS; i++)
 		if (root_at(i, &r) && r.version > newest.version)
 			newest = r;
@@ -630,10 +678,12 @@ static void play_write(const struct log_entry *e)
 	}
 	for (i = 0; i < e->sectors; i++) {
 		const char *sector = e->data + i * SECTOR;
+		uint64_t b = ((e->sector + i) * SECTOR - start) / block_bytes;
 
-		if (load_stamp_of(sector, &s))
-			excused[((e->sector + i) * SECTOR - start) /
-				block_bytes] = s.writer == LOAD_SPOILER;
+		if (load_stamp_of(sector, &s)) {
+			excused[b] = s.writer == LOAD_SPOILER;
+			freed[b] &= !excused[b];
+		}
 		memcpy(image + (e->sector + i) * SECTOR - start, sector,
 		       SECTOR);
 	}
@@ -654,6 +704,8 @@ static void play_mark(const struct log_entry *e)
 	if (sscanf(mark, "root:%llu", &n) == 1) {
 		promised = n;
 		seen.roots++;
+	} else if (sscanf(mark, "freed:%llu", &n) == 1) {
+		freed[n] = true;
 	} else if (sscanf(mark, "good:%llu", &n) == 1) {
 		excused[n] = false;
 		seen.good++;
@@ -732,6 +784,8 @@ static void check(const char *path)
 		area = load_memory(start);
 	excused = load_memory((size_t)IMAGE_SECTORS * SECTOR / block_bytes *
 			      sizeof(*excused));
+	freed = load_memory((size_t)IMAGE_SECTORS * SECTOR / block_bytes *
+			    sizeof(*freed));
 	entry = read_log(path, &count);
 	for (i = 0; i < count; i++) {
 		const struct log_entry *e = &entry[i];
