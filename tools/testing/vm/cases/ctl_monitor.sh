@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: U1 gridctl monitor tells what happened to which block, why, and who did it
-# kernels: all
+# kernels: newest debug
 # timeout: 60
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/repaird.sh"

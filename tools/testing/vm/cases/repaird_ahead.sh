@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: 6 D3 a filling replica is read front to back: read-ahead makes one round trip of many
-# kernels: stock
+# kernels: newest
 # timeout: 180
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/repaird.sh"

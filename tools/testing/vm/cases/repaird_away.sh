@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: 6 gridrepaird waits for its server and its device, and comes back to both
-# kernels: stock
+# kernels: newest
 # timeout: 120
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/repaird.sh"

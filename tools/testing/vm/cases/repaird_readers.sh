@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: 6 T5 readers of missing blocks don't wait for a sync that fills its source, nor it for them
-# kernels: stock
+# kernels: newest
 # timeout: 180
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/repaird.sh"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: 6 gridrepaird repairs from TCP, a socket, a file, a disk; bad sources cost no block
-# kernels: stock
+# kernels: newest
 # timeout: 240
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/repaird.sh"

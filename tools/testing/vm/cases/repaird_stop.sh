@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: 6 D3 a stopped gridrepaird costs readers EIO in time; when it goes on all is well
-# kernels: stock
+# kernels: newest
 # timeout: 120
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/repaird.sh"

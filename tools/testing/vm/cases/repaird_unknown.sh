@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: 6 D4 a block whose checksum nobody knows: none, manifest, agree, trust
-# kernels: stock
+# kernels: newest
 # timeout: 180
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/repaird.sh"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: T5 6 blocks that only one of three sources has are repaired among the others, not after them
-# kernels: stock
+# kernels: newest
 # timeout: 240
 # boot: shared
 #

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: 6 D11 gridctl sync after a crash: what a manifest lists and the disk has not is repaired
-# kernels: stock
+# kernels: newest
 # timeout: 120
 # boot: shared
 . "$GRID_TOP/tools/testing/vm/repaird.sh"
