@@ -517,6 +517,7 @@ enum grid_verdict __grid_check(struct grid *g, struct grid_io *io, u64 *stop,
 void __grid_park(struct grid *g, struct grid_io *io, u64 b, bool kernel_wait);
 void __grid_wake(struct grid *g, u64 b, bool freed);
 void __grid_wake_range(struct grid *g, u64 begin, u64 end);
+void grid_wake_range(struct grid *g, u64 begin, u64 end);
 void __grid_queue(struct grid *g, struct grid_io *io);
 bool __grid_has_readers(struct grid *g, u64 b);
 void __grid_unpark(struct grid *g, struct grid_io *io, blk_status_t status);

@@ -214,12 +214,39 @@ void __grid_wake(struct grid *g, u64 b, bool freed)
 					      BLK_STS_OK);
 }
 
-/** __grid_wake_range - likewise for blocks from @begin to before @end */
+/**
+ * __grid_wake_range - likewise for blocks from @begin to before @end
+ * @g: the grid
+ * @begin: the first block
+ * @end: the one behind the last; few, the lock is held
+ */
 void __grid_wake_range(struct grid *g, u64 begin, u64 end)
 {
 	grid_assert_locked(g);
 	for (; g->parked && begin < end; begin++)
 		__grid_wake(g, begin, false);
+}
+
+/**
+ * grid_wake_range - likewise for however many
+ * @g: the grid
+ * @begin: the first block
+ * @end: the one behind the last
+ *
+ * Context: process; the lock is not held, and taken in slices.
+ */
+void grid_wake_range(struct grid *g, u64 begin, u64 end)
+{
+	unsigned long flags;
+	u64 next;
+
+	for (; begin < end; begin = next) {
+		next = min(end, begin + GRID_TICK_MAX);
+		grid_lock(g, &flags);
+		__grid_wake_range(g, begin, next);
+		grid_unlock(g, flags);
+		cond_resched();
+	}
 }
 
 /**

@@ -184,8 +184,9 @@ static void grid_stage_waiting(struct grid *g)
 		grid_stage(g, b << g->block_shift, e << g->block_shift);
 		grid_lock(g, &flags);
 		bio_list_pop(&g->discards_staging);
-		__grid_wake_range(g, b, e);
 		grid_unlock(g, flags);
+		/* Nobody waits for it any more; its size is the user's. */
+		grid_wake_range(g, b, e);
 		grid_end(dm_per_bio_data(bio, sizeof(struct grid_io)),
 			 BLK_STS_OK);
 	}
