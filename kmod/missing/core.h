@@ -218,7 +218,7 @@ struct gm_file {
  * @node: in gm->readers, under gm->files_lock
  */
 struct gm_reader {
-	struct mutex lock;
+	struct mutex lock; /* one read() at a time */
 	struct grid_missing *gm;
 	u64 cursor;
 	wait_queue_head_t wait;

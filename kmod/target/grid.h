@@ -247,7 +247,7 @@ struct grid {
 	unsigned int block_shift; /* log2 of the sectors a block */
 	unsigned int block_sectors;
 	unsigned int gate; /* GRID_GATE_*: what the bitmaps don't say */
-	struct grid_meta *meta; /* where the map is kept, or NULL; never changes */
+	struct grid_meta *meta; /* where the map is kept, or NULL; constant */
 	bool draining; /* somebody waits for writes in flight */
 
 	/* The lock guards the rest, but for what says otherwise. */

@@ -399,11 +399,10 @@ static int grid_free_taken(struct grid *g, struct grid_table *t,
 		if (r)
 			*status = errno_to_blk_status(r);
 	}
-	if (!r) {
+	if (!r)
 		grid_move(g, &g->taken, &g->freed);
-	} else if (!t->opt.explicit_checkpoint) {
+	else if (!t->opt.explicit_checkpoint)
 		grid_move(g, &g->taken, &g->open);
-	}
 	return r;
 }
 

@@ -239,7 +239,7 @@ u32 gm_list_faults(struct gm_tracker *t, u64 *cursor, u32 max,
 }
 
 /* Cursors of gm_list_range(): the next slot, or how far from the first. */
-#define GM_RANGE_SLOTS (1ULL << 63)
+#define GM_RANGE_SLOTS 0x8000000000000000ULL
 
 /* By address: as many look-ups as there are addresses. */
 static u32 gm_range_lookup(struct gm_tracker *t, u64 first, u64 last,

@@ -454,7 +454,8 @@ u64 gm_revert_older(struct gm_tracker *t, u64 older_than);
  * does; false beyond the last one.  list: up to @max records from slot *@cursor
  * on, U64_MAX at the end; may be none before it.
  */
-void __gm_record(struct gm_tracker *t, u64 address, struct grid_missing_record *out);
+void __gm_record(struct gm_tracker *t, u64 address,
+		 struct grid_missing_record *out);
 bool __gm_record_table(const struct gm_tracker *t, u32 s,
 		       struct grid_missing_record_table *out);
 u32 __gm_list_records(struct gm_tracker *t, u64 *cursor, u32 max,

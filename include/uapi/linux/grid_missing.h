@@ -532,9 +532,9 @@ struct grid_missing_tracker {
 enum grid_missing_checkpoint_op {
 	/*
 	 * The runs of blocks in elems (struct grid_missing_released, count of
-	 * them) are released: they join the open generation, all or none.  On a dm device that is what a
-	 * discard does, and this only before GRID_MISSING_READY, to load what
-	 * was released before a planned stop.
+	 * them) are released: they join the open generation, all or none.  On a
+	 * dm device that is what a discard does, and this only before
+	 * GRID_MISSING_READY, to load what was released before a planned stop.
 	 */
 	GRID_MISSING_CHECKPOINT_RELEASE = 1,
 	/* Close the generation: what is released from now on is the next one's. */

@@ -354,7 +354,8 @@ static void tables_are_told(void)
 	EQ(commence(fd, 50), 0);
 	EQ(complete(fd, 50, 0, v, ARRAY_SIZE(v)), 0);
 	for (i = 0; i < 2; i++)
-		v[i].address = i, v[i].checksum = sum_of(i);
+		v[i] = (struct grid_missing_value){ .address = i,
+						    .checksum = sum_of(i) };
 	EQ(enqueue_table(fd, 51), 0);
 	EQ(commence(fd, 51), 0);
 	EQ(complete(fd, 51, 0, v, 1), 0);

@@ -412,7 +412,7 @@ static void overwrite(void *buffer)
 	whole = false;
 	write_root(buffer);
 	flush();
-	/* Only now, so that that flush had nothing to free. */
+	/* Only now: that flush was to have nothing to free. */
 	discard(old);
 }
 

@@ -138,17 +138,17 @@ static void test_vectors(void **state)
 		v = malloc(COUNT * size);
 #define VECTOR(call)                             \
 	do {                                     \
-		memset(v, 0, COUNT *size);       \
+		memset(v, 0, size *COUNT);       \
 		assert_int_equal(call, 0);       \
 		assert_int_equal(done, COUNT);   \
-		filled(v, 0, COUNT *size, FILL); \
+		filled(v, 0, size *COUNT, FILL); \
 	} while (0)
 #define LIST(call)                               \
 	do {                                     \
 		cursor = 0;                      \
-		memset(v, 0, COUNT *size);       \
+		memset(v, 0, size *COUNT);       \
 		assert_int_equal(call, COUNT);   \
-		filled(v, 0, COUNT *size, FILL); \
+		filled(v, 0, size *COUNT, FILL); \
 	} while (0)
 		VECTOR((gm_enqueue)(&dev, v, COUNT, &done, size));
 		VECTOR((gm_commence)(&dev, v, COUNT, &done, size));
