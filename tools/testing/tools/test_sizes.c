@@ -129,26 +129,27 @@ static void test_vectors(void **state)
 {
 	static const size_t sizes[] = { 8, 16, 24, 32, 56, 64, 168, 200 };
 	uint64_t cursor;
-	size_t i, size, done;
+	size_t i, size, bytes, done;
 	void *v;
 
 	(void)state;
 	for (i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		size = sizes[i];
-		v = malloc(COUNT * size);
-#define VECTOR(call)                             \
-	do {                                     \
-		memset(v, 0, size *COUNT);       \
-		assert_int_equal(call, 0);       \
-		assert_int_equal(done, COUNT);   \
-		filled(v, 0, size *COUNT, FILL); \
+		bytes = size * COUNT;
+		v = malloc(bytes);
+#define VECTOR(call)                           \
+	do {                                   \
+		memset(v, 0, bytes);           \
+		assert_int_equal(call, 0);     \
+		assert_int_equal(done, COUNT); \
+		filled(v, 0, bytes, FILL);     \
 	} while (0)
-#define LIST(call)                               \
-	do {                                     \
-		cursor = 0;                      \
-		memset(v, 0, size *COUNT);       \
-		assert_int_equal(call, COUNT);   \
-		filled(v, 0, size *COUNT, FILL); \
+#define LIST(call)                             \
+	do {                                   \
+		cursor = 0;                    \
+		memset(v, 0, bytes);           \
+		assert_int_equal(call, COUNT); \
+		filled(v, 0, bytes, FILL);     \
 	} while (0)
 		VECTOR((gm_enqueue)(&dev, v, COUNT, &done, size));
 		VECTOR((gm_commence)(&dev, v, COUNT, &done, size));
