@@ -19,6 +19,8 @@ must_fail grep -q 'GRID_MISSING_\|GM_TRACE_' \
 	$t/events/grid_missing/grid_missing_change/format
 must_fail grep -q 'GRID_MISSING_\|GM_TRACE_' \
 	$t/events/grid_missing/grid_missing_tracker/format
+# Whole tables come by: nothing may be pushed out.
+echo 16384 > $t/buffer_size_kb
 echo > $t/trace
 echo 1 > $t/events/grid_missing/enable
 defer eval "echo 0 > $t/events/grid_missing/enable"
