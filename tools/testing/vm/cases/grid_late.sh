@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D2 D3 a write that is held below holds no repair, and is not lost
-# kernels: 6.1 newest
-# timeout: 120
+# kernels: newest
+# timeout: 240
 # boot: shared
 #
 # A repair that has waited for drain_ms goes on beside the write. It may end on
