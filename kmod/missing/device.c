@@ -398,11 +398,9 @@ static int gm_ioctl_sync_jump(struct gm_ioctl_call *c)
 	if (ret)
 		goto out_free;
 	ret = gm_room(gm, GM_CHUNK);
-	if (ret)
-		;
-	else if (a->op == GRID_MISSING_SYNC_JUMP_COMMENCE)
+	if (!ret && a->op == GRID_MISSING_SYNC_JUMP_COMMENCE)
 		ret = gm_sync_jump_commence(&gm->tracker);
-	else
+	else if (!ret)
 		ret = gm_sync_jump_complete(&gm->tracker, addresses, a->count);
 	gm_end(gm);
 	if (!ret) {

@@ -31,7 +31,8 @@
  * A file calls only files below it in this order, but for calls by pointer
  * (operations, workers); tools/testing/layers checks it from the objects:
  *   target, map, meta_open, again, room, verdict, detect, release, repair,
- *   meta_io, park, flush, io | epoch | lower | bits | options
+ *   meta_io, park, flush, meta_log, meta_load, meta_map, meta_format,
+ *   io | epoch | lower | bits | options
  *
  * Words (Documentation/dm-grid.rst):
  *   fault      the tracker's entry for a missing block
@@ -158,8 +159,8 @@ struct grid_flush_note {
  * @epoch: in which it is counted as a write in flight, or GRID_NO_EPOCH
  * @hash: in grid->parked_hash, by @block (the lock)
  * @node: in grid->waiting or ->kernel_waiting, by @since; or ->woken, ->going,
- *	->ending;
- *	a flush: ->flushes_ended (the lock)
+ *	->ending; a flush: ->flushes_ended; waits for a commit: in its
+ *	struct grid_meta (the lock)
  * @block: what it is parked on, or GRID_NO_BLOCK, GRID_DETECTING; a flush:
  *	waits for those of ours with smaller numbers
  * @since: jiffies when it parked first
@@ -574,6 +575,9 @@ void grid_drain(struct grid *g, const struct grid_missing_item *items, u32 n);
 bool __grid_passed(struct grid *g, const struct grid_io *io);
 
 /* lower.c */
+struct bio *grid_kernel_bio(struct grid *g, struct block_device *bdev,
+			    blk_opf_t opf, sector_t sector, void *data,
+			    unsigned int bytes);
 blk_status_t grid_read_block(struct grid_table *t, u64 b, void *buf);
 void grid_write_items(struct grid_table *t, struct grid_missing_item *items,
 		      u32 n);

@@ -19,30 +19,50 @@ struct grid_batch {
 	struct completion done;
 };
 
-static struct bio *grid_block_bio(struct grid_table *t, blk_opf_t opf, u64 b,
-				  void *data)
+/**
+ * grid_kernel_bio - a bio of ours over kernel memory, the root cgroup's
+ * @g: the grid; the bio is from its pool
+ * @bdev: the device
+ * @opf: operation and flags
+ * @sector: where on @bdev
+ * @data: from kmalloc(), vmalloc() or pages
+ * @bytes: of it: no more than BIO_MAX_VECS pages
+ *
+ * Context: process; waits for a bio of the pool at most.
+ */
+struct bio *grid_kernel_bio(struct grid *g, struct block_device *bdev,
+			    blk_opf_t opf, sector_t sector, void *data,
+			    unsigned int bytes)
 {
-	struct grid *g = t->grid;
-	unsigned int left = g->geo.block_size;
 	unsigned int vecs =
-		DIV_ROUND_UP(offset_in_page(data) + left, PAGE_SIZE);
+		DIV_ROUND_UP(offset_in_page(data) + bytes, PAGE_SIZE);
 	struct bio *bio;
 
-	bio = bio_alloc_bioset(t->dev->bdev, vecs, opf, GFP_NOIO, &g->bios);
+	bio = bio_alloc_bioset(bdev, vecs, opf, GFP_NOIO, &g->bios);
 	bio_associate_blkg_from_css(bio, blkcg_root_css);
-	bio->bi_iter.bi_sector = grid_lower_sector(t, b << g->block_shift);
-	while (left) {
-		unsigned int bytes = min_t(unsigned int, left,
-					   PAGE_SIZE - offset_in_page(data));
+	bio->bi_iter.bi_sector = sector;
+	while (bytes) {
+		unsigned int n = min_t(unsigned int, bytes,
+				       PAGE_SIZE - offset_in_page(data));
 		struct page *page = is_vmalloc_addr(data) ?
 					    vmalloc_to_page(data) :
 					    virt_to_page(data);
 
-		__bio_add_page(bio, page, bytes, offset_in_page(data));
-		data += bytes;
-		left -= bytes;
+		__bio_add_page(bio, page, n, offset_in_page(data));
+		data += n;
+		bytes -= n;
 	}
 	return bio;
+}
+
+static struct bio *grid_block_bio(struct grid_table *t, blk_opf_t opf, u64 b,
+				  void *data)
+{
+	struct grid *g = t->grid;
+
+	return grid_kernel_bio(g, t->dev->bdev, opf,
+			       grid_lower_sector(t, b << g->block_shift), data,
+			       g->geo.block_size);
 }
 
 /**

@@ -46,19 +46,6 @@
  * I/O
  */
 
-static struct bio *grid_meta_bio(struct grid *g, struct block_device *bdev,
-				 blk_opf_t opf, void *buf, u32 bytes)
-{
-	struct bio *bio;
-
-	bio = bio_alloc_bioset(bdev, bytes >> PAGE_SHIFT ?: 1, opf, GFP_NOIO,
-			       &g->bios);
-	for (; bytes; bytes -= min_t(u32, bytes, PAGE_SIZE), buf += PAGE_SIZE)
-		__bio_add_page(bio, vmalloc_to_page(buf),
-			       min_t(u32, bytes, PAGE_SIZE), 0);
-	return bio;
-}
-
 /**
  * grid_meta_rw - read or write
  * @g: the grid
@@ -83,8 +70,7 @@ int grid_meta_rw(struct grid *g, struct block_device *bdev, blk_opf_t opf,
 		flush_kernel_vmap_range(buf, bytes);
 	for (; bytes && !r; bytes -= n, buf += n, sector += n >> SECTOR_SHIFT) {
 		n = min(bytes, most);
-		bio = grid_meta_bio(g, bdev, opf, buf, n);
-		bio->bi_iter.bi_sector = sector;
+		bio = grid_kernel_bio(g, bdev, opf, sector, buf, n);
 		r = submit_bio_wait(bio);
 		bio_put(bio);
 		if (!op_is_write(opf))
@@ -179,6 +165,12 @@ static bool grid_meta_table_entry(u32 slot,
 	return true;
 }
 
+static void __grid_meta_add(struct grid_meta *m, const struct gmeta_entry *e)
+{
+	gmeta_log_add(&m->log, e);
+	__grid_meta_tick(m);
+}
+
 /* A block that was superseded is good once a data flush has succeeded. */
 static void __grid_meta_end(struct grid_meta *m)
 {
@@ -191,6 +183,7 @@ static void __grid_meta_end(struct grid_meta *m)
 	gmeta_log_end(&m->log, &f, m->ending_durable, false);
 	if (!m->ending_durable)
 		WRITE_ONCE(m->ends, true);
+	__grid_meta_tick(m);
 }
 
 /** __grid_meta_record - ops->record: how block @b stands may have changed */
@@ -211,9 +204,8 @@ void __grid_meta_record(void *priv, u64 b)
 		__grid_meta_end(m);
 	} else {
 		grid_meta_entry(&r, &e);
-		gmeta_log_add(&m->log, &e);
+		__grid_meta_add(m, &e);
 	}
-	__grid_meta_tick(m);
 }
 
 /** __grid_meta_record_table - ops->record_table: likewise, table slot @slot */
@@ -226,10 +218,8 @@ void __grid_meta_record_table(void *priv, u32 slot)
 
 	grid_assert_locked(g);
 	__grid_missing_record_table(g->gm, slot, &r);
-	if (!grid_meta_table_entry(slot, &r, &e))
-		return;
-	gmeta_log_add(&m->log, &e);
-	__grid_meta_tick(m);
+	if (grid_meta_table_entry(slot, &r, &e))
+		__grid_meta_add(m, &e);
 }
 
 /**

@@ -16,7 +16,6 @@
  * @g: the grid
  * @bdev: the metadata device; that of the live table
  * @start: of the area, sectors
- * @uuid: of the metadata
  * @sectors: of the area
  * @log: the engine; the lock
  * @wq: for @work and @tick alone; waits for the two devices
@@ -43,7 +42,6 @@ struct grid_meta {
 	struct block_device *bdev;
 	sector_t start;
 	sector_t sectors;
-	u8 uuid[16];
 	struct gmeta_log log;
 	struct workqueue_struct *wq;
 	struct work_struct work;

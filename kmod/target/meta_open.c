@@ -56,12 +56,15 @@ static bool grid_meta_fits(const struct gmeta_super *sb,
 	return false;
 }
 
-/* Where it lies on its disk, to be compared with others'. */
-static void grid_meta_span(struct block_device *bdev, sector_t start,
-			   sector_t sectors, sector_t *begin, sector_t *end)
+/* Do these two ranges, of disks or partitions, meet? */
+static bool grid_ranges_meet(struct block_device *a, sector_t a_start,
+			     sector_t a_len, struct block_device *b,
+			     sector_t b_start, sector_t b_len)
 {
-	*begin = get_start_sect(bdev) + start;
-	*end = *begin + sectors;
+	a_start += get_start_sect(a);
+	b_start += get_start_sect(b);
+	return a->bd_disk == b->bd_disk && a_start < b_start + b_len &&
+	       b_start < a_start + a_len;
 }
 
 /**
@@ -72,25 +75,10 @@ static void grid_meta_span(struct block_device *bdev, sector_t start,
 bool grid_meta_overlap(const struct grid *g, const struct grid *other)
 {
 	const struct grid_meta *m = g->meta, *o = other->meta;
-	sector_t a, b, c, d;
 
-	if (!m || !o || m->bdev->bd_disk != o->bdev->bd_disk)
-		return false;
-	grid_meta_span(m->bdev, m->start, m->sectors, &a, &b);
-	grid_meta_span(o->bdev, o->start, o->sectors, &c, &d);
-	return a < d && c < b;
-}
-
-/* Does the area lie where the data of the same line does? */
-static bool grid_meta_in_data(const struct grid_table *t, sector_t sectors)
-{
-	sector_t a, b, c, d;
-
-	if (t->dev->bdev->bd_disk != t->meta_dev->bdev->bd_disk)
-		return false;
-	grid_meta_span(t->dev->bdev, t->start, t->ti->len, &a, &b);
-	grid_meta_span(t->meta_dev->bdev, t->opt.meta_start, sectors, &c, &d);
-	return a < d && c < b;
+	return m && o &&
+	       grid_ranges_meet(m->bdev, m->start, m->sectors, o->bdev,
+				o->start, o->sectors);
 }
 
 static int grid_meta_restore_tables(struct grid *g, const struct gmeta_map *map)
@@ -195,7 +183,6 @@ static int grid_meta_load(struct grid_meta *m, const struct grid_table *t,
 			sizeof(l->why));
 		goto err_say;
 	}
-	memcpy(m->uuid, l->super.uuid, sizeof(m->uuid));
 	m->sectors = (sector_t)l->super.area_units *
 		     (l->super.unit_size >> SECTOR_SHIFT);
 	return 0;
@@ -245,7 +232,8 @@ int grid_meta_first(struct grid *g, const struct grid_table *t, char **error)
 	if (r)
 		goto err_unload;
 	r = -EINVAL;
-	if (grid_meta_in_data(t, m->sectors)) {
+	if (grid_ranges_meet(t->dev->bdev, t->start, t->ti->len, m->bdev,
+			     m->start, m->sectors)) {
 		*error = "metadata: lies where the data does";
 		goto err_unload;
 	}
