@@ -1668,6 +1668,35 @@ static void d11_pause(void)
 	VERIFIED();
 }
 
+static struct grid_missing_record_table told_table;
+
+static void record_hook(struct gm_tracker *t, u64 address)
+{
+}
+
+static void record_table_hook(struct gm_tracker *t, u32 s)
+{
+	__gm_record_table(t, s, &told_table);
+}
+
+/* M1: a table that comes by its values is told of like any other. */
+static void m1_table_by_values(struct kunit *test)
+{
+	static const struct gm_hooks hooks = {
+		.record = record_hook,
+		.record_table = record_table_hook,
+	};
+
+	make(test, 16, 2, 4);
+	T->hooks = &hooks;
+	T->recording = true;
+	memset(&told_table, 0, sizeof(told_table));
+	EQ(values_of(1, 2, 3), GM_INSERTED);
+	EQ(told_table.address, 1);
+	EQ(told_table.state, GRID_MISSING_TABLE_FILLING);
+	EQ(told_table.values, 3);
+}
+
 /* The owner's own idea of what may be enqueued: 5 and 9 may not. */
 static int admit_hook(struct gm_tracker *t, u64 address)
 {
@@ -2203,6 +2232,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(d09_move),
 	KUNIT_CASE(d5_values_admitted),
 	KUNIT_CASE(d11_table_by_values),
+	KUNIT_CASE(m1_table_by_values),
 	KUNIT_CASE(d09_reserve),
 	KUNIT_CASE(listing),
 	KUNIT_CASE(listing_of_a_range),
