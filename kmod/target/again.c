@@ -98,8 +98,11 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 
 		if (__grid_closed(g, b))
 			g->closed_written = true;
-		if (state == GRID_MISSING_STATE_GONE)
+		if (state == GRID_MISSING_STATE_GONE) {
+			if (!keep && grid_covers(g, io, b))
+				__grid_undrop(g, b);
 			continue;
+		}
 		if (!keep && state == GRID_MISSING_STATE_WAITING &&
 		    grid_covers(g, io, b) && __grid_meta_can_end(g) &&
 		    !__grid_meta_supersede(g, b, io->fua))

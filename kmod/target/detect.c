@@ -122,7 +122,8 @@ static void grid_open(struct grid *g)
 	b = g->closed_begin;
 	g->closed_begin = 0;
 	g->closed_end = 0;
-	if (__grid_missing_find(g->gm, b, NULL) == GRID_MISSING_STATE_GONE)
+	if (__grid_missing_find(g->gm, b, NULL) == GRID_MISSING_STATE_GONE &&
+	    !grid_bits_test(&g->dropped, b))
 		clear_bit(b, g->missing);
 	__grid_wake(g, b, false);
 	grid_unlock(g, flags);

@@ -43,6 +43,7 @@
  *              acknowledged, or waits for detection
  *   released   of a block: discarded, but part of the last durable checkpoint
  *   marked     of a block: released, or its discard is not through
+ *   dropped    of a block: a barrier took its fault, but no commit says so yet
  *   barrier    a checkpoint becomes durable: a flush, or the verb `durable`
  *
  * struct grid is the device: tracker, bitmaps, parked bios; it survives a
@@ -308,6 +309,7 @@ struct grid {
 	struct bio_list flushes_waiting; /* behind it; all become the next one */
 	struct bio_list discards_waiting; /* came after those */
 	struct bio_list discards_staging; /* that barrier runs: being staged */
+	struct grid_bits dropped; /* by a barrier, not committed: reads fail */
 	bool barrier_running; /* taken is being made durable */
 	bool barrier_freeing; /* ... and commence was called */
 	bool reverting; /* instead of a barrier: what is released is in use */
@@ -596,6 +598,7 @@ void grid_release_init(struct grid *g);
 int grid_map_flush(struct grid_table *t, struct bio *bio);
 int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io);
 bool __grid_unrelease(struct grid *g, u64 b);
+void __grid_undrop(struct grid *g, u64 b);
 u64 __grid_discard_waits(struct grid *g, u64 first, u64 last);
 bool __grid_is_freed(struct grid *g, u64 b);
 u32 grid_list_released(void *priv, u64 *cursor, u32 max,

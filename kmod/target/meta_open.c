@@ -247,6 +247,13 @@ int grid_meta_first(struct grid *g, const struct grid_table *t, char **error)
 		gmeta_log_exit(&m->log);
 		goto err_unload;
 	}
+	/* Their number does not change: the superblocks have it. */
+	r = grid_bits_init(&g->dropped, t->geo.blocks);
+	if (r) {
+		grid_meta_free(m);
+		m = NULL;
+		goto err_unload;
+	}
 	DMINFO("%u:%u: %llu blocks are missing, says the metadata on %pg",
 	       g->major, g->minor, g->faults, m->bdev);
 	g->meta = m;
@@ -271,6 +278,7 @@ void grid_meta_last(struct grid *g)
 	if (g->meta)
 		grid_meta_free(g->meta);
 	g->meta = NULL;
+	grid_bits_exit(&g->dropped);
 }
 
 /**

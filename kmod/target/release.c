@@ -20,6 +20,11 @@
  * one barrier; discards that come after the first of them wait too, or they
  * would be freed by a flush they followed.
  *
+ * With metadata the faults that it takes are *dropped* until a commit says so
+ * (M2): their blocks are no longer repaired, and not good either.  Their reads
+ * fail until a barrier's commit succeeds, a whole write or an enqueue comes;
+ * when they are in use again, they are missing again, if there is a slot.
+ *
  * If the lower device can't flush, or told of a lost write to a flush of ours
  * (flush.c), or the tracker can't commence (a sync jump
  * is open), what was taken goes back to open: later is always safe.
@@ -216,6 +221,40 @@ int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io)
 	return DM_MAPIO_SUBMITTED;
 }
 
+/**
+ * __grid_undrop - a dropped block is good
+ * @g: the grid
+ * @b: the block; one that isn't dropped is no error
+ *
+ * Context: the lock is held.
+ */
+void __grid_undrop(struct grid *g, u64 b)
+{
+	grid_assert_locked(g);
+	if (grid_bits_clear(&g->dropped, b) && !__grid_closed(g, b))
+		clear_bit(b, g->missing);
+}
+
+/* What barriers dropped is committed.  Gives the lock away between slices. */
+static void grid_undrop_all(struct grid *g)
+{
+	unsigned long flags;
+	unsigned int i;
+	u64 b = 0;
+
+	do {
+		grid_lock(g, &flags);
+		for (i = 0; i < GRID_SLICE; i++) {
+			b = grid_bits_next(&g->dropped, b);
+			if (b == U64_MAX)
+				break;
+			__grid_undrop(g, b);
+		}
+		grid_unlock(g, flags);
+		cond_resched();
+	} while (b != U64_MAX);
+}
+
 /* What waits becomes the running barrier; the lock is held. */
 static void __grid_barrier_start(struct grid *g)
 {
@@ -240,7 +279,7 @@ static void __grid_barrier_start(struct grid *g)
  * @t: the table
  * @bio: the flush, without data
  *
- * With nothing released and no barrier running it simply goes down.
+ * With nothing released nor dropped, and no barrier running, it simply goes down.
  */
 int grid_map_flush(struct grid_table *t, struct bio *bio)
 {
@@ -256,6 +295,7 @@ int grid_map_flush(struct grid_table *t, struct bio *bio)
 		/* Here `durable` has nothing to tell that a flush doesn't. */
 		g->durable_told = g->flush_told;
 		plain = !g->barrier_running && !g->open.count &&
+			!g->dropped.count &&
 			bio_list_empty(&g->flushes_waiting);
 	}
 	if (!plain) {
@@ -399,14 +439,19 @@ static int grid_free_taken(struct grid *g, struct grid_table *t,
 		if (r)
 			*status = errno_to_blk_status(r);
 	}
-	if (!r)
+	if (!r) {
+		grid_undrop_all(g);
 		grid_move(g, &g->taken, &g->freed);
-	else if (!t->opt.explicit_checkpoint)
+	} else if (!t->opt.explicit_checkpoint) {
 		grid_move(g, &g->taken, &g->open);
+	}
 	return r;
 }
 
-/* The members of @set are in use again.  Gives the lock away between slices. */
+/*
+ * The members of @set are in use again, so what was dropped of them is missing;
+ * nobody knows its checksum any more.  Gives the lock away between slices.
+ */
 static void grid_unrelease_all(struct grid *g, struct grid_bits *set)
 {
 	unsigned long flags;
@@ -414,6 +459,7 @@ static void grid_unrelease_all(struct grid *g, struct grid_bits *set)
 	u64 b = 0;
 
 	do {
+		grid_meta_room(g, GRID_SLICE, false);
 		grid_lock(g, &flags);
 		for (i = 0; i < GRID_SLICE; i++) {
 			b = grid_bits_next(set, b);
@@ -421,6 +467,8 @@ static void grid_unrelease_all(struct grid *g, struct grid_bits *set)
 				break;
 			grid_bits_clear(set, b);
 			clear_bit(b, g->marked);
+			if (grid_bits_test(&g->dropped, b))
+				__grid_missing_enqueue_again(g->gm, b, NULL);
 		}
 		grid_unlock(g, flags);
 		cond_resched();

@@ -30,9 +30,21 @@ static DEFINE_MUTEX(grid_list_lock);
  */
 
 /*
+ * Is it a barrier that takes the fault, itself or with its table (M2)?  The lock
+ * is held.
+ */
+static bool __grid_is_dropped(const struct grid *g, u8 why)
+{
+	return g->meta && g->barrier_freeing &&
+	       (why == GRID_MISSING_WHY_FREED ||
+		why == GRID_MISSING_WHY_CANCELLED);
+}
+
+/*
  * A fault changed.  The lock is held.  The bit in grid->missing is set before
  * the enqueue returns, which is what D1 needs, and cleared only when the fault
- * is gone and detection has not closed the block.
+ * is gone and detection has not closed the block; and if a barrier took it,
+ * when that is committed (M2).
  */
 static void grid_change(void *priv, u64 b, u8 from, u8 to, u8 why)
 {
@@ -49,10 +61,13 @@ static void grid_change(void *priv, u64 b, u8 from, u8 to, u8 why)
 
 	if (from == GRID_MISSING_STATE_GONE) {
 		set_bit(b, g->missing);
+		grid_bits_clear(&g->dropped, b);
 		if (!g->faults++)
 			queue_work(g->wq, &g->event_work);
 	} else if (to == GRID_MISSING_STATE_GONE) {
-		if (!__grid_closed(g, b))
+		if (__grid_is_dropped(g, why))
+			grid_bits_set(&g->dropped, b);
+		else if (!__grid_closed(g, b))
 			clear_bit(b, g->missing);
 		if (!--g->faults)
 			queue_work(g->wq, &g->event_work);

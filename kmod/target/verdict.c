@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What stops a bio: a missing block, a block that detection has closed, a
- * discard that is under way, or that the device is held (D1, D2, D3, D10).
+ * discard that is under way, that what a barrier dropped is not committed, or
+ * that the device is held (D1, D2, D3, D10, M2).
  *
  * All __ functions want the lock held.
  */
@@ -73,7 +74,10 @@ static enum grid_verdict __grid_check_block(struct grid *g, struct grid_io *io,
 		goto stopped;
 	switch (state) {
 	case GRID_MISSING_STATE_GONE:
-		return GRID_GO;
+		if (write || !grid_bits_test(&g->dropped, b))
+			return GRID_GO;
+		*status = BLK_STS_IOERR;
+		return GRID_FAIL;
 	case GRID_MISSING_STATE_WAITING:
 		if (write && grid_covers(g, io, b))
 			return GRID_GO;

@@ -81,6 +81,36 @@ assert_eq "$(in_file 1)$(in_file 2)$(in_file 3)$(in_file 4)$(in_file 5)" 00111
 must_fail dmsetup message t0 0 metadata retry
 mend 3 4 5
 
+log "a barrier whose commit fails: what it dropped is not good, nor discarded"
+lose 20 21 22 23
+discard 20 4
+metadata error
+must_fail flush
+assert_eq "$(dm_get t0 metadata)" failed
+assert_eq "$(dm_get t0 waiting)" 0
+must_fail sum_dev 20
+must_fail sum_dev 21
+assert_eq "$(sum_dev 24)" "$(sum_replica 24)"
+assert_eq "$(dm_get t0 discarding)" 0
+dd if="$replica" of="$dev" bs=$bs skip=21 seek=21 count=1 oflag=direct conv=notrunc status=none
+assert_eq "$(sum_dev 21)" "$(sum_replica 21)"
+must_fail gridctl enqueue t0 "22:$(checksum 22)"
+mend 22
+assert_eq "$(sum_dev 22)" "$(sum_replica 22)"
+must_fail flush
+must_fail sum_dev 20
+gridctl checkpoint t0 revert > /dev/null
+assert_eq "$(faults)" "20 23 "
+metadata good
+dmsetup message t0 0 metadata retry
+wait_until 20 is metadata ok
+discard 23
+flush
+assert_eq "$(in_file 20)$(in_file 21)$(in_file 22)$(in_file 23)" 1000
+assert_eq "$(faults)" "20 "
+gridctl repair t0 --from "$replica" --trust 20 > /dev/null
+assert_eq "$(sum_dev 20)" "$(sum_replica 20)"
+
 log "a failure holds up no suspend and no removal"
 lose 6
 metadata error
