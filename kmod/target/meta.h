@@ -331,6 +331,7 @@ struct gmeta_flush {
  * @errors: data flushes that failed
  * @told: of these, how many an application's flush was told
  * @failed: metadata failed (M4)
+ * @stale: something changed while the whole was written
  * @again: called for each block that is a fault again, under the lock
  */
 struct gmeta_log {
@@ -351,7 +352,7 @@ struct gmeta_log {
 
 	int step;
 	bool busy, sealed, tried, begun, wanted, mark, turn;
-	bool failed, stopped, whole, snap_whole, dirty;
+	bool failed, stopped, whole, snap_whole, stale, dirty;
 
 	int snapshot;
 	u64 snap_unit, snap_begin, snap_previous, snap_used, snap_entries;

@@ -21,7 +21,8 @@
  * Failed (M4): nothing is appended, and what is on disk stays a state that was.
  * A retry repeats what failed, unchanged, and then writes a whole snapshot; as
  * changes in between are in no commit, it has none to close it, and changes
- * are held while it is written.
+ * are held while it is written.  Who can't wait changes something all the same:
+ * then it is stale, and written once more.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -190,6 +191,7 @@ static void gl_fail(struct gmeta_log *log)
 	log->stopped = true;
 	log->whole = false;
 	log->snap_whole = false;
+	log->stale = false;
 	log->tried = false;
 	if (log->snapshot == GL_FILLING || log->snapshot == GL_CLOSING)
 		log->snapshot = GL_NO_SNAPSHOT;
@@ -223,6 +225,7 @@ static void gl_add(struct gmeta_log *log, const struct gmeta_entry *e)
 {
 	if (!gl_appends(log)) {
 		log->dirty |= e->kind == GRID_META_GOOD;
+		log->stale |= log->snap_whole;
 		return;
 	}
 	/* Nobody asked for room: rather failed than a change that is lost. */
@@ -442,6 +445,7 @@ static void gl_begin_snapshot(struct gmeta_log *log)
 	log->snap_left = log->sb.snapshot_units;
 	log->step = GL_FILL;
 	log->snap_whole = log->whole;
+	log->stale = false;
 	if (log->whole && (log->open->unflushed || log->dirty))
 		log->step = GL_DATA;
 }
@@ -463,6 +467,8 @@ static void gl_choose(struct gmeta_log *log)
 	if (!log->begun) {
 		if (commit || log->whole)
 			gl_begin_super(log);
+	} else if (log->snapshot == GL_CLOSED && log->stale) {
+		gl_begin_snapshot(log);
 	} else if (log->snapshot == GL_CLOSED) {
 		log->next_sb = log->sb;
 		log->next_sb.snapshot++;
@@ -707,7 +713,7 @@ static void gl_supers_written(struct gmeta_log *log)
 	log->used -= log->snap_used;
 	log->snapshot = GL_NO_SNAPSHOT;
 	/* A retry may have had to end another one first. */
-	if (!log->snap_whole)
+	if (!log->snap_whole || log->stale)
 		return;
 	log->done = log->open->serial;
 	gl_empty(log, log->open, log->done + 1);

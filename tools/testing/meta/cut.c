@@ -451,6 +451,15 @@ static void enqueue(u32 i)
 	wait_enqueue(i);
 }
 
+/* A read error: nobody waits for it, and it doesn't wait for room. */
+static void detect(u32 i)
+{
+	if (blocks[i].busy || now.f[i].kind)
+		return;
+	spoil(i);
+	add(GRID_META_BLOCK, i, 1, NULL, 0, 0, false);
+}
+
 static void enqueue_table(u32 i)
 {
 	const u8 *sum = random_sum();
@@ -634,7 +643,6 @@ static void work_begin(void)
 {
 	const struct gmeta_commit *before = engine.cut;
 	const struct grid_meta_disk_head *head;
-	int snapshot = engine.snapshot;
 	u32 i;
 
 	gmeta_log_next(&engine, &io);
@@ -646,7 +654,7 @@ static void work_begin(void)
 			memset(&blocks[i].open, 0, sizeof(blocks[i].open));
 		}
 	}
-	if (!snapshot && engine.snapshot)
+	if (io.what == GMETA_FILL && !engine.snap_pieces)
 		fill_at = 0;
 	if (io.what == GMETA_FLUSH_DATA)
 		flush_begin();
@@ -855,7 +863,10 @@ static void step(void)
 		enqueue(i);
 		break;
 	case 5:
-		enqueue_table(i);
+		if (rnd(2))
+			detect(i);
+		else
+			enqueue_table(i);
 		break;
 	case 6:
 		if (!rnd(8))
