@@ -18,19 +18,35 @@ struct load_grid {
 	uint64_t blocks;
 };
 
+/* An open that a failed allocation keeps from succeeding, once more. */
+static inline int load_open(const char *path, int flags)
+{
+	unsigned int tries = 0;
+	int fd;
+
+	do {
+		fd = open(path, flags | O_CLOEXEC);
+	} while (fd < 0 && errno == ENOMEM && ++tries < 1000);
+	if (fd < 0)
+		load_die("%s: %s", path, strerror(errno));
+	return fd;
+}
+
 static inline void load_attach(struct load_grid *g, const char *path)
 {
 	struct grid_missing_attach a = { .size = sizeof(a) };
+	unsigned int tries = 0;
 	struct stat s;
 
-	g->helper = open(GRID_MISSING_DEVICE, O_RDWR | O_CLOEXEC);
-	g->device = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-	if (g->helper < 0 || g->device < 0 || fstat(g->device, &s))
+	g->helper = load_open(GRID_MISSING_DEVICE, O_RDWR);
+	g->device = load_open(path, O_RDWR | O_DIRECT);
+	if (fstat(g->device, &s))
 		load_die("%s: %s", path, strerror(errno));
 	a.major = major(s.st_rdev);
 	a.minor = minor(s.st_rdev);
-	if (ioctl(g->helper, GRID_MISSING_ATTACH, &a))
-		load_die("attach: %s", strerror(errno));
+	while (ioctl(g->helper, GRID_MISSING_ATTACH, &a))
+		if (errno != ENOMEM || ++tries == 1000)
+			load_die("attach: %s", strerror(errno));
 	g->block_size = a.block_size;
 	g->blocks = a.blocks;
 }
