@@ -624,7 +624,8 @@ static int do_free(int argc, char **argv)
 	uint64_t seed = number(argv[2]), range[2], cursor, b;
 	double begin, end = now() + (double)number(argv[4]);
 	int fd, err, n, i, marker;
-	unsigned int waiting, writing, value;
+	unsigned int waiting, writing, value, fresh;
+	bool under[STORE_BLOCKS] = {};
 	struct gm_dev dev;
 	void *data;
 
@@ -638,11 +639,16 @@ static int do_free(int argc, char **argv)
 		die("%s: %s", argv[0], gm_reason(err));
 
 	/*
-	 * Of what is to be freed, some must wait and some be on its way down,
-	 * and the last table's values must be known.
+	 * Of what is to be freed, some must wait and some be on their way down,
+	 * one since just now, so that it still is when the flush comes; and the
+	 * last table's values must be known.
 	 */
 	for (;;) {
-		waiting = writing = value = 0;
+		bool before[STORE_BLOCKS];
+
+		memcpy(before, under, sizeof(before));
+		memset(under, 0, sizeof(under));
+		waiting = writing = value = fresh = 0;
 		cursor = 0;
 		while (cursor != GM_CURSOR_END) {
 			n = gm_list_faults(&dev, &cursor, v, STORE_BLOCKS);
@@ -653,14 +659,17 @@ static int do_free(int argc, char **argv)
 					continue;
 				if (v[i].state == GRID_MISSING_STATE_WAITING)
 					waiting++;
-				if (v[i].state == GRID_MISSING_STATE_WRITING)
+				if (v[i].state == GRID_MISSING_STATE_WRITING) {
 					writing++;
+					fresh += !before[v[i].address];
+					under[v[i].address] = true;
+				}
 				if (store_part(v[i].address) == VALUE &&
 				    v[i].table == STORE_TABLES - 1)
 					value++;
 			}
 		}
-		if (waiting && writing > 1 && value)
+		if (waiting && writing > 1 && fresh && value)
 			break;
 		if (now() > end)
 			die("no freed block was under repair in time (%u wait, %u are being written, %u of the last table)",
