@@ -22,6 +22,7 @@
 #define VALUES 60
 #define PENDING 6
 #define WAITERS 64
+#define NOWHERE (~0ULL)
 
 /* A state of the map. */
 struct state {
@@ -65,9 +66,15 @@ static struct block blocks[BLOCKS];
 static struct waiter waiters[WAITERS];
 static u32 value, jump;
 static u64 rng, seed, highest, cuts, commits, snapshots, sessions, steps;
-static u64 failures, retries, bad_flushes;
+static u64 failures, retries, bad_flushes, suspends;
 static struct gmeta_io io;
 static bool trouble, unknown;
+/* A data flush failed, and no flush of the application was told yet. */
+static bool owed;
+/* What a cut is to follow soon: an answer while a commit is under way. */
+static bool early;
+/* The last commit that was written, and its number; no session's: 0. */
+static u64 last_from, last_bytes, last_number;
 /* The write under way, as a cut has it. */
 static u8 overlay[4 * 1024 * 1024];
 static u64 overlay_from, overlay_bytes;
@@ -156,11 +163,16 @@ static void flush_end(bool good)
 	}
 }
 
+/* A place that lost what was there. */
+static u64 lose_from = NOWHERE;
+
 static int cut_read(void *priv, u64 from, void *buf, u32 bytes)
 {
 	u64 a, z;
 
 	image_read(priv, from, buf, bytes);
+	if (from == lose_from)
+		memset(buf, 0, bytes);
 	a = from > overlay_from ? from : overlay_from;
 	z = from + bytes < overlay_from + overlay_bytes ?
 		    from + bytes :
@@ -379,6 +391,13 @@ static void answered(struct waiter *w, int r)
 	struct block *b;
 	u32 i;
 
+	early |= !r && have_cut;
+	if (w->kind >= W_FLUSH) {
+		if (!r && owed)
+			die("a failed flush was told to nobody");
+		if (!gmeta_log_state(&engine, w->flush.serial))
+			owed = false;
+	}
 	for (i = 0; !r && w->kind == W_FLUSH && i < BLOCKS; i++) {
 		b = &blocks[i];
 		if (w->epoch[i] == b->epoch && w->value[i] > b->claim) {
@@ -678,6 +697,7 @@ static void flush_failed(void)
 	u32 i;
 
 	bad_flushes++;
+	owed = true;
 	for (i = 0; i < BLOCKS; i++) {
 		b = &blocks[i];
 		if (b->open.on && !b->open.dropped && !now.f[i].kind)
@@ -706,6 +726,11 @@ static void work_end(void)
 		flush_end(!r);
 	} else if (io.what == GMETA_WRITE) {
 		part(image + io.sector * 512, io.buf, io.bytes, !bad);
+		if (!memcmp(io.buf, GRID_META_COMMIT_MAGIC, 4)) {
+			last_from = io.sector * 512;
+			last_bytes = io.bytes;
+			last_number = highest;
+		}
 		/* Only this may be written under the same number again. */
 		unknown = bad;
 	} else if (io.what == GMETA_FILL) {
@@ -782,6 +807,10 @@ static void cut(bool stay)
 
 	cuts++;
 	overlay_bytes = 0;
+	lose_from = NOWHERE;
+	/* Either superblock alone will do, once both are written. */
+	if (!stay && engine.begun && engine.step < 6 && !rnd(4))
+		lose_from = rnd(2) ? GRID_META_SUPER_SECOND : 0;
 	if (io.what == GMETA_WRITE) {
 		overlay_from = io.sector * 512;
 		overlay_bytes = io.bytes;
@@ -789,6 +818,7 @@ static void cut(bool stay)
 		part(overlay, io.buf, io.bytes, !rnd(6));
 	}
 	r = gmeta_load(&dev, &l);
+	lose_from = NOWHERE;
 	if (r)
 		die("load: %d: %s", r, l.why);
 	if (!same(&l.map, &committed) && !(have_cut && same(&l.map, &at_cut)) &&
@@ -849,13 +879,75 @@ static void cut(bool stay)
 	engine.again = again;
 	gmeta_unload(&l);
 	io.what = GMETA_NOTHING;
-	trouble = unknown = false;
+	trouble = unknown = owed = false;
+	last_number = 0;
 	sessions++;
+}
+
+/* A suspend: a last commit that is lost after it is noticed. */
+static void suspend(void)
+{
+	const struct gmeta_device dev = { .read = cut_read,
+					  .bytes = IMAGE_BYTES };
+	struct gmeta_loaded l;
+	int r;
+
+	if (engine.failed || trouble)
+		return;
+	gmeta_log_mark(&engine);
+	for (;;) {
+		if (io.what)
+			work_end();
+		gmeta_log_want(&engine);
+		work_begin();
+		if (!io.what)
+			break;
+	}
+	if (engine.failed || last_number <= engine.sb.begin_previous)
+		return;
+	overlay_from = last_from;
+	overlay_bytes = last_bytes;
+	memset(overlay, 0, last_bytes);
+	r = gmeta_load(&dev, &l);
+	gmeta_unload(&l);
+	if (!r)
+		die("the last commit is lost, and nobody says so");
+	suspends++;
+}
+
+/* So much at once that the log fills: what stands is said again. */
+static void burst(void)
+{
+	u32 i, n;
+
+	for (i = 0; i < BLOCKS && now.f[i].kind != GRID_META_BLOCK; i++)
+		;
+	if (i == BLOCKS || blocks[i].aside)
+		return;
+	for (n = 0; n < 30000 && gmeta_log_room(&engine, 1000, 200); n++)
+		add(GRID_META_BLOCK, i, 1,
+		    now.f[i].has_sum ? now.f[i].sum : NULL, 0, 0, false);
+	gmeta_log_want(&engine);
+}
+
+/* One of few, so that what is done to it meets. */
+static u32 some_block(void)
+{
+	u32 i = rnd(BLOCKS), n;
+
+	if (!have_cut || rnd(2))
+		return i;
+	for (n = 0; n < BLOCKS; n++)
+		if (blocks[(i + n) % BLOCKS].cut.on ||
+		    now.f[(i + n) % BLOCKS].kind !=
+			    committed.f[(i + n) % BLOCKS].kind)
+			return (i + n) % BLOCKS;
+	return i;
 }
 
 static void step(void)
 {
-	u32 i = rnd(BLOCKS);
+	u32 i = some_block();
 
 	steps++;
 	switch (rnd(40)) {
@@ -894,6 +986,10 @@ static void step(void)
 		gmeta_log_want(&engine);
 		if (!rnd(50))
 			gmeta_log_mark(&engine);
+		if (!rnd(200))
+			suspend();
+		else if (!(seed % 4) && !rnd(20))
+			burst();
 		break;
 	case 21:
 		if (!rnd(100))
@@ -929,7 +1025,8 @@ static void run(u64 n)
 	memset(&now, 0, sizeof(now));
 	memset(image, 0, sizeof(image));
 	committed = now;
-	have_cut = have_whole = trouble = unknown = false;
+	have_cut = have_whole = trouble = unknown = owed = false;
+	last_number = 0;
 	jump = 0;
 	io.what = GMETA_NOTHING;
 	for (i = 0; i < BLOCKS; i++)
@@ -945,8 +1042,10 @@ static void run(u64 n)
 	engine.again = again;
 	gmeta_unload(&l);
 	for (i = 0; i < 40000; i++) {
+		early = false;
 		step();
-		if (!rnd(400) || (engine.step > 3 && !rnd(20)))
+		if (!rnd(400) || (engine.step > 3 && !rnd(20)) ||
+		    (early && !rnd(20)))
 			cut(false);
 		else if (!rnd(4000))
 			cut(true);
@@ -967,11 +1066,11 @@ int main(int argc, char **argv)
 	do
 		run(n++);
 	while (minutes ? time(NULL) < begin + minutes * 60 : cuts < most);
-	printf("%llu cuts, %llu sessions, %llu commits, %llu snapshots, %llu failures, %llu retries, %llu failed flushes, %lld s\n",
+	printf("%llu cuts, %llu sessions, %llu commits, %llu snapshots, %llu failures, %llu retries, %llu failed flushes, %llu suspends, %lld s\n",
 	       (unsigned long long)cuts, (unsigned long long)sessions,
 	       (unsigned long long)commits, (unsigned long long)snapshots,
 	       (unsigned long long)failures, (unsigned long long)retries,
-	       (unsigned long long)bad_flushes,
+	       (unsigned long long)bad_flushes, (unsigned long long)suspends,
 	       (long long)(time(NULL) - begin));
 	return 0;
 }
