@@ -40,7 +40,7 @@ static bool grid_meta_fits(const struct gmeta_super *sb,
 	else if (sb->block_size != t->geo.block_size)
 		*why = "metadata: of another block size";
 	else if (sb->blocks != t->geo.blocks)
-		*why = "metadata: of another length";
+		*why = "metadata: of another length: when nothing is missing, format it anew";
 	else if (strcmp(sb->hash, t->opt.checksum))
 		*why = "metadata: of another checksum";
 	else if (sb->data_start != t->start)
@@ -301,7 +301,7 @@ int grid_meta_next(const struct grid *g, const struct grid_table *t,
 	if (!m || !t->meta_dev || m->bdev != t->meta_dev->bdev ||
 	    m->start != t->opt.meta_start) {
 		*error =
-			"metadata can't be changed by a reload: remove the device, create it anew";
+			"metadata can't be added, changed or dropped by a reload: save, remove, create it anew, load";
 		return -EINVAL;
 	}
 	sb = &m->log.sb;

@@ -298,6 +298,10 @@ static void again(void *priv, const struct gmeta_end *end)
 
 	if (now.f[i].kind)
 		die("block %u is to be a fault again, and is one", i);
+	if (!(blocks[i].open.on && !blocks[i].open.dropped) &&
+	    !(blocks[i].cut.on && !blocks[i].cut.dropped &&
+	      !blocks[i].cut.touched))
+		die("block %u is a fault again, and was written since", i);
 	now.f[i] = (struct gmeta_fault){ .kind = GRID_META_BLOCK,
 					 .address = i,
 					 .has_sum = end->has_sum };
@@ -624,7 +628,7 @@ static u32 fill_at;
 
 static void fill(void)
 {
-	u32 n = 0, most = 10 + rnd(200);
+	u32 n = 0, most = seed % 4 ? 10 + rnd(200) : 5 + rnd(20);
 	struct gmeta_entry e;
 
 	for (; fill_at < BLOCKS + TABLES && n < most; fill_at++) {
@@ -988,7 +992,7 @@ static void step(void)
 			gmeta_log_mark(&engine);
 		if (!rnd(200))
 			suspend();
-		else if (!(seed % 4) && !rnd(20))
+		else if (!(seed % 4) && !rnd(engine.snapshot ? 2 : 20))
 			burst();
 		break;
 	case 21:

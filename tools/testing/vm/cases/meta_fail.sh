@@ -83,7 +83,7 @@ mend 3 4 5
 
 log "a barrier whose commit fails: what it dropped is not good, nor discarded"
 lose 20 21 22 23
-discard 20 4
+discard 20 5
 metadata error
 must_fail flush
 assert_eq "$(dm_get t0 metadata)" failed
@@ -111,12 +111,20 @@ assert_eq "$(faults)" "20 "
 gridctl repair t0 --from "$replica" --trust 20 > /dev/null
 assert_eq "$(sum_dev 20)" "$(sum_replica 20)"
 
-log "a failure holds up no suspend and no removal"
+log "a failure holds up no suspend ..."
 lose 6
 metadata error
 mend 6
+log "... and what became good and is not committed is not forgotten by a reload"
+dmsetup table t0 | dmsetup load t0
 dmsetup suspend t0
 dmsetup resume t0
 assert_eq "$(dm_get t0 metadata)" failed
+must_fail flush
+assert_eq "$(in_file 6)" 1
 metadata good
+dmsetup message t0 0 metadata retry
+wait_until 20 is metadata ok
+flush
+assert_eq "$(in_file 6)" 0
 assert_verified

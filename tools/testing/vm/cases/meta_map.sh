@@ -62,6 +62,12 @@ crash()
 	start t1 "$crash_data" "$crash_meta"
 }
 
+# refused SENTENCE TABLE: t0 loads no such table, and says why
+refused()
+{
+	must_fail dmsetup load t0 --table "$2"
+	assert_match "$(case_dmesg | tail -n 4)" "$1"
+}
 reads_of() { [ "$(dm_get "$1" parked)" = "$2" ]; }
 faults_of() { gridctl --json faults "$1" | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -n | tr '\n' ' '; }
 uncrash()
@@ -138,8 +144,34 @@ dmsetup table t0 > /tmp/table
 must_fail dmsetup create t2 --noudevsync --table "$(cat /tmp/table)"
 must_fail dmsetup create t2 --noudevsync --table "$(sed 's/metadata_uuid:..../metadata_uuid:0000/' /tmp/table)"
 sed 's/ 13 / 10 /; s/ metadata:.*//' /tmp/table > /tmp/bare
-must_fail dmsetup load t0 --table "$(cat /tmp/bare)"
+refused "can't be added, changed or dropped by a reload: save, remove" "$(cat /tmp/bare)"
+refused "of another length: when nothing is missing, format" \
+	"$(awk '{ $2 /= 2; print }' /tmp/table)"
 dmsetup clear t0
+
+log "metadata is dropped, and added, by way of a saved map"
+gridctl save t0 /tmp/save --suspend > /dev/null
+gridctl remove t0 --force
+gridctl create t0 "$data_dev" --block-size=64K --checksum=sha256 --start=held \
+	--blocks-max=4096 --tables-max=4 --table-values-max=512 > /dev/null
+gridctl load t0 /tmp/save > /dev/null
+gridctl ready t0
+gridctl metadata set "$meta_dev" --state=retired > /dev/null
+assert_eq "$(faults_of t0)" "7 8 9 200 1023 "
+refused "can't be added, changed or dropped by a reload: save, remove" "$(cat /tmp/table)"
+rm -f /tmp/save*
+gridctl save t0 /tmp/save --suspend > /dev/null
+gridctl remove t0 --force
+must_fail gridctl create t0 "$data_dev" --metadata="$meta_dev"
+gridctl format "$data_dev" --metadata="$meta_dev" --block-size=64K --force \
+	--checksum=sha256 --blocks-max=4096 --tables-max=4 --table-values-max=512 > /dev/null
+gridctl create t0 "$data_dev" --metadata="$meta_dev" --start=held > /dev/null
+gridctl load t0 /tmp/save > /dev/null
+gridctl ready t0
+crash
+assert_eq "$(faults_of t1)" "7 8 9 200 1023 "
+uncrash
+dmsetup table t0 > /tmp/table
 gridctl remove t0 --force
 must_fail dmsetup create t2 --noudevsync --table "$(sed 's/sha256/none/' /tmp/table)"
 dd if=/dev/zero of="$meta_dev" bs=1M count=1 oflag=direct status=none
