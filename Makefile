@@ -34,7 +34,7 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 
 .PHONY: all modules tools install uninstall modules_install tools_install
 .PHONY: check check-user check-vm check-kcsan kunit lint demo setup clean
-.PHONY: help kdir bench-tracker bench-path bench-ioctl bench-sync fuzz
+.PHONY: help kdir bench-tracker bench-path bench-ioctl bench-meta bench-sync fuzz
 .PHONY: fuzz-ioctl fuzz-meta check-random check-arm64
 .PHONY: dkms_install dkms_uninstall deb check-system
 
@@ -134,6 +134,9 @@ bench-path: setup
 bench-ioctl: setup
 	@tools/bench/ioctl
 
+bench-meta: setup
+	@tools/bench/meta
+
 bench-sync: setup
 	@tools/bench/sync
 
@@ -192,6 +195,7 @@ help:
 	@echo '  bench-tracker    what operations of the tracker cost'
 	@echo '  bench-path       what the target adds to a healthy bio (icount)'
 	@echo '  bench-ioctl      what ioctls add to the tracker (icount)'
+	@echo '  bench-meta       what metadata adds to these, and to overwrites (icount)'
 	@echo '  bench-sync       gridrepaird beside nbdcopy from the same server'
 	@echo '  fuzz             the tracker, coverage-guided, for MINUTES [10]'
 	@echo '  fuzz-meta        the loader of metadata, likewise'
