@@ -74,7 +74,8 @@ static void grid_again(struct grid *g, struct grid_io *io)
  *
  * A waiting block that it covers is superseded.  Any other missing block
  * keeps it back: counted out, and given to the worker, which parks it.  So
- * does a repair that did not wait for it.
+ * does a repair that did not wait for it.  Without room in the metadata's log it
+ * is held as it is.
  *
  * Context: any.
  * Return: true when it is kept back; @io must not be touched any more then.
@@ -104,9 +105,14 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 			continue;
 		}
 		if (!keep && state == GRID_MISSING_STATE_WAITING &&
-		    grid_covers(g, io, b) && __grid_meta_can_end(g) &&
-		    !__grid_meta_supersede(g, b, io->fua))
-			continue;
+		    grid_covers(g, io, b)) {
+			if (__grid_meta_starves(g, io)) {
+				grid_unlock(g, flags);
+				return true;
+			}
+			if (!__grid_meta_supersede(g, b, io->fua))
+				continue;
+		}
 		keep = true;
 	}
 	if (keep) {
@@ -121,9 +127,10 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 }
 
 /**
- * grid_write_done - what a FUA write waited for is committed, or never will be
+ * grid_write_done - a write waits for metadata no more
  * @g: the grid
- * @io: the write, still counted in as in flight; its status says which
+ * @io: the write, still counted in as in flight.  One with FUA: what it waited
+ *	for is committed, or never will be, as its status says; or there is room.
  *
  * Context: process.
  */
@@ -133,6 +140,9 @@ void grid_write_done(struct grid *g, struct grid_io *io)
 
 	/* It has been kept back for long: as at completion. */
 	if (!status && grid_write_ended(g, io))
+		return;
+	if (!status && !io->meta_serial &&
+	    grid_meta_write_ended(g, io, &status))
 		return;
 	grid_epoch_leave(g, io);
 	grid_end(io, status);

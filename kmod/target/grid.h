@@ -175,7 +175,7 @@ struct grid_flush_note {
  * @waited: @since is set
  * @warned: the half-time warning was given
  * @fua: a write: it has to be durable when it ends
- * @meta_serial: a flush or FUA write: the commit it waits for
+ * @meta_serial: a flush or FUA write: the commit it waits for; 0: for room
  * @meta_errors: a flush: see struct gmeta_flush
  */
 struct grid_io {
@@ -556,7 +556,7 @@ void grid_meta_last(struct grid *g);
 void __grid_meta_record(void *priv, u64 b);
 void __grid_meta_record_table(void *priv, u32 slot);
 int __grid_meta_supersede(struct grid *g, u64 b, bool durable);
-bool __grid_meta_can_end(struct grid *g);
+bool __grid_meta_starves(struct grid *g, struct grid_io *io);
 bool __grid_meta_failed(const struct grid *g);
 int grid_meta_room(void *priv, u32 changes, bool interruptible);
 u64 grid_meta_ticket(void *priv);

@@ -19,7 +19,7 @@
  *
  * Entries come without asking for room from where nothing may sleep (a write
  * that supersedes, detection, a message).  So who can wait leaves a margin for
- * these; and a write that finds none is issued anew, as any that came back.
+ * these; and a write that finds none is held, still counted in, until there is.
  *
  * Locks: the tracker's; it may be taken with any other held but drain_lock's
  * waits, and nothing else is taken here.
@@ -319,16 +319,35 @@ int grid_meta_room(void *priv, u32 changes, bool interruptible)
 	return 0;
 }
 
-/** __grid_meta_can_end - may a block be superseded now; the lock is held */
-bool __grid_meta_can_end(struct grid *g)
+/* Room for a block that is superseded; the lock is held. */
+static bool __grid_meta_can_end(struct grid_meta *m)
+{
+	grid_assert_locked(m->g);
+	return gmeta_log_room(&m->log, 2, 1);
+}
+
+/**
+ * __grid_meta_starves - a write has ended: is there no room to supersede a block
+ * @g: the grid
+ * @io: the write, still counted in as in flight
+ *
+ * Context: the lock is held.
+ * Return: true when it is held until there is; @io must not be touched any more
+ * once the lock is dropped.
+ */
+bool __grid_meta_starves(struct grid *g, struct grid_io *io)
 {
 	struct grid_meta *m = g->meta;
 
 	grid_assert_locked(g);
-	if (!m || gmeta_log_room(&m->log, 2, 1))
-		return true;
+	if (!m || __grid_meta_can_end(m))
+		return false;
+	io->status = BLK_STS_OK;
+	/* It waits for no commit in particular: see grid_write_done(). */
+	io->meta_serial = 0;
+	list_add_tail(&io->node, &m->starved);
 	__grid_meta_kick(m);
-	return false;
+	return true;
 }
 
 /*
@@ -615,6 +634,8 @@ static void grid_meta_told(struct grid_meta *m, int r)
 	WRITE_ONCE(m->ends, log->open->count || (log->cut && log->cut->count));
 	__grid_meta_collect(m, &m->flushes, &flushes);
 	__grid_meta_collect(m, &m->writes, &writes);
+	if (__grid_meta_can_end(m))
+		list_splice_tail_init(&m->starved, &writes);
 	__grid_meta_mode(m);
 	done = log->done;
 	failed = log->failed;
@@ -750,6 +771,7 @@ int grid_meta_start(struct grid_meta *m, const char *name)
 	init_waitqueue_head(&m->wait);
 	INIT_LIST_HEAD(&m->flushes);
 	INIT_LIST_HEAD(&m->writes);
+	INIT_LIST_HEAD(&m->starved);
 	m->wq = alloc_ordered_workqueue("%s", WQ_MEM_RECLAIM, name);
 	return m->wq ? 0 : -ENOMEM;
 }

@@ -27,7 +27,8 @@
  * @wait: who waits for room or for a commit
  * @flushes: flushes of applications that wait for a commit (the lock)
  * @writes: FUA writes that do (the lock)
- * @write_done: ends a FUA write as its status says; looks at it once more
+ * @starved: writes that have ended and find no room in the log (the lock)
+ * @write_done: ends one of these as its status says; looks at it once more
  * @ends: there are blocks whose end no data flush has followed: writes to them
  *	are told to the log; set under the lock
  * @ending: the block that is being superseded, as it was; its kind 0 for none
@@ -51,6 +52,7 @@ struct grid_meta {
 	wait_queue_head_t wait;
 	struct list_head flushes;
 	struct list_head writes;
+	struct list_head starved;
 	void (*write_done)(struct grid *g, struct grid_io *io);
 	bool ends;
 	struct grid_missing_record ending;

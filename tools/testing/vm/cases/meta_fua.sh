@@ -81,7 +81,7 @@ dmsetup resume m0
 wait "$writer"
 assert_eq "$(cat /tmp/written)" 0
 assert_eq "$(known 0)" 0
-grep -q "$(cat "$node/dev" | tr : ,) WFS $((first * 8)) + 8 " $t/trace ||
+grep -q "$(tr : , < "$node/dev") WFS $((first * 8)) + 8 " $t/trace ||
 	fail "it had no FUA: $(grep -m5 " $((first * 8)) + 8 " $t/trace)"
 echo 0 > $t/events/block/block_bio_queue/enable
 block 0 | cmp - /tmp/new
