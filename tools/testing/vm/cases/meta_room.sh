@@ -9,9 +9,9 @@
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 
 bs=4096
-n=30000 # more ends than two commits of the least size have room for
+n=45000 # more ends than two commits of the least size have room for
 load_modules
-ram_disk 128
+ram_disk 192
 lower=$REPLY
 ram_disk 64
 dm_create m0 "0 $(sectors "$REPLY") linear $REPLY 0"
