@@ -17,6 +17,7 @@
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/kref.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -113,6 +114,12 @@ err_free:
 static void gm_register(struct grid_missing *gm)
 {
 	lockdep_assert_held(&gm_registry_lock);
+	/*
+	 * Nor do ids come again that the module gave before it was last loaded:
+	 * those were fewer than microseconds have gone by (U1).
+	 */
+	if (!gm_last_id)
+		gm_last_id = ktime_to_us(ktime_get_boottime());
 	gm->id = ++gm_last_id;
 	list_add_tail(&gm->node, &gm_registry);
 	trace_grid_missing_tracker(gm->id, GM_TRACE_CREATED,

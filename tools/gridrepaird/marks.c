@@ -23,7 +23,8 @@
 
 #define PAGE_BLOCKS 32768U
 #define WORDS (PAGE_BLOCKS / 64)
-#define MAGIC 0x32736b72616d6467ULL /* of this format */
+#define MAGIC 0x33736b72616d6467ULL /* of this format */
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
 
 struct page {
 	uint64_t set[WORDS]; /* marked in the kernel, by us */
@@ -33,14 +34,17 @@ struct page {
 	uint64_t open[WORDS]; /* taken, and not heard of since */
 };
 
+/* Trackers' ids are unique within a boot. */
 struct header {
 	uint64_t magic, tracker;
+	char boot[40]; /* as in BOOT_ID; the rest 0 */
 };
 
 struct marks {
 	pthread_mutex_t lock;
 	atomic_uint users;
 	uint64_t tracker;
+	char boot[sizeof(((struct header *)0)->boot)];
 	bool attached;
 	struct page **pages;
 	uint64_t page_count;
@@ -49,6 +53,18 @@ struct marks {
 	int said; /* errno of a write that failed */
 	unsigned int open; /* how many are */
 };
+
+/* Without it nothing is carried over. */
+static bool read_boot(struct marks *m)
+{
+	FILE *f = fopen(BOOT_ID, "re");
+	bool ok = f && fgets(m->boot, sizeof(m->boot), f) &&
+		  strlen(m->boot) >= 36;
+
+	if (f)
+		fclose(f);
+	return ok;
+}
 
 struct marks *marks_new(const char *dir, const char *device)
 {
@@ -63,6 +79,11 @@ struct marks *marks_new(const char *dir, const char *device)
 	m->fd = -1;
 	if (!dir)
 		return m;
+	if (!read_boot(m)) {
+		log_warning(BOOT_ID ": %s; marks are lost when this ends",
+			    strerrordesc_np(errno));
+		return m;
+	}
 	n = snprintf(path, sizeof(path), "%s/marked.%s", dir, device);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return m;
@@ -131,7 +152,8 @@ static void load(struct marks *m)
 	if (m->fd < 0)
 		return;
 	if (pread(m->fd, &h, sizeof(h), 0) != sizeof(h) || h.magic != MAGIC ||
-	    h.tracker != m->tracker) {
+	    h.tracker != m->tracker ||
+	    memcmp(h.boot, m->boot, sizeof(h.boot))) {
 		if (ftruncate(m->fd, 0))
 			log_warning("file of marks: %s",
 				    strerrordesc_np(errno));
@@ -166,10 +188,11 @@ static int write_at(int fd, const void *data, size_t size, uint64_t offset)
 /* Write the word of @address. */
 static void save(struct marks *m, const struct page *page, uint64_t address)
 {
-	struct header h = { MAGIC, m->tracker };
+	struct header h = { .magic = MAGIC, .tracker = m->tracker };
 	uint64_t w = address / 64;
 	int err = 0;
 
+	memcpy(h.boot, m->boot, sizeof(h.boot));
 	if (m->fd < 0)
 		return;
 	if (!m->headed)

@@ -13,6 +13,7 @@
 #include "marks.h"
 
 #define BLOCKS 4000000U
+#define HEADER 56 /* bytes; the boot's id begins at 16 */
 
 static char dir[64], file[128];
 
@@ -94,9 +95,35 @@ static void test_bad_file(void **state)
 	marks_add(m, 65, false);
 	marks_put(m);
 	/* Cut short, within the word. */
-	assert_int_equal(truncate(file, 16 + 8 + 4), 0);
+	assert_int_equal(truncate(file, HEADER + 8 + 4), 0);
 	m = begin(7);
 	assert_int_equal(take_all(m, false, 1), 1);
+	marks_put(m);
+}
+
+/* Ids are a boot's: the same one of another boot is another tracker's. */
+static void test_boot(void **state)
+{
+	struct marks *m = begin(7);
+	FILE *f;
+	int c;
+
+	(void)state;
+	marks_add(m, 65, false);
+	marks_put(m);
+	f = fopen(file, "r+");
+	assert_non_null(f);
+	fseek(f, 16, SEEK_SET);
+	c = fgetc(f);
+	fseek(f, 16, SEEK_SET);
+	fputc(c == '0' ? '1' : '0', f);
+	fclose(f);
+	m = begin(7);
+	assert_int_equal(take_all(m, false, 1), 0);
+	marks_add(m, 130, false);
+	marks_put(m);
+	m = begin(7);
+	assert_int_equal(take_all(m, false, 130), 1);
 	marks_put(m);
 }
 
@@ -154,6 +181,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_boot, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each, setup, teardown),
 	};
 
