@@ -277,21 +277,23 @@ int gm_ready(struct gm_dev *dev);
 /* ------------------------------------------------------------------ hashes */
 
 /**
- * struct gm_hash - one hash of the kernel's crypto API, through AF_ALG
+ * struct gm_hash - one hash, by its name in the kernel's crypto API
  *
- * Where the kernel has no AF_ALG, "sha256" works all the same, by code of the
- * library's own.
+ * Through AF_ALG where the kernel offers programs that one, else by libgcrypt or
+ * code of the library's own: the usual ones work everywhere.
  */
 struct gm_hash {
 	int bound, op;
-	bool own;
+	int own;
 	uint32_t reserved[5];
 };
 
 /* -ENOENT: no such algorithm; -EAFNOSUPPORT: no AF_ALG here. */
 int gm_hash_open(struct gm_hash *hash, const char *name);
-/* As gm_hash_open(), but without the library's own code. */
+/* As gm_hash_open(), but through AF_ALG only. */
 int gm_hash_open_kernel(struct gm_hash *hash, const char *name);
+/* As gm_hash_open(), but without the kernel.  -ENOENT: not one of the usual. */
+int gm_hash_open_own(struct gm_hash *hash, const char *name);
 int gm_hash(struct gm_hash *hash, const void *data, size_t len,
 	    struct grid_missing_checksum *sum);
 void gm_hash_close(struct gm_hash *hash);

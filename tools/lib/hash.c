@@ -1,18 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hashes by name, through the kernel's AF_ALG sockets: the same names and the
- * same bytes as the target computes, for any algorithm the kernel has.
+ * Hashes by name: the same names and the same bytes as the target computes.
  *
- * Only "sha256" is written out here as well, for machines without AF_ALG: a
- * manifest should be possible anywhere.
+ * The kernel's AF_ALG sockets are asked first, for they have any algorithm that
+ * the kernel offers programs.  Newer kernels keep some to themselves (7.3:
+ * crc32c), and a seccomp filter or a configuration may leave none: what hash a
+ * device may well have is computed here then, by libgcrypt and, what that lacks,
+ * by code of our own.
  */
+#include <endian.h>
 #include <errno.h>
+#include <gcrypt.h>
 #include <linux/if_alg.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "gridmissing.h"
+
+enum { OWN_CRC32C = -1, OWN_XXHASH64 = -2 };
+
+/* The kernel's name; libgcrypt's algorithm, or one of ours. */
+static const struct own {
+	const char *name;
+	int algorithm;
+} owns[] = {
+	{ "sha256", GCRY_MD_SHA256 },
+	{ "sha512", GCRY_MD_SHA512 },
+	{ "sha384", GCRY_MD_SHA384 },
+	{ "sha224", GCRY_MD_SHA224 },
+	{ "sha1", GCRY_MD_SHA1 },
+	{ "md5", GCRY_MD_MD5 },
+	{ "md4", GCRY_MD_MD4 },
+	{ "rmd160", GCRY_MD_RMD160 },
+	{ "sha3-224", GCRY_MD_SHA3_224 },
+	{ "sha3-256", GCRY_MD_SHA3_256 },
+	{ "sha3-384", GCRY_MD_SHA3_384 },
+	{ "sha3-512", GCRY_MD_SHA3_512 },
+	{ "blake2b-160", GCRY_MD_BLAKE2B_160 },
+	{ "blake2b-256", GCRY_MD_BLAKE2B_256 },
+	{ "blake2b-384", GCRY_MD_BLAKE2B_384 },
+	{ "blake2b-512", GCRY_MD_BLAKE2B_512 },
+	{ "sm3", GCRY_MD_SM3 },
+	{ "streebog256", GCRY_MD_STRIBOG256 },
+	{ "streebog512", GCRY_MD_STRIBOG512 },
+	{ "wp512", GCRY_MD_WHIRLPOOL },
+	{ "crc32c", OWN_CRC32C },
+	{ "xxhash64", OWN_XXHASH64 },
+};
 
 int gm_hash_open_kernel(struct gm_hash *hash, const char *name)
 {
@@ -22,7 +57,7 @@ int gm_hash_open_kernel(struct gm_hash *hash, const char *name)
 	};
 	int err;
 
-	hash->own = false;
+	hash->own = 0;
 	hash->bound = -1;
 	hash->op = -1;
 	if (!*name || strlen(name) >= sizeof(sa.salg_name))
@@ -45,15 +80,33 @@ err_close:
 	return err;
 }
 
+int gm_hash_open_own(struct gm_hash *hash, const char *name)
+{
+	size_t i;
+
+	hash->bound = -1;
+	hash->op = -1;
+	for (i = 0; i < sizeof(owns) / sizeof(*owns); i++)
+		if (!strcmp(name, owns[i].name))
+			break;
+	if (i == sizeof(owns) / sizeof(*owns))
+		return -ENOENT;
+	hash->own = owns[i].algorithm;
+	if (hash->own < 0)
+		return 0;
+	/* Once a process; a program that uses it for itself may have done so. */
+	if (!gcry_control(GCRYCTL_ANY_INITIALIZATION_P) &&
+	    !gcry_check_version(NULL))
+		return -ENOENT;
+	return gcry_md_test_algo(hash->own) ? -ENOENT : 0;
+}
+
 int gm_hash_open(struct gm_hash *hash, const char *name)
 {
 	int err = gm_hash_open_kernel(hash, name);
 
-	if (err == -EAFNOSUPPORT && !strcmp(name, "sha256")) {
-		hash->own = true;
-		return 0;
-	}
-	return err;
+	/* Where a shortage may pass (-EMFILE, -ENOMEM) ours does as well. */
+	return err && !gm_hash_open_own(hash, name) ? 0 : err;
 }
 
 void gm_hash_close(struct gm_hash *hash)
@@ -66,75 +119,105 @@ void gm_hash_close(struct gm_hash *hash)
 	hash->bound = -1;
 }
 
-/* FIPS 180-4. */
-static uint32_t ror(uint32_t x, unsigned int n)
+/* CRC-32C (Castagnoli) as the kernel's: reflected, inverted, little endian. */
+static uint32_t crc32c(const uint8_t *p, size_t len)
 {
-	return x >> n | x << (32 - n);
+	uint32_t table[256], crc, i;
+	int bit;
+
+	for (i = 0; i < 256; i++) {
+		crc = i;
+		for (bit = 0; bit < 8; bit++)
+			crc = crc & 1 ? crc >> 1 ^ 0x82f63b78U : crc >> 1;
+		table[i] = crc;
+	}
+	for (crc = UINT32_MAX; len--; p++)
+		crc = crc >> 8 ^ table[(crc ^ *p) & 0xff];
+	return ~crc;
 }
 
-static void sha256_block(uint32_t h[8], const uint8_t *p)
+#define XXH_1 0x9e3779b185ebca87ULL
+#define XXH_2 0xc2b2ae3d27d4eb4fULL
+#define XXH_3 0x165667b19e3779f9ULL
+#define XXH_4 0x85ebca77c2b2ae63ULL
+#define XXH_5 0x27d4eb2f165667c5ULL
+
+static uint64_t rol(uint64_t x, unsigned int n)
 {
-	static const uint32_t k[64] = {
-		0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b,
-		0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01,
-		0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7,
-		0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc,
-		0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152,
-		0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
-		0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc,
-		0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-		0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819,
-		0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116, 0x1e376c08,
-		0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f,
-		0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
-		0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
-	};
-	uint32_t w[64], v[8], t1, t2;
+	return x << n | x >> (64 - n);
+}
+
+static uint64_t get_le64(const uint8_t *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, sizeof(x));
+	return le64toh(x);
+}
+
+static uint32_t get_le32(const uint8_t *p)
+{
+	uint32_t x;
+
+	memcpy(&x, p, sizeof(x));
+	return le32toh(x);
+}
+
+static uint64_t xxh_round(uint64_t lane, uint64_t input)
+{
+	return rol(lane + input * XXH_2, 31) * XXH_1;
+}
+
+/* xxHash64 with seed 0, by its specification. */
+static uint64_t xxhash64(const uint8_t *p, size_t len)
+{
+	uint64_t lanes[4] = { XXH_1 + XXH_2, XXH_2, 0, 0 - XXH_1 };
+	uint64_t h = XXH_5;
+	size_t left = len;
 	unsigned int i;
 
-	for (i = 0; i < 16; i++)
-		w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 |
-		       (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
-	for (; i < 64; i++)
-		w[i] = w[i - 16] + w[i - 7] +
-		       (ror(w[i - 15], 7) ^ ror(w[i - 15], 18) ^
-			w[i - 15] >> 3) +
-		       (ror(w[i - 2], 17) ^ ror(w[i - 2], 19) ^ w[i - 2] >> 10);
-	memcpy(v, h, sizeof(v));
-	for (i = 0; i < 64; i++) {
-		t1 = v[7] + (ror(v[4], 6) ^ ror(v[4], 11) ^ ror(v[4], 25)) +
-		     ((v[4] & v[5]) ^ (~v[4] & v[6])) + k[i] + w[i];
-		t2 = (ror(v[0], 2) ^ ror(v[0], 13) ^ ror(v[0], 22)) +
-		     ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-		memmove(v + 1, v, 7 * sizeof(*v));
-		v[4] += t1;
-		v[0] = t1 + t2;
+	if (left >= 32) {
+		for (; left >= 32; left -= 32)
+			for (i = 0; i < 4; i++, p += 8)
+				lanes[i] = xxh_round(lanes[i], get_le64(p));
+		h = rol(lanes[0], 1) + rol(lanes[1], 7) + rol(lanes[2], 12) +
+		    rol(lanes[3], 18);
+		for (i = 0; i < 4; i++)
+			h = (h ^ xxh_round(0, lanes[i])) * XXH_1 + XXH_4;
 	}
-	for (i = 0; i < 8; i++)
-		h[i] += v[i];
+	h += len;
+	for (; left >= 8; left -= 8, p += 8)
+		h = rol(h ^ xxh_round(0, get_le64(p)), 27) * XXH_1 + XXH_4;
+	if (left >= 4) {
+		h = rol(h ^ get_le32(p) * XXH_1, 23) * XXH_2 + XXH_3;
+		left -= 4;
+		p += 4;
+	}
+	for (; left; left--, p++)
+		h = rol(h ^ *p * XXH_5, 11) * XXH_1;
+	h = (h ^ h >> 33) * XXH_2;
+	h = (h ^ h >> 29) * XXH_3;
+	return h ^ h >> 32;
 }
 
-static void sha256(const uint8_t *data, size_t len, uint8_t out[32])
+static void own_hash(int algorithm, const void *data, size_t len,
+		     uint8_t digest[64])
 {
-	uint32_t h[8] = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-			  0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 };
-	uint64_t bits = (uint64_t)len * 8;
-	uint8_t tail[128] = { 0 };
-	size_t rest, end, i;
+	uint64_t h64;
+	uint32_t h32;
 
-	for (; len >= 64; data += 64, len -= 64)
-		sha256_block(h, data);
-	rest = len;
-	end = rest < 56 ? 64 : 128;
-	if (rest)
-		memcpy(tail, data, rest);
-	tail[rest] = 0x80;
-	for (i = 0; i < 8; i++)
-		tail[end - 1 - i] = (uint8_t)(bits >> (8 * i));
-	for (i = 0; i < end; i += 64)
-		sha256_block(h, tail + i);
-	for (i = 0; i < 32; i++)
-		out[i] = (uint8_t)(h[i / 4] >> (24 - 8 * (i % 4)));
+	switch (algorithm) {
+	case OWN_CRC32C:
+		h32 = htole32(crc32c(data, len));
+		memcpy(digest, &h32, sizeof(h32));
+		break;
+	case OWN_XXHASH64:
+		h64 = htole64(xxhash64(data, len));
+		memcpy(digest, &h64, sizeof(h64));
+		break;
+	default:
+		gcry_md_hash_buffer(algorithm, digest, data, len);
+	}
 }
 
 int gm_hash(struct gm_hash *hash, const void *data, size_t len,
@@ -146,7 +229,7 @@ int gm_hash(struct gm_hash *hash, const void *data, size_t len,
 	int err;
 
 	if (hash->own) {
-		sha256(data, len, digest);
+		own_hash(hash->own, data, len, digest);
 		memcpy(sum->bytes, digest, sizeof(sum->bytes));
 		return 0;
 	}

@@ -12,9 +12,7 @@ load_modules
 for pair in sha256:sha256sum sha1:sha1sum md5:md5sum blake2b-512:b2sum; do
 	hash=${pair%:*}
 	head -c 100000 /dev/urandom > /tmp/data
-	gridctl manifest /tmp/data --block-size=4K --checksum="$hash" > /tmp/sums ||
-		[ "$hash" = blake2b-512 ] || fail "no $hash"
-	[ -s /tmp/sums ] || continue
+	gridctl manifest /tmp/data --block-size=4K --checksum="$hash" > /tmp/sums
 	assert_eq "$(grep -c '^[0-9]' /tmp/sums)" 24
 	assert_eq "$(sed -n 's/^23 //p' /tmp/sums)" \
 		"$(dd if=/tmp/data bs=4096 skip=23 count=1 status=none | ${pair#*:} | cut -c1-32)" "$hash"
@@ -33,15 +31,9 @@ for hash in crc32c xxhash64 sha512; do
 		continue
 	fi
 	grid_setup 16 65536 "checksum:$hash" no_helper_ms:60000
-	# 7.3 has crc32c for the target, but none for sockets.
-	if ! gridctl manifest "$replica" --block-size=64K --checksum="$hash" \
-		--output=/tmp/manifest 2> /tmp/why; then
-		[ "$hash" = crc32c ] && grep -q "no such hash" /tmp/why ||
-			fail "$hash: $(cat /tmp/why)"
-		log "the kernel offers programs no $hash"
-		dm_remove t0
-		continue
-	fi
+	# Also where the kernel offers programs none (7.3: crc32c).
+	gridctl manifest "$replica" --block-size=64K --checksum="$hash" \
+		--output=/tmp/manifest
 	lose_all
 	repaird --source "$replica"
 	gridctl wait t0 --timeout=60s
