@@ -232,7 +232,7 @@ static void grid_try(struct grid *g, struct grid_io *io)
 		__grid_park(g, io, stop, kernel_wait);
 	if (v == GRID_GO) {
 		list_add_tail(&io->node, &g->going);
-		queue_work(g->wq_io, &g->go_work);
+		queue_work(g->wq_go, &g->go_work);
 	}
 	__grid_left(g, was);
 	grid_unlock(g, flags);
@@ -263,6 +263,7 @@ static void grid_wake_worker(struct work_struct *work)
 	struct grid_io *io;
 
 	while ((io = grid_next_of(g, &g->woken))) {
+		grid_pass_on(g, io);
 		grid_try(g, io);
 		cond_resched();
 	}
@@ -289,6 +290,7 @@ static void grid_end_worker(struct work_struct *work)
 	struct grid_io *io;
 
 	while ((io = grid_next_of(g, &g->ending))) {
+		grid_pass_on(g, io);
 		grid_give_up(g, io);
 		cond_resched();
 	}

@@ -159,8 +159,8 @@ struct grid_flush_note {
  * @iter: the clone's iterator as mapped, bi_sector relative to the target
  * @epoch: in which it is counted as a write in flight, or GRID_NO_EPOCH
  * @hash: in grid->parked_hash, by @block (the lock)
- * @node: in grid->waiting or ->kernel_waiting, by @since; or ->woken, ->going,
- *	->ending; a flush: ->flushes_ended; waits for a commit: in its
+ * @node: in grid->waiting, ->kernel_waiting or ->undecided, by @since; or
+ *	->woken, ->going, ->ending; a flush: ->flushes_ended; waits for a commit: in its
  *	struct grid_meta (the lock)
  * @block: what it is parked on, or GRID_NO_BLOCK, GRID_DETECTING; a flush:
  *	waits for those of ours with smaller numbers
@@ -174,6 +174,8 @@ struct grid_flush_note {
  * @kernel_wait: parked on what the kernel alone ends, not userspace
  * @waited: @since is set
  * @warned: the half-time warning was given
+ * @baton: woken; others parked on @block are to be woken when this one is
+ *	tried or ended: enum grid_baton
  * @fua: a write: it has to be durable when it ends
  * @meta_serial: a flush or FUA write: the commit it waits for; 0: for room
  * @meta_errors: a flush: see struct gmeta_flush
@@ -197,6 +199,7 @@ struct grid_io {
 	bool kernel_wait;
 	bool waited;
 	bool warned;
+	u8 baton;
 	bool fua;
 	u64 meta_serial;
 	u64 meta_errors;
@@ -233,6 +236,7 @@ struct grid {
 	dev_t lower; /* of the table that was live last; 0: none was */
 	sector_t start;
 	struct workqueue_struct *wq_io; /* wakes, time-outs: waits for nobody */
+	struct workqueue_struct *wq_go; /* submits: waits for the lower device */
 	struct workqueue_struct *wq; /* barrier, discards, detection, events */
 	struct bio_set bios;
 	struct crypto_shash *hash; /* NULL: checksum:none */
@@ -262,6 +266,7 @@ struct grid {
 	DECLARE_HASHTABLE(parked_hash, GRID_PARK_HASH_BITS);
 	struct list_head waiting; /* parked for userspace, by since */
 	struct list_head kernel_waiting; /* parked for the kernel, by since */
+	struct list_head undecided; /* failed reads, for detection, by since */
 	struct list_head woken; /* to be tried anew */
 	struct list_head going; /* nothing in their way: to be submitted */
 	struct list_head ending; /* to be ended, or requeued */
@@ -272,7 +277,7 @@ struct grid {
 	u32 helpers;
 	unsigned long helpers_gone_at;
 	struct work_struct wake_work; /* on wq_io */
-	struct work_struct go_work; /* on wq_io */
+	struct work_struct go_work; /* on wq_go */
 	struct work_struct end_work; /* on wq_io */
 	struct delayed_work tick_work; /* on wq_io */
 
@@ -384,6 +389,7 @@ static inline void grid_io_begin(struct grid_io *io)
 	io->tries = 0;
 	io->waited = false;
 	io->warned = false;
+	io->baton = 0; /* GRID_BATON_NONE */
 	io->status = BLK_STS_OK;
 }
 
@@ -519,6 +525,7 @@ enum grid_verdict __grid_check(struct grid *g, struct grid_io *io, u64 *stop,
 /* park.c */
 void __grid_park(struct grid *g, struct grid_io *io, u64 b, bool kernel_wait);
 void __grid_wake(struct grid *g, u64 b, bool freed);
+void grid_pass_on(struct grid *g, struct grid_io *io);
 void __grid_wake_range(struct grid *g, u64 begin, u64 end);
 void grid_wake_range(struct grid *g, u64 begin, u64 end);
 void __grid_queue(struct grid *g, struct grid_io *io);

@@ -4,17 +4,20 @@
  * (D3, D10).  What stops it is in verdict.c.
  *
  * A bio parks on one block at a time, in its per-bio data: in a hash by block,
- * to be woken, and in one of two lists in the order of arrival, to be timed
- * out.  One list waits for userspace, the other for what the kernel ends by
- * itself: a write of repair data, a discard, a re-read.  In each list the
- * deadlines come in the order of the list, whatever the options say, because
+ * to be woken, and in one of three lists in the order of arrival, to be timed
+ * out.  One list waits for userspace, one for what the kernel ends by itself: a
+ * write of repair data, a discard; and one, failed reads, for detection.  In
+ * each list the deadlines come in the order of the list, whatever the options say, because
  * they apply to all alike; so only the head need be looked at.
  *
  * Waking moves a bio to grid->woken, from where a worker tries it anew
- * (again.c): it may park again, on this block or the next one.  What may go joins
+ * (again.c): it may park again, on this block or the next one.  Of very many on
+ * one block a hold of the lock wakes so many; the last of them has the baton, and
+ * wakes the next ones before it is tried itself.  What may go joins
  * grid->going, what is only to be ended grid->ending, each with a worker of its
  * own: the one that submits sleeps when the lower device takes no more requests,
- * and nobody's time-out or new verdict waits for that.
+ * and nobody's time-out or new verdict waits for that, nor has to be rescued by
+ * the thread that does, when there is no memory for workers.
  *
  * All __ functions want the lock held: a fault goes away under it, so that no
  * bio parks on a fault that is just gone:
@@ -32,8 +35,20 @@
 
 #include "grid.h"
 
-/* How many bios one hold of the lock ends, but for the last block's others. */
+/* How many bios one hold of the lock ends. */
 #define GRID_TICK_MAX 1024
+
+/**
+ * enum grid_baton - who wakes the others that are parked on a bio's block
+ * @GRID_BATON_NONE: not this bio
+ * @GRID_BATON_WAKE: this one
+ * @GRID_BATON_FREED: this one; a checkpoint freed the block
+ */
+enum grid_baton {
+	GRID_BATON_NONE,
+	GRID_BATON_WAKE,
+	GRID_BATON_FREED,
+};
 
 static struct hlist_head *grid_bucket(struct grid *g, u64 b)
 {
@@ -95,7 +110,8 @@ static unsigned long grid_half(struct grid *g, const struct grid_io *io)
  */
 void __grid_rearm(struct grid *g)
 {
-	struct list_head *lists[] = { &g->waiting, &g->kernel_waiting };
+	struct list_head *lists[] = { &g->waiting, &g->kernel_waiting,
+				      &g->undecided };
 	unsigned long when = 0, t;
 	bool any = false;
 	unsigned int i;
@@ -129,7 +145,9 @@ void __grid_rearm(struct grid *g)
  */
 void __grid_park(struct grid *g, struct grid_io *io, u64 b, bool kernel_wait)
 {
-	struct list_head *list = kernel_wait ? &g->kernel_waiting : &g->waiting;
+	struct list_head *list = b == GRID_DETECTING ? &g->undecided :
+				 kernel_wait	     ? &g->kernel_waiting :
+						       &g->waiting;
 	struct list_head *pos;
 
 	grid_assert_locked(g);
@@ -196,22 +214,56 @@ void __grid_queue(struct grid *g, struct grid_io *io)
  * @b: the block
  * @freed: a checkpoint freed it: its readers end with an error (D5)
  *
+ * When there are very many, those that are left over by now are woken by
+ * grid_pass_on().
+ *
  * Context: the lock is held; called by change(), so calls no tracker.
  */
 void __grid_wake(struct grid *g, u64 b, bool freed)
 {
+	struct grid_io *io, *last = NULL;
 	struct hlist_node *tmp;
-	struct grid_io *io;
+	unsigned int n = 0;
 
 	grid_assert_locked(g);
 	if (!g->parked)
 		return;
-	hlist_for_each_entry_safe(io, tmp, grid_bucket(g, b), hash)
-		if (io->block == b)
-			__grid_unpark(g, io,
-				      freed && !grid_is_write(io) ?
-					      BLK_STS_IOERR :
-					      BLK_STS_OK);
+	hlist_for_each_entry_safe(io, tmp, grid_bucket(g, b), hash) {
+		if (io->block != b)
+			continue;
+		if (n++ == GRID_TICK_MAX) {
+			last->baton = freed ? GRID_BATON_FREED :
+					      GRID_BATON_WAKE;
+			break;
+		}
+		__grid_unpark(g, io,
+			      freed && !grid_is_write(io) ? BLK_STS_IOERR :
+							    BLK_STS_OK);
+		last = io;
+	}
+}
+
+/**
+ * grid_pass_on - @io has woken: those that come after it do
+ * @g: the grid
+ * @io: on no list
+ *
+ * Its block may be missing anew by now: who waits for that parks once more.
+ *
+ * Context: process; the lock is not held.
+ */
+void grid_pass_on(struct grid *g, struct grid_io *io)
+{
+	unsigned long flags;
+
+	if (likely(io->baton == GRID_BATON_NONE))
+		return;
+	grid_lock(g, &flags);
+	__grid_wake(g, io->block,
+		    io->baton == GRID_BATON_FREED &&
+			    !test_bit(io->block, g->missing));
+	io->baton = GRID_BATON_NONE;
+	grid_unlock(g, flags);
 }
 
 /**
@@ -286,7 +338,8 @@ void grid_wake_held(struct grid *g)
  */
 void grid_requeue_all(struct grid *g)
 {
-	struct list_head *lists[] = { &g->waiting, &g->kernel_waiting };
+	struct list_head *lists[] = { &g->waiting, &g->kernel_waiting,
+				      &g->undecided };
 	struct grid_io *io;
 	unsigned long flags;
 	unsigned int i, n;
@@ -312,20 +365,15 @@ void grid_requeue_all(struct grid *g)
  */
 struct grid_io *__grid_next_detecting(struct grid *g)
 {
-	struct grid_io *io;
-
 	grid_assert_locked(g);
-	if (g->deciding)
-		list_for_each_entry(io, &g->kernel_waiting, node)
-			if (io->block == GRID_DETECTING)
-				return io;
-	return NULL;
+	return list_first_entry_or_null(&g->undecided, struct grid_io, node);
 }
 
 /** __grid_oldest_ms - how long the oldest parked bio has waited */
 u64 __grid_oldest_ms(struct grid *g)
 {
-	struct list_head *lists[] = { &g->waiting, &g->kernel_waiting };
+	struct list_head *lists[] = { &g->waiting, &g->kernel_waiting,
+				      &g->undecided };
 	unsigned long oldest = 0;
 	unsigned int i;
 
@@ -387,6 +435,7 @@ static void grid_tick_worker(struct work_struct *work)
 	grid_lock(g, &flags);
 	__grid_expire(g, &g->waiting, &warn);
 	__grid_expire(g, &g->kernel_waiting, &warn);
+	__grid_expire(g, &g->undecided, &warn);
 	__grid_rearm(g);
 	grid_unlock(g, flags);
 	if (warn != GRID_NO_BLOCK)
@@ -400,6 +449,7 @@ void grid_park_init(struct grid *g)
 	hash_init(g->parked_hash);
 	INIT_LIST_HEAD(&g->waiting);
 	INIT_LIST_HEAD(&g->kernel_waiting);
+	INIT_LIST_HEAD(&g->undecided);
 	INIT_LIST_HEAD(&g->woken);
 	INIT_LIST_HEAD(&g->going);
 	INIT_LIST_HEAD(&g->ending);

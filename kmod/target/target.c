@@ -220,6 +220,8 @@ static void grid_free(struct grid *g)
 		cancel_delayed_work_sync(&g->tick_work);
 		destroy_workqueue(g->wq_io);
 	}
+	if (g->wq_go)
+		destroy_workqueue(g->wq_go);
 	if (g->wq)
 		destroy_workqueue(g->wq);
 	grid_meta_last(g);
@@ -261,9 +263,12 @@ static struct grid *grid_new(const struct grid_table *t, unsigned int major,
 	g->wq_io = alloc_workqueue("grid_io_%u_%u",
 				   WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0,
 				   major, minor);
+	g->wq_go = alloc_workqueue("grid_go_%u_%u",
+				   WQ_MEM_RECLAIM | WQ_HIGHPRI | WQ_PERCPU, 0,
+				   major, minor);
 	g->wq = alloc_workqueue("grid_%u_%u", WQ_MEM_RECLAIM | WQ_UNBOUND, 0,
 				major, minor);
-	if (!g->wq_io || !g->wq)
+	if (!g->wq_io || !g->wq_go || !g->wq)
 		goto err_free;
 	r = grid_room_first(g, t, name, error);
 	if (!r)
