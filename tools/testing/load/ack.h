@@ -48,7 +48,7 @@ struct block {
 	uint64_t number;
 	uint32_t discards; /* of its first page, at that enqueue */
 	bool spoilt; /* what is below is wrong, as far as we know */
-	bool member; /* of a table, as far as we know */
+	bool member; /* of a table; or it was, and the tracker tells */
 	uint64_t discarded; /* which discard of all that was; 0: used since */
 	uint64_t freed; /* since when; 0: not, or used again */
 	uint64_t trouble; /* until when its I/O may fail; UINT64_MAX: no end yet */

@@ -37,8 +37,10 @@ static bool quiet(uint64_t b)
 }
 
 /*
- * Is block @n still a table's value, as far as the tracker knows?  @aside: one
- * that a sync jump has set aside, which stays whatever is repaired there.
+ * Is block @n still a table's value, as far as the tracker knows?  Only it can
+ * tell: a write or a cancel that is just over may have ended that member, or
+ * another, which came after it, stays.  @aside: one that a sync jump has set
+ * aside, which stays whatever is repaired there.
  */
 static bool is_member(uint64_t n, bool *aside)
 {
@@ -279,7 +281,7 @@ int repair_some(char *buffer)
 {
 	struct grid_missing_repair e[BATCH];
 	int i, n = repair_prepare(e, buffer);
-	bool member, aside;
+	bool aside;
 
 	if (n > 0)
 		repair_call(e, n);
@@ -289,9 +291,8 @@ int repair_some(char *buffer)
 		if (e[i].result)
 			continue;
 		pthread_mutex_lock(&b->gate);
-		member = b->member;
 		model_repaired(e[i].address, number_of(&e[i].checksum));
-		if (member)
+		if (b->member)
 			b->member = is_member(e[i].address, &aside);
 		pthread_mutex_unlock(&b->gate);
 	}

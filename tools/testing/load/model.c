@@ -201,7 +201,7 @@ void model_wrote(const struct span *s, uint32_t seq, uint64_t done)
 	for (b = s->first; b <= s->last; b++) {
 		block[b].writes--;
 		if (done == s->count && covers(s, b))
-			block[b].spoilt = block[b].member = false;
+			block[b].spoilt = false;
 	}
 	for (p = s->page; p < s->page + done; p++) {
 		page_of(p)->acked = seq;
@@ -295,7 +295,7 @@ void model_repaired(uint64_t b, uint64_t number)
 	model_event("repaired", b, 1, number);
 	if (block[b].number != number || block[b].discards != p->discards)
 		return;
-	block[b].spoilt = block[b].member = false;
+	block[b].spoilt = false;
 	for (i = 0; i < pages; i++, p++) {
 		p->lost = false;
 		if (p->acked < block[b].replica[i])
@@ -309,7 +309,6 @@ void model_lose(uint64_t b)
 	unsigned int i;
 
 	model_event("cancel", b, 1, 0);
-	block[b].member = false;
 	if (!block[b].spoilt)
 		return;
 	block[b].spoilt = false;
