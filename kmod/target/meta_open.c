@@ -301,7 +301,7 @@ int grid_meta_next(const struct grid *g, const struct grid_table *t,
 	if (!m || !t->meta_dev || m->bdev != t->meta_dev->bdev ||
 	    m->start != t->opt.meta_start) {
 		*error =
-			"metadata can't be added, changed or dropped by a reload: save, remove, create it anew, load";
+			"metadata can't change by a reload: save, remove, create it anew, load";
 		return -EINVAL;
 	}
 	sb = &m->log.sb;
