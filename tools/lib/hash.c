@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <gcrypt.h>
 #include <linux/if_alg.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -80,6 +82,22 @@ err_close:
 	return err;
 }
 
+static pthread_once_t gcrypt_once = PTHREAD_ONCE_INIT;
+static bool gcrypt_is_there;
+
+/*
+ * Once a process, whichever thread comes first; a program that uses libgcrypt
+ * for itself may have done so.  Nothing that is hashed is a secret.
+ */
+static void gcrypt_begin(void)
+{
+	gcrypt_is_there = gcry_check_version(NULL);
+	if (gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
+		return;
+	gcry_control(GCRYCTL_DISABLE_SECMEM, 0);
+	gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
+}
+
 int gm_hash_open_own(struct gm_hash *hash, const char *name)
 {
 	size_t i;
@@ -94,9 +112,7 @@ int gm_hash_open_own(struct gm_hash *hash, const char *name)
 	hash->own = owns[i].algorithm;
 	if (hash->own < 0)
 		return 0;
-	/* Once a process; a program that uses it for itself may have done so. */
-	if (!gcry_control(GCRYCTL_ANY_INITIALIZATION_P) &&
-	    !gcry_check_version(NULL))
+	if (pthread_once(&gcrypt_once, gcrypt_begin) || !gcrypt_is_there)
 		return -ENOENT;
 	return gcry_md_test_algo(hash->own) ? -ENOENT : 0;
 }
