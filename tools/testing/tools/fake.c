@@ -99,7 +99,13 @@ static struct state *lock_state(int *fd)
 	struct stat st;
 
 	*fd = __real_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (*fd < 0 || flock(*fd, LOCK_EX) || ftruncate(*fd, sizeof(*s)))
+	if (*fd < 0)
+		abort();
+	/* A signal may come while another process has it. */
+	while (flock(*fd, LOCK_EX))
+		if (errno != EINTR)
+			abort();
+	if (ftruncate(*fd, sizeof(*s)))
 		abort();
 	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 	if (s == MAP_FAILED)
