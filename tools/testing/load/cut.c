@@ -240,12 +240,17 @@ static void spoil(uint32_t b, uint64_t number, void *buffer)
 {
 	struct grid_missing_block e = { .address = b,
 					.checksum = load_checksum(number) };
+	unsigned int tries = 0;
 	int done;
 
-	/* It may flush. */
-	pthread_mutex_lock(&flushing);
-	done = load_call(&grid, GRID_MISSING_ENQUEUE, &e, sizeof(e), 1);
-	pthread_mutex_unlock(&flushing);
+	/* It may flush; and a block whose discard is not through is busy. */
+	do {
+		if (tries)
+			usleep(2000);
+		pthread_mutex_lock(&flushing);
+		done = load_call(&grid, GRID_MISSING_ENQUEUE, &e, sizeof(e), 1);
+		pthread_mutex_unlock(&flushing);
+	} while (done == 1 && e.result == -EBUSY && ++tries < 5000);
 	if (done != 1 || e.result)
 		load_die("enqueue of block %u: %d, %d", b, done, e.result);
 	stamp_block(buffer, grid.block_size, b, 0, LOAD_SPOILER);
