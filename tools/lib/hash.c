@@ -18,7 +18,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "crc32c.h"
 #include "gridmissing.h"
+#include "le.h"
 
 enum { OWN_CRC32C = -1, OWN_XXHASH64 = -2 };
 
@@ -135,23 +137,6 @@ void gm_hash_close(struct gm_hash *hash)
 	hash->bound = -1;
 }
 
-/* CRC-32C (Castagnoli) as the kernel's: reflected, inverted, little endian. */
-static uint32_t crc32c(const uint8_t *p, size_t len)
-{
-	uint32_t table[256], crc, i;
-	int bit;
-
-	for (i = 0; i < 256; i++) {
-		crc = i;
-		for (bit = 0; bit < 8; bit++)
-			crc = crc & 1 ? crc >> 1 ^ 0x82f63b78U : crc >> 1;
-		table[i] = crc;
-	}
-	for (crc = UINT32_MAX; len--; p++)
-		crc = crc >> 8 ^ table[(crc ^ *p) & 0xff];
-	return ~crc;
-}
-
 #define XXH_1 0x9e3779b185ebca87ULL
 #define XXH_2 0xc2b2ae3d27d4eb4fULL
 #define XXH_3 0x165667b19e3779f9ULL
@@ -161,22 +146,6 @@ static uint32_t crc32c(const uint8_t *p, size_t len)
 static uint64_t rol(uint64_t x, unsigned int n)
 {
 	return x << n | x >> (64 - n);
-}
-
-static uint64_t get_le64(const uint8_t *p)
-{
-	uint64_t x;
-
-	memcpy(&x, p, sizeof(x));
-	return le64toh(x);
-}
-
-static uint32_t get_le32(const uint8_t *p)
-{
-	uint32_t x;
-
-	memcpy(&x, p, sizeof(x));
-	return le32toh(x);
 }
 
 static uint64_t xxh_round(uint64_t lane, uint64_t input)
@@ -224,7 +193,7 @@ static void own_hash(int algorithm, const void *data, size_t len,
 
 	switch (algorithm) {
 	case OWN_CRC32C:
-		h32 = htole32(crc32c(data, len));
+		h32 = htole32(~gm_crc32c(UINT32_MAX, data, len));
 		memcpy(digest, &h32, sizeof(h32));
 		break;
 	case OWN_XXHASH64:

@@ -12,28 +12,13 @@
 #include <string.h>
 
 #include "gridmissing.h"
+#include "le.h"
 
 uint32_t gm_index_capacity(uint32_t block_size)
 {
 	return block_size < GM_INDEX_HEADER ?
 		       0 :
 		       (block_size - GM_INDEX_HEADER) / GM_INDEX_ENTRY;
-}
-
-static uint32_t get_le32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le32toh(v);
-}
-
-static uint64_t get_le64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return le64toh(v);
 }
 
 /* Values of @size bytes each, as the caller knows them. */

@@ -4,6 +4,11 @@
 
 #include <linux/types.h>
 
-u32 crc32c(u32 crc, const void *buf, size_t bytes);
+#include "../../crc32c.h"
+
+static inline u32 crc32c(u32 crc, const void *buf, size_t bytes)
+{
+	return gm_crc32c(crc, buf, bytes);
+}
 
 #endif /* _KERNEL_LINUX_CRC32C_H */

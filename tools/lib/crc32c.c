@@ -3,13 +3,13 @@
  * CRC-32C (Castagnoli), bit-reflected, as the kernel's crc32c(): the caller
  * begins with all ones and inverts the result.
  */
-#include <linux/crc32c.h>
+#include "crc32c.h"
 
-static u32 table[256];
+static uint32_t table[256];
 
 __attribute__((constructor)) static void fill(void)
 {
-	u32 i, crc;
+	uint32_t i, crc;
 	int bit;
 
 	for (i = 0; i < 256; i++) {
@@ -20,9 +20,9 @@ __attribute__((constructor)) static void fill(void)
 	}
 }
 
-u32 crc32c(u32 crc, const void *buf, size_t bytes)
+uint32_t gm_crc32c(uint32_t crc, const void *buf, size_t bytes)
 {
-	const u8 *p = buf;
+	const uint8_t *p = buf;
 
 	while (bytes--)
 		crc = crc >> 8 ^ table[(crc ^ *p++) & 0xff];
