@@ -205,10 +205,8 @@ int verb_manifest(struct ctl *ctl)
 	if (err) {
 		code = ctl_fail(
 			ctl, CTL_FAILED, "hash \"%s\": %s", algorithm,
-			err == -ENOENT ?
-				"the kernel has no such hash" :
-			err == -EAFNOSUPPORT ?
-				"this kernel has no AF_ALG; only sha256 works without it" :
+			err == -ENOENT || err == -EAFNOSUPPORT ?
+				"neither the kernel nor libgcrypt has such a hash" :
 				strerrordesc_np(-err));
 		goto out_close;
 	}

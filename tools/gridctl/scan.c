@@ -333,7 +333,7 @@ int scan_blocks(struct scan *s, const struct grid_missing_block *v,
 				(uint64_t)atomic_load(&c.total));
 	if (err == -ENOENT)
 		return ctl_fail(s->ctl, CTL_FAILED,
-				"hash \"%s\": the kernel has no such hash",
+				"hash \"%s\": neither the kernel nor libgcrypt has it",
 				s->algorithm);
 	if (err)
 		return ctl_error(s->ctl, err, "%s: scan", s->ctl->argv[0]);
