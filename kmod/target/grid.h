@@ -153,15 +153,41 @@ struct grid_flush_note {
 };
 
 /**
+ * enum grid_lot - where a bio is parked, by who ends its wait
+ * @GRID_LOT_USER: userspace
+ * @GRID_LOT_KERNEL: the kernel: repair data, a discard
+ * @GRID_LOT_DETECT: detection; a failed read
+ * @GRID_LOTS: how many there are
+ */
+enum grid_lot {
+	GRID_LOT_USER,
+	GRID_LOT_KERNEL,
+	GRID_LOT_DETECT,
+	GRID_LOTS,
+};
+
+/**
+ * enum grid_baton - who wakes the others that are parked on a bio's block
+ * @GRID_BATON_NONE: not this bio
+ * @GRID_BATON_WAKE: this one
+ * @GRID_BATON_FREED: this one; a checkpoint freed the block
+ */
+enum grid_baton {
+	GRID_BATON_NONE,
+	GRID_BATON_WAKE,
+	GRID_BATON_FREED,
+};
+
+/**
  * struct grid_io - per-bio data
  * @bio: the clone dm gave us
  * @table: the table that mapped it
  * @iter: the clone's iterator as mapped, bi_sector relative to the target
  * @epoch: in which it is counted as a write in flight, or GRID_NO_EPOCH
  * @hash: in grid->parked_hash, by @block (the lock)
- * @node: in grid->waiting, ->kernel_waiting or ->undecided, by @since; or
- *	->woken, ->going, ->ending; a flush: ->flushes_ended; waits for a commit: in its
- *	struct grid_meta (the lock)
+ * @node: in one of grid->lots, by @since; or ->woken, ->going, ->ending; a
+ *	flush: ->flushes_ended; waits for a commit: in its struct grid_meta (the
+ *	lock)
  * @block: what it is parked on, or GRID_NO_BLOCK, GRID_DETECTING; a flush:
  *	waits for those of ours with smaller numbers
  * @since: jiffies when it parked first
@@ -264,9 +290,7 @@ struct grid {
 
 	/* park.c */
 	DECLARE_HASHTABLE(parked_hash, GRID_PARK_HASH_BITS);
-	struct list_head waiting; /* parked for userspace, by since */
-	struct list_head kernel_waiting; /* parked for the kernel, by since */
-	struct list_head undecided; /* failed reads, for detection, by since */
+	struct list_head lots[GRID_LOTS]; /* who is parked, by since */
 	struct list_head woken; /* to be tried anew */
 	struct list_head going; /* nothing in their way: to be submitted */
 	struct list_head ending; /* to be ended, or requeued */
@@ -389,7 +413,7 @@ static inline void grid_io_begin(struct grid_io *io)
 	io->tries = 0;
 	io->waited = false;
 	io->warned = false;
-	io->baton = 0; /* GRID_BATON_NONE */
+	io->baton = GRID_BATON_NONE;
 	io->status = BLK_STS_OK;
 }
 

@@ -4,11 +4,10 @@
  * (D3, D10).  What stops it is in verdict.c.
  *
  * A bio parks on one block at a time, in its per-bio data: in a hash by block,
- * to be woken, and in one of three lists in the order of arrival, to be timed
- * out.  One list waits for userspace, one for what the kernel ends by itself: a
- * write of repair data, a discard; and one, failed reads, for detection.  In
- * each list the deadlines come in the order of the list, whatever the options say, because
- * they apply to all alike; so only the head need be looked at.
+ * to be woken, and in one of grid->lots (enum grid_lot) in the order of arrival,
+ * to be timed out.  In each of these lists the deadlines come in the order of
+ * the list, whatever the options say, because they apply to all alike; so only
+ * the head need be looked at.
  *
  * Waking moves a bio to grid->woken, from where a worker tries it anew
  * (again.c): it may park again, on this block or the next one.  Of very many on
@@ -37,18 +36,6 @@
 
 /* How many bios one hold of the lock ends. */
 #define GRID_TICK_MAX 1024
-
-/**
- * enum grid_baton - who wakes the others that are parked on a bio's block
- * @GRID_BATON_NONE: not this bio
- * @GRID_BATON_WAKE: this one
- * @GRID_BATON_FREED: this one; a checkpoint freed the block
- */
-enum grid_baton {
-	GRID_BATON_NONE,
-	GRID_BATON_WAKE,
-	GRID_BATON_FREED,
-};
 
 static struct hlist_head *grid_bucket(struct grid *g, u64 b)
 {
@@ -110,16 +97,14 @@ static unsigned long grid_half(struct grid *g, const struct grid_io *io)
  */
 void __grid_rearm(struct grid *g)
 {
-	struct list_head *lists[] = { &g->waiting, &g->kernel_waiting,
-				      &g->undecided };
 	unsigned long when = 0, t;
 	bool any = false;
 	unsigned int i;
 
 	grid_assert_locked(g);
-	for (i = 0; i < ARRAY_SIZE(lists); i++) {
+	for (i = 0; i < GRID_LOTS; i++) {
 		struct grid_io *io = list_first_entry_or_null(
-			lists[i], struct grid_io, node);
+			&g->lots[i], struct grid_io, node);
 
 		if (!io)
 			continue;
@@ -145,10 +130,10 @@ void __grid_rearm(struct grid *g)
  */
 void __grid_park(struct grid *g, struct grid_io *io, u64 b, bool kernel_wait)
 {
-	struct list_head *list = b == GRID_DETECTING ? &g->undecided :
-				 kernel_wait	     ? &g->kernel_waiting :
-						       &g->waiting;
-	struct list_head *pos;
+	enum grid_lot lot = b == GRID_DETECTING ? GRID_LOT_DETECT :
+			    kernel_wait		? GRID_LOT_KERNEL :
+						  GRID_LOT_USER;
+	struct list_head *list = &g->lots[lot], *pos;
 
 	grid_assert_locked(g);
 	if (!io->waited) {
@@ -338,19 +323,18 @@ void grid_wake_held(struct grid *g)
  */
 void grid_requeue_all(struct grid *g)
 {
-	struct list_head *lists[] = { &g->waiting, &g->kernel_waiting,
-				      &g->undecided };
 	struct grid_io *io;
 	unsigned long flags;
 	unsigned int i, n;
 
-	for (i = 0; i < ARRAY_SIZE(lists); i += !n) {
+	for (i = 0; i < GRID_LOTS; i += !n) {
 		grid_lock(g, &flags);
-		for (n = GRID_TICK_MAX; n && !list_empty(lists[i]); n--) {
-			io = list_first_entry(lists[i], struct grid_io, node);
+		for (n = GRID_TICK_MAX; n && !list_empty(&g->lots[i]); n--) {
+			io = list_first_entry(&g->lots[i], struct grid_io,
+					      node);
 			__grid_unpark(g, io, BLK_STS_DM_REQUEUE);
 		}
-		n = !list_empty(lists[i]);
+		n = !list_empty(&g->lots[i]);
 		grid_unlock(g, flags);
 		cond_resched();
 	}
@@ -366,21 +350,20 @@ void grid_requeue_all(struct grid *g)
 struct grid_io *__grid_next_detecting(struct grid *g)
 {
 	grid_assert_locked(g);
-	return list_first_entry_or_null(&g->undecided, struct grid_io, node);
+	return list_first_entry_or_null(&g->lots[GRID_LOT_DETECT],
+					struct grid_io, node);
 }
 
 /** __grid_oldest_ms - how long the oldest parked bio has waited */
 u64 __grid_oldest_ms(struct grid *g)
 {
-	struct list_head *lists[] = { &g->waiting, &g->kernel_waiting,
-				      &g->undecided };
 	unsigned long oldest = 0;
 	unsigned int i;
 
 	grid_assert_locked(g);
-	for (i = 0; i < ARRAY_SIZE(lists); i++) {
+	for (i = 0; i < GRID_LOTS; i++) {
 		struct grid_io *io = list_first_entry_or_null(
-			lists[i], struct grid_io, node);
+			&g->lots[i], struct grid_io, node);
 
 		if (io)
 			oldest = max(oldest, jiffies - io->since);
@@ -431,11 +414,11 @@ static void grid_tick_worker(struct work_struct *work)
 		container_of(to_delayed_work(work), struct grid, tick_work);
 	u64 warn = GRID_NO_BLOCK;
 	unsigned long flags;
+	unsigned int i;
 
 	grid_lock(g, &flags);
-	__grid_expire(g, &g->waiting, &warn);
-	__grid_expire(g, &g->kernel_waiting, &warn);
-	__grid_expire(g, &g->undecided, &warn);
+	for (i = 0; i < GRID_LOTS; i++)
+		__grid_expire(g, &g->lots[i], &warn);
 	__grid_rearm(g);
 	grid_unlock(g, flags);
 	if (warn != GRID_NO_BLOCK)
@@ -446,10 +429,11 @@ static void grid_tick_worker(struct work_struct *work)
 
 void grid_park_init(struct grid *g)
 {
+	unsigned int i;
+
 	hash_init(g->parked_hash);
-	INIT_LIST_HEAD(&g->waiting);
-	INIT_LIST_HEAD(&g->kernel_waiting);
-	INIT_LIST_HEAD(&g->undecided);
+	for (i = 0; i < GRID_LOTS; i++)
+		INIT_LIST_HEAD(&g->lots[i]);
 	INIT_LIST_HEAD(&g->woken);
 	INIT_LIST_HEAD(&g->going);
 	INIT_LIST_HEAD(&g->ending);
