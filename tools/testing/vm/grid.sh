@@ -37,6 +37,19 @@ grid_create()
 	dev=$REPLY
 }
 
+# meta_create METADATA FORMAT-OPTION...: t0 on $lower, its map on METADATA
+meta_create()
+{
+	local on=$1
+	shift
+	gridctl format "$lower" --metadata="$on" --tables-max=1 \
+		--table-values-max=64 "$@" > /dev/null
+	gridctl create t0 "$lower" --metadata="$on" > /dev/null
+	defer dm_remove t0
+	dev=/dev/mapper/t0
+	gridctl set t0 no_helper_ms:60000
+}
+
 # grid_table [KEY:VALUE...]: the table line
 grid_table()
 {

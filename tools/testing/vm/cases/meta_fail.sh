@@ -23,12 +23,7 @@ replica=$(mktemp /tmp/replica.XXXXXX)
 defer rm -f "$replica"
 head -c 16M /dev/urandom > "$replica"
 dd if="$replica" of="$lower" bs=1M oflag=direct status=none
-gridctl format "$lower" --metadata=/dev/mapper/m0 --block-size=64K \
-	--checksum=sha256 --blocks-max=4096 --tables-max=1 --table-values-max=64 > /dev/null
-gridctl create t0 "$lower" --metadata=/dev/mapper/m0 > /dev/null
-defer dm_remove t0
-dev=/dev/mapper/t0
-gridctl set t0 no_helper_ms:60000
+meta_create /dev/mapper/m0 --block-size=64K --checksum=sha256 --blocks-max=4096
 
 # metadata error|good: what is below it from now on
 metadata()

@@ -23,12 +23,7 @@ defer rm -f "$meta_file" "$replica"
 truncate -s 64M "$meta_file"
 loop_disk "$meta_file"
 dm_create m0 "0 $(sectors "$REPLY") linear $REPLY 0"
-gridctl format "$lower" --metadata=/dev/mapper/m0 --block-size=4K \
-	--checksum=sha256 --blocks-max=1024 --tables-max=1 --table-values-max=64 > /dev/null
-gridctl create t0 "$lower" --metadata=/dev/mapper/m0 > /dev/null
-defer dm_remove t0
-dev=/dev/mapper/t0
-gridctl set t0 no_helper_ms:60000
+meta_create /dev/mapper/m0 --block-size=4K --checksum=sha256 --blocks-max=1024
 node=/sys/dev/block/$(dmsetup info -c --noheadings --separator : -o major,minor t0)
 [ "$(cat "$node/queue/fua")" = 1 ] || fail "$lower has no FUA"
 

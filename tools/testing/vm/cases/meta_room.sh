@@ -15,12 +15,8 @@ ram_disk 192
 lower=$REPLY
 ram_disk 64
 dm_create m0 "0 $(sectors "$REPLY") linear $REPLY 0"
-gridctl format "$lower" --metadata=/dev/mapper/m0 --block-size=4K --checksum=none \
-	--blocks-max=$n --tables-max=1 --table-values-max=64 > /dev/null
-gridctl create t0 "$lower" --metadata=/dev/mapper/m0 > /dev/null
-defer dm_remove t0
+meta_create /dev/mapper/m0 --block-size=4K --checksum=none --blocks-max=$n
 defer dmsetup resume m0
-gridctl set t0 no_helper_ms:60000
 seq -f '%.0f -' 0 $((n - 1)) | gridctl enqueue t0 - > /dev/null
 
 written() { awk '{ print $5 }' "/sys/class/block/${lower#/dev/}/stat"; }
