@@ -1,153 +1,140 @@
 # SPDX-License-Identifier: GPL-2.0
-"""S1-S4: a boot, a reboot with dirty partial writes outstanding, a power cut
+"""S1-S4: reboots and power cuts; the map of what is missing is in metadata
 
-The grid is volatile (metadata none). So the application, this test, says at each
-boot what is missing: by a manifest while nothing was written, by "nothing" after
-an orderly end, by a manifest of what it wrote after the cut.
+GRID_REBOOTS times (10): blocks of a file go missing, part of each is written anew,
+and before anything of that reaches the device, the machine reboots. Then
+GRID_CUTS times (10): blocks go missing, some are overwritten whole or in part,
+with an fsync or without, and the power goes in the middle of it. What is below
+the missing blocks is garbage: who reads it has read what was never there.
 """
 
-BLOCK = 65536
-OPTIONS = "block-size=64K,checksum=sha256,_netdev,nofail"
-DATA = "/dev/disk/by-id/virtio-gridlower"
-FSTAB = ("LABEL=gridroot / ext4 defaults,noatime 0 1\n"
-         "UUID=12345678-1234-1234-1234-123456789abc /srv ext4 %s_netdev,nofail 0 2\n")
-SUMS = "cd /srv && sha256sum %s | cut -c1-64 | xargs"
+import hashlib
+import os
+import random
+import time
 
+from common import DATA, META, FSTAB, healthy, last_minute, missing_now, server
+from run import BLOCK, check
 
-def tab(options):
-    return "store %s none %s\n" % (DATA, OPTIONS + options)
-
-
-def healthy(m, text):
-    """Mounted from the grid, and only from there; nothing failed."""
-    state = m.booted()
-    check(state == "running", "%s: the system is %s\n%s" % (text, state, m.run(
-        "systemctl --failed --no-legend; systemctl status 'grid@*' gridrepaird "
-        "srv.mount systemd-fsck@*; journalctl -b -p warning | tail -n 40; "
-        "systemctl list-jobs", ok=False)[1]))
-    wait_mount(m)
-    check(m.run("findmnt -no SOURCE /srv") == "/dev/mapper/store",
-          "%s: /srv is on %s" % (text, m.run("findmnt -no SOURCE /srv")))
-    link = m.run("readlink -f /dev/disk/by-uuid/12345678-*; "
-                 "readlink -f /dev/disk/by-label/store")
-    check(set(link.split()) == {m.run("readlink -f /dev/mapper/store")},
-          "%s: the links lead to %s" % (text, link))
-    raw_hidden(m)
-
-
-def wait_mount(m):
-    m.run("for i in $(seq 100); do findmnt /srv > /dev/null && exit; sleep 0.3; "
-          "done; systemctl status 'grid@*' srv.mount gridrepaird; "
-          "journalctl -b | tail -n 60; exit 1", 60)
-
-
-def raw_hidden(m):
-    """udev gave the lower disk no link by what lies on it, at no time."""
-    log = m.run("cat /var/log/test-udev")
-    events = [dict(l.split("=", 1) for l in e.splitlines() if "=" in l)
-              for e in log.split("\n\n")]
-    seen = [e for e in events if "virtio-gridlower" in e.get("DEVLINKS", "")]
-    check(seen, "no event of the lower disk in the log")
-    for e in seen:
-        if e.get("ACTION") == "remove":
-            continue
-        check("by-uuid" not in e["DEVLINKS"] and "by-label" not in e["DEVLINKS"]
-              and e.get("ID_FS_TYPE") == "grid_member"
-              and e.get("SYSTEMD_READY") == "0",
-              "the lower disk was seen: %s" % e)
+TAB = "store %s %s _netdev,nofail\n" % (DATA, META)
+EACH = 5
+PAGE = 4096
+PER = BLOCK // PAGE
 
 
 def run(t):
-    m = t.machine(files={
-        "/etc/gridtab": tab(",manifest=/var/lib/store.manifest"),
-        "/etc/fstab": FSTAB % "",
-        "/var/lib/store.manifest": t.manifest})
-    m.spoil(list(range(16, 40)) + [0, 300, 301])
+    reboots = int(os.environ.get("GRID_REBOOTS", 10))
+    cuts = int(os.environ.get("GRID_CUTS", 10))
+    seed = int(os.environ.get("GRID_SEED", time.time()))
+    chance = random.Random(seed)
+    # What each file holds, as far as it is known: 4 KiB pages.
+    files = {name: t.file(name) for name in ("a", "b", "c")}
+    m = t.machine(files={"/etc/gridtab": TAB, "/etc/fstab": FSTAB % ""},
+                  metadata=True)
     m.start()
     healthy(m, "boot")
-    sums = m.run(SUMS % "a b c", 300)
-    expected = [s.split()[0] for s in host_sums(t)]
-    check(sums.split() == expected, "the files differ: %s" % sums)
-    t.ok("a boot: mounted by UUID from the grid, the disk below never seen")
+    m.run("systemctl is-active gridrepaird && gridctl --json status store")
+    same(m, files)
+    t.ok("a boot: mounted by UUID from the grid, the disk below never seen; %.0f s"
+         % m.seconds)
 
-    # 24 blocks of a file go missing, 4 KiB of each are written anew, and before any
-    # of it reaches the device the machine reboots. The server takes its time.
-    m.run("echo 5 > /etc/test-slow; pkill nbdkit; sleep 1; "
-          "pidof nbdkit && systemctl is-active gridrepaird")
-    out = m.run("""
-set -e
-sync; echo 3 > /proc/sys/vm/drop_caches
-first=$(filefrag -v /srv/b | awk '$1 == "0:" { print int($4) }')
-# The first whole block of the grid that holds nothing but /srv/b.
-skip=$(( (16 - first % 16) % 16 ))
-block=$(( (first + skip) / 16 ))
-echo $block $skip > /var/lib/where
-for i in $(seq 0 23); do
-	sum=$(awk -v b=$((block + i)) '$1 == b { print $2 }' /var/lib/store.manifest)
-	args="$args $((block + i)):$sum"
-done
-head -c 4096 /dev/urandom > /var/lib/page
-dd if=/dev/vdb bs=65536 count=24 skip=$block of=/var/lib/was iflag=direct status=none
-dd if=/dev/zero bs=65536 count=24 seek=$block of=/dev/vdb oflag=direct status=none
-gridctl enqueue store $args
-for i in $(seq 0 23); do
-	dd if=/var/lib/page of=/srv/b bs=4096 count=1 seek=$((skip + i * 16 + 5)) conv=notrunc status=none
-done
-printf '%s' '""" + tab(",start=clean") + """
-' > /etc/gridtab
-sync -d /etc/gridtab /var/lib/page /var/lib/where
-gridctl --json status store
-""", 120)
-    check('"waiting":0,' not in out or '"writing":0,' not in out,
-          "nothing is missing any more: %s" % out)
-    m.reboot()
-    healthy(m, "reboot")
-    m.run("""
-set -e
-read -r block skip < /var/lib/where
-for i in $(seq 0 23); do
-	dd if=/srv/b bs=4096 count=1 skip=$((skip + i * 16 + 5)) status=none | cmp - /var/lib/page || exit
-	dd if=/var/lib/page of=/var/lib/was bs=4096 seek=$((i * 16 + 5)) conv=notrunc status=none
-done
-# The rest of each block is what the replica has.
-dd if=/srv/b bs=4096 skip=$skip count=384 status=none | cmp - /var/lib/was
-""", 120)
-    log = m.run("journalctl -b -1 -o short-monotonic | tail -n 80")
-    check("I/O error" not in log and "Lost" not in log, log)
-    t.ok("a reboot with dirty partial writes to missing blocks: nothing is lost")
+    free = {name: list(t.blocks(name)) for name in ("b", "c")}
+    for i in range(reboots):
+        taken = [free["b"].pop() for _ in range(EACH)]
+        server(m, 20)
+        begun = time.monotonic()
+        pages = missing(t, taken) 
+        for block, page in taken:
+            pages += dirty(files, "b", page + chance.randrange(PER), "%d/%d" % (i, block))
+        m.run(pages, 60)
+        check(missing_now(m) == EACH, "%d blocks are missing" % missing_now(m))
+        m.off("reboot")
+        took = time.monotonic() - begun
+        m.start()
+        healthy(m, "reboot %d" % i)
+        last_minute(m)
+        server(m, 0)
+        same(m, files)
+        t.ok("reboot %d of %d with dirty partial writes to %d missing blocks "
+             "(written out in %.0f s): nothing is lost" % (i + 1, reboots, EACH, took))
 
-    # What the application knows now is another manifest. More goes missing, and
-    # the power with it.
-    m.run("""
-set -e
-umount /srv
-gridctl manifest /dev/mapper/store --block-size=64K --checksum=sha256 > /var/lib/store.manifest
-mount -o ro /srv
-cd /srv
-sha256sum a b c | cut -c1-64 | xargs > /var/lib/sums
-rm -f /etc/test-slow
-printf '%s' '""" + tab(",manifest=/var/lib/store.manifest") + """
-' > /etc/gridtab
-sed -i 's/_netdev/ro,_netdev/' /etc/fstab
-first=$(filefrag -v /srv/c | awk '$1 == "0:" { print int($4) }')
-dd if=/dev/zero bs=65536 count=32 seek=$((first / 16 + 2)) of=/dev/vdb oflag=direct status=none
-sync
-""", 180)
-    m.cut()
-    m.start()
-    healthy(m, "cut")
-    check(m.run(SUMS % "a b c", 300) == m.run("cat /var/lib/sums"),
-          "a file differs after the cut")
-    status = m.run("gridctl --json status store")
-    check('"timeouts":0' in status, status)
-    m.run("umount /srv && fsck.ext4 -fn /dev/mapper/store", 120)
-    t.ok("a power cut: no missing block is served, fsck is clean")
+    for i in range(cuts):
+        taken = [free["c"].pop() for _ in range(EACH)]
+        server(m, 3)
+        script = missing(t, taken) + "rm -f /var/lib/acked\n"
+        # The first is only missing. The second is overwritten as a whole, each of
+        # the others in part; what an fsync has acknowledged is noted.
+        maybe = {}
+        for number, (block, page) in enumerate(taken[1:]):
+            count = 1 if number else PER
+            at = page + (chance.randrange(PER) if number else 0)
+            data = content("cut %d/%d" % (i, block), count)
+            maybe[number] = (at, count, data)
+            m.put_data("cut-%d" % number, data)
+            script += ("setsid sh -c 'dd if=/run/cut-%d of=/srv/c bs=%d seek=%d "
+                       "conv=notrunc%s status=none && echo %d >> /var/lib/acked && "
+                       "sync -d /var/lib/acked' > /dev/null 2>&1 &\n"
+                       % (number, PAGE, at, ",fsync" if number != 1 else "", number))
+        m.run(script, 60)
+        wait = chance.choice((0, chance.uniform(0, 8)))
+        time.sleep(wait)
+        m.cut()
+        m.start()
+        healthy(m, "cut %d (seed %d)" % (i, seed))
+        acked = m.run("cat /var/lib/acked 2> /dev/null || :").split()
+        server(m, 0)
+        found = m.read("c", files["c"], [(at, n) for at, n, _ in maybe.values()])
+        for number, (at, count, data) in maybe.items():
+            for k in range(count):
+                old = files["c"][at + k]
+                new = data[k * PAGE:(k + 1) * PAGE]
+                have = found[at + k]
+                # What wasn't acknowledged is there or not, page by page.
+                good = (new,) if str(number) in acked and number != 1 else (old, new)
+                check(have in [hashlib.sha256(g).hexdigest() for g in good],
+                      "cut %d (seed %d): page %d of c, write %d, acknowledged: %s"
+                      % (i, seed, at + k, number, acked))
+                files["c"][at + k] = new if have == hashlib.sha256(new).hexdigest() else old
+        same(m, files)
+        m.run("umount /srv && fsck.ext4 -fn /dev/mapper/store && mount /srv", 120)
+        t.ok("cut %d of %d after %.1f s, %d writes acknowledged: they are there, no "
+             "missing block is served, fsck is clean" % (i + 1, cuts, wait, len(acked)))
     m.off()
+    t.ok("an orderly end")
 
 
-def host_sums(t):
-    import subprocess
-    import os
-    tree = os.path.join(t.work, "tree")
-    return subprocess.run("sha256sum a b c", cwd=tree, shell=True, check=True,
-                          stdout=subprocess.PIPE, text=True).stdout.splitlines()
+def content(text, pages=1):
+    line = ("%s\n" % text).encode()
+    return (line * (pages * PAGE // len(line) + 1))[:pages * PAGE]
+
+
+def missing(t, taken):
+    """A script after which these blocks are missing, and garbage below."""
+    out = "set -e\nsync; echo 3 > /proc/sys/vm/drop_caches\n"
+    for block, _ in taken:
+        out += ("yes garbage | head -c %d | dd of=%s bs=%d seek=%d oflag=direct "
+                "iflag=fullblock conv=notrunc status=none\n" % (BLOCK, DATA, BLOCK, block))
+    out += "gridctl enqueue store %s\n" % " ".join(
+        "%d:%s" % (block, t.sum(block)) for block, _ in taken)
+    return out
+
+
+def dirty(files, name, page, text):
+    """A script that writes a page, and leaves it in memory."""
+    files[name][page] = content(text)
+    return ("yes '%s' | head -c %d | dd of=/srv/%s bs=%d seek=%d iflag=fullblock "
+            "conv=notrunc status=none\n" % (text, PAGE, name, PAGE, page))
+
+
+def same(m, files):
+    """Each file is as it is known to be."""
+    sums = m.run("cd /srv && sha256sum %s | cut -c1-64" % " ".join(files), 300).split()
+    for name, have in zip(files, sums):
+        if hashlib.sha256(b"".join(files[name])).hexdigest() == have:
+            continue
+        found = m.read(name, files[name], [(0, len(files[name]))])
+        wrong = [p for p, s in found.items()
+                 if hashlib.sha256(files[name][p]).hexdigest() != s]
+        check(False, "%s differs in pages %s\n%s" % (name, wrong, m.run(
+            "dd if=/srv/%s bs=%d skip=%d count=1 status=none | head -c 200"
+            % (name, PAGE, wrong[0]), ok=False)[1]))

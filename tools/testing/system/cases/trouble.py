@@ -6,7 +6,9 @@ missing, one that nobody says ready to, one whose disk is missing, two with wron
 lines. Each unit that fails says why, within its time.
 """
 
-DATA = "/dev/disk/by-id/virtio-gridlower"
+from common import DATA
+from run import check
+
 TAB = """\
 store {0} none block-size=64K,checksum=sha256,length=60M,park-timeout=5s,manifest=/var/lib/m,_netdev,nofail
 held {0} none block-size=64K,offset=60M,park-timeout=5s,no-helper=5s,ready-timeout=15s,nofail

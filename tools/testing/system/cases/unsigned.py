@@ -5,6 +5,8 @@ The kernel is told module.sig_enforce=1, as one under Secure Boot is. dkms has
 signed the modules with the machine's own key, which no firmware knows here.
 """
 
+from run import check
+
 
 def run(t):
     m = t.machine(append="module.sig_enforce=1", files={

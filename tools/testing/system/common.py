@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What cases ask of a machine with a grid "store" that is mounted on /srv"""
+
+import json
+
+from run import check, UUID
+
+DATA = "/dev/disk/by-id/virtio-gridlower"
+META = "/dev/disk/by-id/virtio-gridmeta"
+FSTAB = ("LABEL=gridroot / ext4 defaults,noatime 0 1\n"
+         "UUID=%s /srv ext4 %%s_netdev,nofail 0 2\n" % UUID)
+
+
+def healthy(m, text):
+    """Mounted from the grid, and only from there; nothing failed."""
+    state = m.booted()
+    check(state == "running", "%s: the system is %s\n%s" % (text, state, m.run(
+        "systemctl --failed --no-legend; systemctl status -l 'grid@*' gridrepaird "
+        "srv.mount 'systemd-fsck@*'; journalctl -b -p warning | tail -n 40; "
+        "systemctl list-jobs", ok=False)[1]))
+    wait_mount(m)
+    out = m.run("findmnt -no SOURCE /srv; readlink -f /dev/disk/by-uuid/%s "
+                "/dev/disk/by-label/store /dev/mapper/store" % UUID)
+    source, uuid, label, grid = out.split()
+    check(source == "/dev/mapper/store", "%s: /srv is on %s" % (text, source))
+    check(uuid == label == grid, "%s: the links lead to %s" % (text, out))
+    raw_hidden(m)
+
+
+def wait_mount(m):
+    m.run("for i in $(seq 200); do findmnt /srv > /dev/null && exit; sleep 0.3; "
+          "done; systemctl status 'grid@*' srv.mount gridrepaird; "
+          "journalctl -b | tail -n 60; exit 1", 100)
+
+
+def raw_hidden(m):
+    """In this boot udev gave the disk below no link by what lies on it, at no
+    time, and the kernel mounted no file system of it."""
+    log = m.run("awk '/^=== boot/ { n = NR } END { print n }' /var/log/test-udev > /run/n; "
+                "tail -n +$(cat /run/n) /var/log/test-udev | "
+                "awk -v RS= -v ORS='\\n\\n' '/virtio-gridlower/'; "
+                "dmesg | grep \"EXT4-fs ($(basename $(readlink -f %s)))\" | "
+                "sed 's/^/mounted /' || :" % DATA)
+    check("mounted " not in log, log)
+    events = [dict(l.split("=", 1) for l in e.splitlines() if "=" in l)
+              for e in log.split("\n\n")]
+    events = [e for e in events if "DEVLINKS" in e]
+    check(events, "no event of the disk below in the log")
+    for e in events:
+        if e.get("ACTION") == "remove":
+            continue
+        check("by-uuid" not in e["DEVLINKS"] and "by-label" not in e["DEVLINKS"]
+              and e.get("ID_FS_TYPE") == "grid_member"
+              and e.get("SYSTEMD_READY") == "0",
+              "the disk below was seen: %s" % e)
+
+
+def last_minute(m):
+    """How the boot before ended: what is mounted goes first, then the helper, then
+    the network; nothing is lost and no unit fails."""
+    log = m.run("journalctl -b -1 -o short-monotonic | tail -n 150")
+
+    def at(*words):
+        found = [i for i, l in enumerate(log.splitlines())
+                 if all(w in l for w in words)]
+        check(found, "the log has no \"%s\":\n%s" % (" ".join(words), log))
+        return found[-1]
+
+    for bad in ("I/O error", "lost async page write", "Lost", "Failed with result",
+                "Buffer I/O"):
+        check(bad not in log, log)
+    check(at("nmounted", "/srv") < at("Stopped", "gridrepaird"), log)
+    check(at("Stopped", "gridrepaird") < at("Stopped target", "network.target"),
+          log)
+
+
+def server(m, seconds):
+    """The replica's server answers after so long from now on."""
+    m.run("echo %g > /etc/test-slow; old=$(pidof nbdkit); kill -9 $old\n"
+          "until new=$(pidof nbdkit) && [ \"$new\" != \"$old\" ]; do sleep 0.1; done"
+          % seconds, 60)
+
+
+def missing_now(m):
+    """How many blocks of the grid are missing."""
+    status = json.loads(m.run("gridctl --json status store"))
+    return status["waiting"] + status["writing"] + status["aborting"]
