@@ -15,7 +15,8 @@
  *
  * Order: a mount on a grid stands after blockdev@dev-mapper-NAME.target, and so
  * after the unit, in going up and, the other way round, in going down: the grid
- * is detached when it is unmounted.  The helper, where it runs, is started
+ * is detached when it is unmounted.  (Also one by UUID=: once it is mounted, systemd
+ * knows the device from /proc/self/mountinfo.)  The helper, where it runs, is started
  * before remote-fs-pre.target, and the units of _netdev lines after that.
  */
 #include <errno.h>

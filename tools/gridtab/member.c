@@ -6,18 +6,26 @@
  *
  * Run by 61-grid-member.rules for each block device, with the device's
  * properties in the environment.  When a line of /etc/gridtab names the device,
- * by its node or by one of its links, or ID_GRID_NAME is there already (a
- * partition has it from its disk), it prints properties for udev and ends with
- * 0; else with 1.  ID_GRID_LINKS is what is left of the links without those by
- * what lies on the disk: udev learnt to take away single ones only in version
- * 253.  It opens nothing but the table.
+ * by its node or by one of its links, or grid metadata begins it, or ID_GRID_ROLE
+ * is there already (a partition has it from its disk), it prints properties for
+ * udev and ends with 0; else with 1.  ID_GRID_LINKS is what is left of the links
+ * without those by what lies on the disk: udev learnt to take away single ones
+ * only in version 253.
+ *
+ * Only a device of which udev knows no content, and which may be read at this
+ * time, is opened: a grid is never, since a read of a missing block waits.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gridtab.h"
+
+/* GRID_META_MAGIC of <linux/grid_metadata.h>, which wants the kernel's types. */
+#define MAGIC "gridmeta"
 
 /* Is @path the node, or one of the links (separated by blanks)? */
 static bool is_device(const char *disk, const char *node, const char *links)
@@ -56,6 +64,34 @@ static void print_links(const char *links)
 	putchar('\n');
 }
 
+static bool property(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value;
+}
+
+/* Does grid metadata begin it? */
+static bool has_metadata(const char *node)
+{
+	const char *uuid = getenv("DM_UUID"), *noscan = getenv("DM_NOSCAN");
+	char magic[sizeof(MAGIC) - 1];
+	bool has;
+	int fd;
+
+	if (property("ID_FS_TYPE") || property("ID_PART_TABLE_TYPE") ||
+	    (uuid && !strncmp(uuid, "GRID-", 5)) ||
+	    (noscan && !strcmp(noscan, "1")))
+		return false;
+	fd = open(node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	has = pread(fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&
+	      !memcmp(magic, MAGIC, sizeof(magic));
+	close(fd);
+	return has;
+}
+
 int main(int argc, char **argv)
 {
 	const char *path = getenv("GRIDTAB") ? getenv("GRIDTAB") : GRIDTAB_PATH;
@@ -71,12 +107,13 @@ int main(int argc, char **argv)
 	}
 	if (!links)
 		links = "";
-	if (getenv("ID_GRID_NAME") && *getenv("ID_GRID_NAME")) {
+	if (property("ID_GRID_ROLE")) {
 		print_links(links);
 		return 0;
 	}
+	memset(&tab, 0, sizeof(tab));
 	if (gridtab_read(path, &tab))
-		return 1;
+		tab.count = 0;
 	for (i = 0; i < tab.count; i++) {
 		/* A line with another fault still says whose the disk is. */
 		e = &tab.entries[i];
@@ -92,5 +129,9 @@ int main(int argc, char **argv)
 		print_links(links);
 		return 0;
 	}
-	return 1;
+	if (!has_metadata(argv[1]))
+		return 1;
+	puts("ID_GRID_ROLE=metadata");
+	print_links(links);
+	return 0;
 }

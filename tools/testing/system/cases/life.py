@@ -41,7 +41,7 @@ def run(t):
     free = {name: list(t.blocks(name)) for name in ("b", "c")}
     for i in range(reboots):
         taken = [free["b"].pop() for _ in range(EACH)]
-        server(m, 20)
+        server(m, 25)
         begun = time.monotonic()
         pages = missing(t, taken) 
         for block, page in taken:

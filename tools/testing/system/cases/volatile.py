@@ -32,7 +32,7 @@ def run(t):
 
     # 24 blocks of a file go missing, 4 KiB of each are written anew, and before any
     # of it reaches the device the machine reboots. The server takes its time.
-    server(m, 20)
+    server(m, 25)
     m.run("""
 set -e
 disk=/dev/disk/by-id/virtio-gridlower
