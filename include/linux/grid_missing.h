@@ -18,6 +18,9 @@
 #include <uapi/linux/grid_missing.h>
 #include <linux/grid_missing_record.h>
 
+/* What modinfo tells; of both modules, and the packages. */
+#define GRID_MISSING_VERSION "0.1"
+
 struct grid_missing;
 struct grid_missing_room;
 

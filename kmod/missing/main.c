@@ -32,4 +32,5 @@ module_exit(gm_exit);
 
 MODULE_DESCRIPTION("The missing blocks of a grid, and their repair");
 MODULE_AUTHOR("The grid-missing project");
+MODULE_VERSION(GRID_MISSING_VERSION);
 MODULE_LICENSE("GPL");

@@ -757,4 +757,5 @@ module_exit(dm_grid_exit);
 MODULE_DESCRIPTION(
 	DM_NAME
 	" target that keeps missing blocks away from readers until they are repaired");
+MODULE_VERSION(GRID_MISSING_VERSION);
 MODULE_LICENSE("GPL");

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <mntent.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 
 #include "ctl.h"
 #include "gridtab.h"
+#include "module.h"
 
 enum level { GOOD, WARNING, WRONG };
 
@@ -99,6 +101,7 @@ static void modules(struct doctor *d)
 {
 	char path[512], word[32];
 	struct utsname u;
+	struct module m;
 	bool built;
 
 	uname(&u);
@@ -110,9 +113,17 @@ static void modules(struct doctor *d)
 			 u.release);
 		built = has_module(path, 3);
 	}
-	if (is_file("/sys/module/dm_grid") &&
-	    is_file("/sys/module/grid_missing"))
-		find(d, GOOD, "module", "dm-grid is loaded");
+	module_look("dm-grid", &m);
+	if (m.runs && module_differs(&m))
+		find(d, WARNING, "module",
+		     "dm-grid %s runs, and %s is installed: detach the grids and load it anew, or reboot",
+		     *m.version ? m.version : "of an unknown version",
+		     !*m.next_version ? "another one" :
+		     !strcmp(m.version, m.next_version) ?
+					"another build of it" :
+					m.next_version);
+	else if (m.runs)
+		find(d, GOOD, "module", "dm-grid %s is loaded", m.version);
 	else if (built)
 		find(d, GOOD, "module", "dm-grid is there for %s, not loaded",
 		     u.release);
@@ -135,6 +146,97 @@ static void modules(struct doctor *d)
 	    (*word == 'Y' || *word == '1') && !is_file("/sys/module/dm_grid"))
 		find(d, WARNING, "signatures",
 		     "this kernel loads signed modules only; if modprobe dm-grid says \"Key was rejected\": mokutil --import /var/lib/dkms/mok.pub, and reboot");
+}
+
+/* What gridrepaird says of its devices and their sources. */
+static void sources(struct doctor *d)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	FILE *f = popen(
+		"PATH=$PATH:/usr/local/sbin:/usr/sbin gridrepaird --status --json 2> /dev/null < /dev/null",
+		"re");
+	struct json_object *all = NULL, *devices, *device, *list, *source;
+	const char *name, *uri;
+	char buf[4096];
+	size_t n, i, j, up;
+
+	while (f && tokener && !all && (n = fread(buf, 1, sizeof(buf), f)))
+		all = json_tokener_parse_ex(tokener, buf, (int)n);
+	if (f)
+		pclose(f);
+	json_tokener_free(tokener);
+	if (!json_object_object_get_ex(all, "devices", &devices)) {
+		find(d, WRONG, "helper",
+		     "gridrepaird does not answer: gridrepaird --status, systemctl status gridrepaird");
+		json_object_put(all);
+		return;
+	}
+	find(d, GOOD, "helper", "gridrepaird runs");
+	for (i = 0; i < json_object_array_length(devices); i++) {
+		device = json_object_array_get_idx(devices, i);
+		name = json_object_get_string(
+			json_object_object_get(device, "device"));
+		list = json_object_object_get(device, "sources");
+		/* Its sources are reached when the device is there. */
+		if (!json_object_get_boolean(
+			    json_object_object_get(device, "attached"))) {
+			find(d, WARNING, "helper",
+			     "%s: the device is not there", name);
+			continue;
+		}
+		for (j = up = 0; j < json_object_array_length(list); j++) {
+			source = json_object_array_get_idx(list, j);
+			uri = json_object_get_string(
+				json_object_object_get(source, "source"));
+			if (json_object_get_boolean(
+				    json_object_object_get(source, "up")))
+				up++;
+			else
+				find(d, WARNING, "source",
+				     "%s: %s does not answer", name, uri);
+		}
+		find(d, up ? GOOD : WRONG, "source",
+		     "%s: %zu of %zu sources answer", name, up,
+		     (size_t)json_object_array_length(list));
+	}
+	json_object_put(all);
+}
+
+/* A helper of which a page can be on the device it repairs waits for itself. */
+static void locked(struct doctor *d)
+{
+	char path[300], line[128];
+	unsigned long long kib;
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+	FILE *f;
+
+	while (proc && (entry = readdir(proc))) {
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		if (!word_of(path, line, sizeof(line)) ||
+		    strcmp(line, "gridrepaird"))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/status", entry->d_name);
+		f = fopen(path, "re");
+		kib = 1;
+		while (f && fgets(line, sizeof(line), f))
+			if (sscanf(line, "VmLck: %llu kB", &kib) == 1)
+				break;
+		if (f)
+			fclose(f);
+		if (!kib)
+			find(d, WARNING, "locks",
+			     "the memory of gridrepaird (%s) is not locked: LimitMEMLOCK=infinity, and no --no-lock",
+			     entry->d_name);
+		else
+			find(d, GOOD, "locks",
+			     "the memory of gridrepaird (%s) is locked",
+			     entry->d_name);
+	}
+	if (proc)
+		closedir(proc);
 }
 
 static void helper(struct doctor *d)
@@ -167,8 +269,8 @@ static void helper(struct doctor *d)
 		find(d, WRONG, "helper",
 		     "gridrepaird does not run: systemctl status gridrepaird");
 	else
-		find(d, GOOD, "helper",
-		     "gridrepaird runs; its sources: gridrepaird --status");
+		sources(d);
+	locked(d);
 }
 
 static void table(struct doctor *d)
@@ -211,6 +313,45 @@ static void table(struct doctor *d)
 	if (!bad)
 		find(d, GOOD, "gridtab", "%zu lines", tab.count);
 	gridtab_free(&tab);
+}
+
+/* Is the mount at @dir one that fstab has with _netdev, or not of fstab at all? */
+static bool ordered(const char *dir)
+{
+	FILE *f = setmntent("/etc/fstab", "re");
+	bool good = true;
+	struct mntent *m;
+
+	while (f && (m = getmntent(f)))
+		if (!strcmp(m->mnt_dir, dir))
+			good = hasmntopt(m, "_netdev");
+	if (f)
+		endmntent(f);
+	return good;
+}
+
+/* At shutdown the helper stops when what is mounted with _netdev is unmounted. */
+static void mounts(struct doctor *d)
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	char *type, *params;
+	struct mntent *m;
+	bool grid;
+
+	while (f && (m = getmntent(f))) {
+		if (strncmp(m->mnt_fsname, "/dev/mapper/", 12) ||
+		    gm_dm_info(m->mnt_fsname + 12, true, &type, &params))
+			continue;
+		grid = !strcmp(type, "grid");
+		free(type);
+		free(params);
+		if (grid && !ordered(m->mnt_dir))
+			find(d, WARNING, "fstab",
+			     "%s lies on a grid, and has no _netdev: at shutdown the helper may stop before it is unmounted",
+			     m->mnt_dir);
+	}
+	if (f)
+		endmntent(f);
 }
 
 static void devices(struct doctor *d)
@@ -268,6 +409,7 @@ int verb_doctor(struct ctl *ctl)
 	modules(&d);
 	helper(&d);
 	table(&d);
+	mounts(&d);
 	devices(&d);
 	/* Certificates of sources are judged by it. */
 	if (time(NULL) < 1700000000)
