@@ -14,6 +14,10 @@ INSTALL_MOD_DIR ?= updates
 CASE ?=
 KERNEL ?= all
 MINUTES ?= 10
+# For check-system.
+REBOOTS ?= 10
+CUTS ?= 10
+SUITE ?=
 # For fuzz-ioctl, on the debug kernel.
 CALLS ?= 10000000
 
@@ -118,7 +122,10 @@ check-vm: setup
 	@$(vm)/run --kernel $(KERNEL) $(if $(CASE),$(CASE:%=--case %),--all)
 
 check-system: setup
-	@$(testing)/system/run $(if $(CASE),$(CASE:%=--case %),--all)
+	@status=0; \
+	GRID_REBOOTS=$(REBOOTS) GRID_CUTS=$(CUTS) $(testing)/system/run \
+		$(SUITE:%=--suite %) $(if $(CASE),$(CASE:%=--case %),--all) || status=1; \
+	$(if $(CASE),,$(testing)/system/packages $(SUITE) || status=1;) exit $$status
 
 demo: setup
 	@$(testing)/demo/run
@@ -187,7 +194,7 @@ help:
 	@echo '  check-random     everything at once on the target, for MINUTES [10], SEED'
 	@echo '  demo             the whole system at work, in a virtual machine'
 	@echo 'Not in check:'
-	@echo '  check-system     boots, reboots and power cuts of Debian: unfinished'
+	@echo '  check-system     REBOOTS [10], CUTS [10] of Debian 12 and 13; the packages'
 	@echo '  check-kcsan      KUnit suites under KCSAN'
 	@echo '  check-arm64      a few cases on arm64, in QEMU'
 	@echo
@@ -206,4 +213,5 @@ help:
 	@echo '  DESTDIR, PREFIX  where install puts things [$(PREFIX)]'
 	@echo '  MOK, CERT        a key and its certificate: install signs the modules'
 	@echo '  CASE, KERNEL     for check-vm: case names, 6.1|6.12|newest|debug|all'
+	@echo '  CASE, SUITE      for check-system: case names, bookworm|trixie'
 	@echo '  GRID_CACHE       [/var/cache/grid-missing]'

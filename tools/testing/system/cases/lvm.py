@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0
+"""S2: LVM volumes on a grid are found there, and never on the disk below
+
+lvm.conf has what gridtab(5) says. Without it, and without the grid, vgchange would
+take the disk: which is looked at too, or the test could not fail.
+"""
+
+from common import DATA, last_minute
+from run import check
+
+LVM_CONF = """\
+devices {
+    global_filter = [ "r|^%s$|", "a|.*|" ]
+}
+""" % DATA
+OPEN = "--config 'devices { global_filter = [ \"a|.*|\" ] }'"
+
+
+def on_grid(m, text):
+    m.run("for i in $(seq 100); do [ -e /dev/vg/lv ] && exit; sleep 0.3; done; "
+          "lvs; journalctl -b | tail -n 40; exit 1", 100)
+    out = m.run("dmsetup deps -o devname vg-lv")
+    check("(store)" in out, "%s: the volume lies on %s" % (text, out))
+
+
+def run(t):
+    m = t.machine(files={
+        "/etc/gridtab": "store %s none block-size=64K,start=clean,nofail\n" % DATA,
+        "/etc/fstab": "LABEL=gridroot / ext4 defaults,noatime 0 1\n",
+        "/etc/lvm/lvm.conf": LVM_CONF})
+    m.start()
+    check(m.booted() == "running", m.run("systemctl --failed", ok=False)[1])
+    m.run("wipefs -qa /dev/mapper/store && pvcreate -qy /dev/mapper/store && "
+          "vgcreate -qy vg /dev/mapper/store && lvcreate -qy -n lv -l 50%FREE vg && "
+          "mkfs.ext4 -q /dev/vg/lv && udevadm settle", 200)
+    on_grid(m, "made")
+    m.reboot()
+    check(m.booted() == "running", m.run("systemctl --failed", ok=False)[1])
+    last_minute(m, None)
+    on_grid(m, "boot")
+    t.ok("event activation takes the grid")
+
+    for options in ("", OPEN):
+        out = m.run("timeout 100 pvs --noheadings -o pv_name %s 2> /dev/null" % options,
+                    120)
+        check(out.split() == ["/dev/mapper/store"], "pvs %s: %s" % (options, out))
+        m.run("vgchange -qan vg; timeout 100 vgchange -ay %s" % options, 120)
+        on_grid(m, "vgchange -ay " + options)
+    t.ok("pvs and vgchange take the grid, with the filter and without")
+
+    m.run("vgchange -qan vg && systemctl stop grid@store && udevadm settle", 120)
+    m.run("timeout 100 vgchange -ay", 120)
+    out = m.run("ls /dev/vg; dmsetup ls", ok=False)[1]
+    check("vg-lv" not in out, "without the grid: " + out)
+    m.run("timeout 100 vgchange -ay " + OPEN, 120)
+    out = m.run("dmsetup ls", ok=False)[1]
+    check("vg-lv" in out, "the filter isn't what did it: " + out)
+    m.run("vgchange -an " + OPEN)
+    t.ok("without the grid the filter keeps LVM away from the disk")
+    m.off()
