@@ -189,7 +189,7 @@ static int from_metadata(const struct ctl *ctl, const char *path, char *words,
 					      "table-values-max" };
 	char uuid[AREA_UUID_TEXT];
 	struct gmeta_loaded l;
-	uint64_t start = 0;
+	uint64_t start = 0, block_size = 0;
 	struct area a;
 	struct stat st;
 	int code, err;
@@ -216,6 +216,21 @@ static int from_metadata(const struct ctl *ctl, const char *path, char *words,
 		return ctl_fail(ctl, CTL_FAILED,
 				"%s: the metadata there has the uuid %s",
 				metadata, uuid);
+	if (sb->state == GRID_META_RETIRED)
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s: retired metadata: writes may have come since that its map knows nothing of; \"gridctl format --force\" makes it anew (\"gridctl metadata set --state=active\" if there were none)",
+			metadata);
+	if (ctl_option(ctl, "block-size")) {
+		if (!ctl_size(ctl, "block-size", &block_size))
+			return CTL_USAGE;
+		if (block_size != sb->block_size)
+			return ctl_fail(
+				ctl, CTL_FAILED,
+				"%s: the metadata there is of blocks of %u bytes, not %" PRIu64
+				": leave --block-size out, or \"gridctl format\" it anew",
+				metadata, sb->block_size, block_size);
+	}
 	code = check_data(ctl, sb, path);
 	if (code)
 		return code;
@@ -244,6 +259,29 @@ static int from_metadata(const struct ctl *ctl, const char *path, char *words,
 		++*count;
 	}
 	return CTL_GOOD;
+}
+
+/*
+ * Without --metadata: the data must not lie where a map is kept, and a map that
+ * is in use knows nothing of what is written without it.
+ */
+static int check_internal(const struct ctl *ctl, const char *path)
+{
+	struct gmeta_loaded l;
+	struct area a;
+	int code, err;
+
+	code = area_open(ctl, &a, path, 0, false);
+	if (code)
+		return code;
+	err = gmeta_load_super(&a.dev, &l);
+	area_close(&a);
+	if (err || l.super.state != GRID_META_ACTIVE)
+		return CTL_GOOD;
+	return ctl_fail(
+		ctl, CTL_FAILED,
+		"%s holds grid metadata: --metadata=internal uses it; \"gridctl metadata set --state=retired\" gives its map up",
+		path);
 }
 
 int verb_create(struct ctl *ctl)
@@ -321,6 +359,8 @@ int verb_create(struct ctl *ctl)
 		return CTL_USAGE;
 
 	code = lower_device(ctl, path, &size, &major, &minor);
+	if (!code && !ctl_option(ctl, "metadata"))
+		code = check_internal(ctl, path);
 	if (code)
 		return code;
 	if (offset >= size)

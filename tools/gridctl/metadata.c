@@ -39,6 +39,20 @@ static int tell(const struct ctl *ctl, const struct area *a, int err,
 			remedy(err));
 }
 
+/* Does it use nothing that only who knows it may write?  Else an exit code. */
+static int may_write(const struct ctl *ctl, const struct area *a,
+		     const struct gmeta_super *sb)
+{
+	uint32_t unknown = sb->ro_compat & ~GRID_META_RO_COMPAT_KNOWN;
+
+	if (!unknown)
+		return CTL_GOOD;
+	return ctl_fail(
+		ctl, CTL_FAILED,
+		"%s: metadata: uses features that are not known (%#x): it can only be read (%s)",
+		a->path, unknown, remedy(-EOPNOTSUPP));
+}
+
 static uint64_t tables_active(const struct gmeta_map *map)
 {
 	uint64_t n = 0;
@@ -242,9 +256,11 @@ static int repair(const struct ctl *ctl, struct area *a)
 {
 	struct gmeta_loaded l;
 	char why[GMETA_WHY];
-	int err = gmeta_load(&a->dev, &l), code = CTL_GOOD;
+	int err = gmeta_load(&a->dev, &l), code = may_write(ctl, a, &l.super);
 
-	if (!err && l.super_same) {
+	if (code) {
+		;
+	} else if (!err && l.super_same) {
 		if (!ctl->json)
 			printf("%s: nothing to mend\n", a->path);
 	} else if (!err) {
@@ -299,7 +315,8 @@ static int set(const struct ctl *ctl, struct area *a)
 		code = tell(ctl, a, err, &l);
 		goto out;
 	}
-	if (data)
+	code = may_write(ctl, a, &l.super);
+	if (!code && data)
 		code = area_identify(ctl, data, &l.super);
 	if (code)
 		goto out;

@@ -6,6 +6,7 @@
  * its superblocks say how far the log goes; the end of one that was not can't
  * be told from a commit under way.
  */
+#include <linux/crc32c.h>
 #include "image.h"
 
 static u8 buf[GRID_META_COMMIT_MIN];
@@ -80,6 +81,32 @@ static bool zeroes(u64 at)
 static const u8 flips[] = { 0x01, 0x80, 0xff };
 
 /* With a name: the image for the tests of gridctl, instead. */
+static int poke(const char *path, u64 offset, u32 value)
+{
+	const u64 places[] = { 0, GRID_META_SUPER_SECOND };
+	FILE *f = fopen(path, "r+b");
+	u32 crc = 0;
+	int i;
+
+	if (!f || offset > GRID_META_SUPER_SIZE - 4)
+		return 1;
+	for (i = 0; i < 2; i++) {
+		if (fseek(f, places[i], SEEK_SET) ||
+		    fread(buf, 1, GRID_META_SUPER_SIZE, f) !=
+			    GRID_META_SUPER_SIZE)
+			return 1;
+		memcpy(buf + offset, &value, sizeof(value));
+		memset(buf + 8, 0, sizeof(crc));
+		crc = ~crc32c(~0U, buf, GRID_META_SUPER_SIZE);
+		memcpy(buf + 8, &crc, sizeof(crc));
+		if (fseek(f, places[i], SEEK_SET) ||
+		    fwrite(buf, 1, GRID_META_SUPER_SIZE, f) !=
+			    GRID_META_SUPER_SIZE)
+			return 1;
+	}
+	return fclose(f);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const names[] = { "first superblock",
@@ -119,6 +146,10 @@ int main(int argc, char **argv)
 	end[0] = GRID_META_SUPER_SIZE;
 	end[1] = first[1] + GRID_META_SUPER_SIZE;
 
+	/* FILE OFFSET VALUE: another 32-bit number in both superblocks, crc right. */
+	if (argc > 3)
+		return poke(argv[1], strtoull(argv[2], NULL, 0),
+			    strtoull(argv[3], NULL, 0));
 	if (argc > 1) {
 		FILE *f = fopen(argv[1], "wb");
 

@@ -174,6 +174,8 @@ uncrash
 dmsetup table t0 > /tmp/table
 gridctl remove t0 --force
 must_fail dmsetup create t2 --noudevsync --table "$(sed 's/sha256/none/' /tmp/table)"
+must_fail gridctl create t2 "$meta_dev" --block-size=64K
+assert_match "$REPLY" "holds grid metadata: --metadata=internal"
 dd if=/dev/zero of="$meta_dev" bs=1M count=1 oflag=direct status=none
 must_fail dmsetup create t2 --noudevsync --table "$(cat /tmp/table)"
 must_fail gridctl create t0 "$data_dev" --metadata="$meta_dev"
