@@ -157,7 +157,7 @@ static int create(const struct ctl *ctl, const struct gridtab_entry *e)
 		"checksum",	  "on-missing",	   "park-timeout",
 		"no-helper",	  "checkpoint",	   "detect",
 		"blocks-max",	  "tables-max",	   "table-values-max",
-		"metadata-start", "metadata-uuid", "metadata-damaged",
+		"metadata-start", "metadata-uuid",
 	};
 	char data[PATH_MAX], metadata[PATH_MAX];
 	struct command c = { 0 };

@@ -41,7 +41,6 @@ static const struct {
 	{ "read-only", NO_VALUE },
 	{ "metadata-start", VALUE },
 	{ "metadata-uuid", VALUE },
-	{ "metadata-damaged", VALUE },
 	/* of attaching */
 	{ "manifest", VALUE },
 	{ "ready-timeout", TIME },
