@@ -413,6 +413,11 @@ int verb_create(struct ctl *ctl)
 	if (err == -ENXIO && !*text)
 		return ctl_fail(ctl, CTL_NO_DEVICE,
 				"device-mapper is not there (modprobe dm_mod)");
+	if (err && strstr(text, "unknown target type"))
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s: the module dm-grid is not there: \"modprobe dm-grid\" says why (Secure Boot: its key has to be enrolled), \"gridctl doctor\" what to do",
+			name);
 	if (err && *text)
 		return ctl_fail(ctl, CTL_FAILED, "%s on %s: %s (%s)", name,
 				path, text, strerrordesc_np(-err));

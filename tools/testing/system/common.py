@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """What cases ask of a machine with a grid "store" that is mounted on /srv"""
 
+import hashlib
 import json
 
-from run import check, UUID
+from run import BLOCK, UUID, check
 
 DATA = "/dev/disk/by-id/virtio-gridlower"
 META = "/dev/disk/by-id/virtio-gridmeta"
+PAGE = 4096
 FSTAB = ("LABEL=gridroot / ext4 defaults,noatime 0 1\n"
          "UUID=%s /srv ext4 %%s_netdev,nofail 0 2\n" % UUID)
 
@@ -86,3 +88,28 @@ def missing_now(m):
     """How many blocks of the grid are missing."""
     status = json.loads(m.run("gridctl --json status store"))
     return status["waiting"] + status["writing"] + status["aborting"]
+
+
+def missing(t, taken):
+    """A script after which these blocks are missing, and garbage below."""
+    out = "set -e\nsync; echo 3 > /proc/sys/vm/drop_caches\n"
+    for block, _ in taken:
+        out += ("yes garbage | head -c %d | dd of=%s bs=%d seek=%d oflag=direct "
+                "iflag=fullblock conv=notrunc status=none\n" % (BLOCK, DATA, BLOCK, block))
+    out += "gridctl enqueue store %s\n" % " ".join(
+        "%d:%s" % (block, t.sum(block)) for block, _ in taken)
+    return out
+
+
+def same(m, files):
+    """Each file is as it is known to be."""
+    sums = m.run("cd /srv && sha256sum %s | cut -c1-64" % " ".join(files), 300).split()
+    for name, have in zip(files, sums):
+        if hashlib.sha256(b"".join(files[name])).hexdigest() == have:
+            continue
+        found = m.read(name, files[name], [(0, len(files[name]))])
+        wrong = [p for p, s in found.items()
+                 if hashlib.sha256(files[name][p]).hexdigest() != s]
+        check(False, "%s differs in pages %s\n%s" % (name, wrong, m.run(
+            "dd if=/srv/%s bs=%d skip=%d count=1 status=none | head -c 200"
+            % (name, PAGE, wrong[0]), ok=False)[1]))

@@ -13,12 +13,12 @@ import os
 import random
 import time
 
-from common import DATA, META, FSTAB, healthy, last_minute, missing_now, server
+from common import (DATA, FSTAB, META, PAGE, healthy, last_minute, missing,
+                    missing_now, same, server)
 from run import BLOCK, check
 
 TAB = "store %s %s _netdev,nofail\n" % (DATA, META)
 EACH = 5
-PAGE = 4096
 PER = BLOCK // PAGE
 
 
@@ -108,33 +108,8 @@ def content(text, pages=1):
     return (line * (pages * PAGE // len(line) + 1))[:pages * PAGE]
 
 
-def missing(t, taken):
-    """A script after which these blocks are missing, and garbage below."""
-    out = "set -e\nsync; echo 3 > /proc/sys/vm/drop_caches\n"
-    for block, _ in taken:
-        out += ("yes garbage | head -c %d | dd of=%s bs=%d seek=%d oflag=direct "
-                "iflag=fullblock conv=notrunc status=none\n" % (BLOCK, DATA, BLOCK, block))
-    out += "gridctl enqueue store %s\n" % " ".join(
-        "%d:%s" % (block, t.sum(block)) for block, _ in taken)
-    return out
-
-
 def dirty(files, name, page, text):
     """A script that writes a page, and leaves it in memory."""
     files[name][page] = content(text)
     return ("yes '%s' | head -c %d | dd of=/srv/%s bs=%d seek=%d iflag=fullblock "
             "conv=notrunc status=none\n" % (text, PAGE, name, PAGE, page))
-
-
-def same(m, files):
-    """Each file is as it is known to be."""
-    sums = m.run("cd /srv && sha256sum %s | cut -c1-64" % " ".join(files), 300).split()
-    for name, have in zip(files, sums):
-        if hashlib.sha256(b"".join(files[name])).hexdigest() == have:
-            continue
-        found = m.read(name, files[name], [(0, len(files[name]))])
-        wrong = [p for p, s in found.items()
-                 if hashlib.sha256(files[name][p]).hexdigest() != s]
-        check(False, "%s differs in pages %s\n%s" % (name, wrong, m.run(
-            "dd if=/srv/%s bs=%d skip=%d count=1 status=none | head -c 200"
-            % (name, PAGE, wrong[0]), ok=False)[1]))
