@@ -10,9 +10,9 @@ from run import check
 
 LVM_CONF = """\
 devices {
-    global_filter = [ "r|^%s$|", "a|.*|" ]
+    global_filter = [ "a|^/dev/mapper/|", "r|.*|" ]
 }
-""" % DATA
+"""
 OPEN = "--config 'devices { global_filter = [ \"a|.*|\" ] }'"
 
 
