@@ -273,6 +273,24 @@ static void helper(struct doctor *d)
 	locked(d);
 }
 
+/*
+ * Where udev has no link, mount UUID= looks at all disks itself; while a grid isn't
+ * there, it finds the one below it.
+ */
+static bool only_udev(void)
+{
+	FILE *f = fopen("/etc/blkid.conf", "re");
+	char line[256];
+	bool only = false;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "EVALUATE=", 9))
+			only = !strcmp(line, "EVALUATE=udev\n");
+	if (f)
+		fclose(f);
+	return only;
+}
+
 static void table(struct doctor *d)
 {
 	struct gridtab tab;
@@ -312,6 +330,9 @@ static void table(struct doctor *d)
 	}
 	if (!bad)
 		find(d, GOOD, "gridtab", "%zu lines", tab.count);
+	if (tab.count && !only_udev())
+		find(d, WARNING, "blkid",
+		     "while a grid is not there, \"mount UUID=\" takes the disk below it: EVALUATE=udev in /etc/blkid.conf");
 	gridtab_free(&tab);
 }
 

@@ -2,16 +2,18 @@
 """S5: a kernel that wants signed modules, and a key that isn't enrolled
 
 The kernel is told module.sig_enforce=1, as one under Secure Boot is. dkms has
-signed the modules with the machine's own key, which no firmware knows here.
+signed the modules with the machine's own key, which no firmware knows here. So the
+grid isn't there, and nobody may take the disk below it instead (S2).
 """
 
-from run import check
+from run import UUID, check
 
 
 def run(t):
     m = t.machine(append="module.sig_enforce=1", files={
         "/etc/gridtab": "store /dev/disk/by-id/virtio-gridlower none "
-                        "block-size=64K,start=clean,nofail\n"})
+                        "block-size=64K,start=clean,nofail\n",
+        "/etc/blkid.conf": "EVALUATE=udev\n"})
     m.start()
     check(m.booted() == "degraded", "a unit must have failed")
     out = m.run("systemctl status -l -n 30 grid@store", ok=False)[1]
@@ -23,6 +25,12 @@ def run(t):
     t.ok("the unit fails and says where to look; the kernel names the key")
     out = m.run("gridctl doctor", ok=False)[1]
     check("signed modules only" in out, out)
+    check("EVALUATE" not in out, out)
+    m.run("! mount -o ro UUID=%s /mnt && ! mount -o ro LABEL=store /mnt" % UUID)
+    m.run("rm /etc/blkid.conf && mount -o ro UUID=%s /mnt && umount /mnt" % UUID)
+    out = m.run("gridctl doctor", ok=False)[1]
+    check("EVALUATE=udev" in out, out)
+    t.ok("with blkid.conf as gridtab(5) has it, mount UUID= doesn't take the disk")
     signer = m.run("modinfo -F signer dm-grid")
     check(signer, "dkms has signed nothing")
     t.ok("dkms signs: " + signer)
