@@ -481,10 +481,20 @@ int verb_remove(struct ctl *ctl)
 		code = must_be_grid(ctl, name);
 	if (code)
 		return code;
-	if (!ctl_option(ctl, "force") && !gm_open(&dev, O_RDONLY)) {
-		if (!gm_attach(&dev, name, 0) && !gm_status(&dev, &s))
-			left = s.waiting + s.writing + s.aborting;
-		gm_close(&dev);
+	if (!ctl_option(ctl, "force")) {
+		err = gm_open(&dev, O_RDONLY);
+		if (!err) {
+			err = gm_attach(&dev, name, 0);
+			if (!err)
+				err = gm_status(&dev, &s);
+			gm_close(&dev);
+		}
+		if (err)
+			return ctl_error(
+				ctl, err,
+				"%s: cannot see whether blocks are missing (--force removes it all the same)",
+				name);
+		left = s.waiting + s.writing + s.aborting;
 	}
 	if (left)
 		return ctl_fail(

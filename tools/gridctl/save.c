@@ -271,6 +271,7 @@ int verb_save(struct ctl *ctl)
 	struct grid_missing_status s;
 	struct saved saved = { 0 };
 	struct json_object *o;
+	bool suspended = false;
 	struct gm_dev dev;
 	size_t count = 0;
 	char name[128];
@@ -282,12 +283,19 @@ int verb_save(struct ctl *ctl)
 	code = ctl_attach(ctl, &dev, O_RDONLY);
 	if (code)
 		return code;
-	if (ctl_option(ctl, "suspend")) {
+	err = gm_status(&dev, &s);
+	if (err) {
+		code = ctl_error(ctl, err, "%s", name);
+		goto out_close;
+	}
+	if (ctl_option(ctl, "suspend") &&
+	    !(s.flags & GRID_MISSING_STATUS_SUSPENDED)) {
 		err = gm_dm_suspend(name);
 		if (err) {
 			code = ctl_error(ctl, err, "%s: suspend", name);
 			goto out_close;
 		}
+		suspended = true;
 	}
 	err = gm_status(&dev, &s);
 	if (err) {
@@ -315,6 +323,12 @@ int verb_save(struct ctl *ctl)
 		       name, saved.faults, saved.released, ctl->argv[1]);
 	}
 out_close:
+	/* Without a save there is no stop: whoever uses it must not hang. */
+	if (code && suspended) {
+		err = gm_dm_resume(name);
+		if (err)
+			ctl_error(ctl, err, "%s stays suspended: resume", name);
+	}
 	gm_close(&dev);
 	return code;
 }

@@ -132,6 +132,8 @@ exits 2 "not OPTION:VALUE" gridctl set g0 colour
 log "save and load"
 exits 0 "3 blocks enqueued" gridctl enqueue g0 10:00000000 20 30
 exits 1 "not suspended" gridctl save g0 /tmp/save
+exits 1 "nosuch" gridctl save g0 /nosuch/save --suspend
+exits 0 '"suspended":false' gridctl --json status g0
 exits 0 "3 missing and 0 released blocks" gridctl save g0 /tmp/save --suspend
 dmsetup resume g0
 exits 1 "3 blocks are missing" gridctl remove g0
