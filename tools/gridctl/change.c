@@ -327,7 +327,7 @@ static int flush_checkpoint(const struct ctl *ctl, const struct gm_dev *dev)
 		close(fd);
 	if (err)
 		return ctl_fail(ctl, CTL_FAILED, "%s: flush: %s", ctl->argv[0],
-				strerrordesc_np(err));
+				gm_open_reason(err));
 	return CTL_GOOD;
 }
 

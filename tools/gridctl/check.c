@@ -31,16 +31,22 @@ struct check {
 	char text[512];
 };
 
-/* All findings of the worst level are told, in the order they were found. */
+/*
+ * All findings of the worst level are told, in the order they were found.  What
+ * nobody knows is better than what is known to be bad, and never hides it.
+ */
 __attribute__((format(printf, 3, 4))) static void
 finding(struct check *c, int level, const char *format, ...)
 {
+	static const int rank[] = {
+		[OK] = 0, [UNKNOWN] = 1, [WARNING] = 2, [CRITICAL] = 3
+	};
 	size_t len;
 	va_list args;
 
-	if (level < c->level)
+	if (rank[level] < rank[c->level])
 		return;
-	if (level > c->level)
+	if (level != c->level)
 		*c->text = 0;
 	c->level = level;
 	len = strlen(c->text);
@@ -94,8 +100,24 @@ static int print(const struct check *c, const struct grid_missing_status *s,
 	return c->level;
 }
 
-/* In a child: read a block below the grid; exits with an errno. */
-static void read_block(const struct gm_dev *dev, uint64_t block)
+/* What came of reading a block. */
+struct tried {
+	enum {
+		READABLE,
+		UNREADABLE, /* the disk has failed the read */
+		NOT_TRIED, /* so nobody knows */
+	} outcome;
+	int err;
+};
+
+/* Errors of a read that say nothing of the disk. */
+static bool says_nothing(int err)
+{
+	return err == ENOMEM || err == EAGAIN || err == EINVAL || err == EBADF;
+}
+
+/* In a child: read a block below the grid. */
+static struct tried read_block(const struct gm_dev *dev, uint64_t block)
 {
 	uint64_t offset;
 	size_t at = 0;
@@ -105,53 +127,103 @@ static void read_block(const struct gm_dev *dev, uint64_t block)
 
 	fd = ctl_open_below(dev, O_RDONLY | O_DIRECT, &offset);
 	if (fd < 0)
-		_exit(-fd);
+		return (struct tried){ NOT_TRIED, -fd };
 	data = aligned_alloc(4096, dev->block_size);
 	if (!data)
-		_exit(ENOMEM);
-	for (; at < dev->block_size; at += (size_t)n) {
+		return (struct tried){ NOT_TRIED, ENOMEM };
+	while (at < dev->block_size) {
 		n = pread(fd, (char *)data + at, dev->block_size - at,
 			  (off_t)(offset + block * dev->block_size + at));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && says_nothing(errno))
+			return (struct tried){ NOT_TRIED, errno };
 		if (n <= 0)
-			_exit(n ? errno : EIO);
+			return (struct tried){ UNREADABLE, n ? errno : EIO };
+		at += (size_t)n;
 	}
-	_exit(0);
+	return (struct tried){ READABLE, 0 };
 }
 
-/* 0, an errno, or ETIMEDOUT when the disk says nothing. */
-static int try_block(const struct gm_dev *dev, uint64_t block)
+/*
+ * Only a child that has said so knows anything: one that could not be made, was
+ * killed, or hears nothing of its disk is no answer.
+ */
+static struct tried try_block(const struct gm_dev *dev, uint64_t block)
 {
+	struct tried tried = { NOT_TRIED, 0 };
 	struct pollfd p = { .events = POLLIN };
-	int ends[2], status = 0, i;
-	pid_t child;
+	double end = ctl_now() + READ_MS / 1e3;
+	pid_t child = -1;
+	int ends[2], i, n;
 
-	if (!dev->block_size || pipe(ends))
-		return 0;
+	if (pipe(ends)) {
+		tried.err = errno;
+		return tried;
+	}
 	child = fork();
+	if (child < 0) {
+		tried.err = errno;
+		goto out_close;
+	}
 	if (!child) {
 		/* Who waits for the end of our output doesn't wait for it. */
 		for (i = 0; i < 3; i++)
-			close(i);
-		read_block(dev, block);
+			if (i != ends[1])
+				close(i);
+		tried = read_block(dev, block);
+		_exit(write(ends[1], &tried, sizeof(tried)) != sizeof(tried));
 	}
 	close(ends[1]);
+	ends[1] = -1;
 	p.fd = ends[0];
-	if (child < 0)
-		status = errno;
-	else if (poll(&p, 1, READ_MS) <= 0)
-		status = ETIMEDOUT;
-	close(ends[0]);
-	if (status == ETIMEDOUT) {
+	do {
+		i = (int)((end - ctl_now()) * 1e3);
+		n = poll(&p, 1, i > 0 ? i : 0);
+	} while (n < 0 && errno == EINTR);
+	if (n <= 0) {
+		tried.err = n ? errno : ETIMEDOUT;
 		kill(child, SIGKILL);
-		return status;
+	} else if (read(ends[0], &tried, sizeof(tried)) != sizeof(tried)) {
+		tried = (struct tried){ NOT_TRIED, ECHILD };
 	}
-	if (status)
-		return status;
-	if (waitpid(child, &status, 0) < 0 || !WIFEXITED(status))
-		status = EIO;
-	else
-		status = WEXITSTATUS(status);
-	return status;
+	/* Not waited for where its disk is silent: nothing ends it. */
+	if (n > 0)
+		waitpid(child, NULL, 0);
+out_close:
+	close(ends[0]);
+	if (ends[1] >= 0)
+		close(ends[1]);
+	return tried;
+}
+
+static void look_at_disk(struct check *c, const struct gm_dev *dev,
+			 const struct grid_missing_status *s)
+{
+	uint64_t block = s->passed_up_block;
+	struct tried tried;
+
+	if (!s->passed_up || !dev->block_size)
+		return;
+	tried = try_block(dev, block);
+	if (tried.outcome == UNREADABLE)
+		finding(c, CRITICAL,
+			"block %" PRIu64
+			" cannot be read (%s), and is not repaired: %" PRIu64
+			" read errors passed up",
+			block, strerrordesc_np(tried.err),
+			(uint64_t)s->passed_up);
+	else if (tried.outcome == NOT_TRIED)
+		finding(c, UNKNOWN,
+			"whether block %" PRIu64
+			" can be read now (%s): %" PRIu64
+			" read errors passed up",
+			block,
+			tried.err == ETIMEDOUT ?
+				"its disk has said nothing for 5 s" :
+			tried.err == ECHILD ? "who read it was killed" :
+					      strerrordesc_np(tried.err),
+			(uint64_t)s->passed_up);
 }
 
 static void look(struct check *c, const struct gm_dev *dev,
@@ -162,19 +234,12 @@ static void look(struct check *c, const struct gm_dev *dev,
 	double use = s->blocks_max ?
 			     100.0 * (double)s->blocks_single / s->blocks_max :
 			     0;
-	int err = s->passed_up ? try_block(dev, s->passed_up_block) : 0;
 
 	if (missing && !s->helpers)
 		finding(c, CRITICAL,
 			"%" PRIu64 " blocks missing and no helper running",
 			missing);
-	if (err)
-		finding(c, CRITICAL,
-			"block %" PRIu64
-			" cannot be read (%s), and is not repaired: %" PRIu64
-			" read errors passed up",
-			(uint64_t)s->passed_up_block, strerrordesc_np(err),
-			(uint64_t)s->passed_up);
+	look_at_disk(c, dev, s);
 	/* A reader's time-out makes a block unavailable as a helper's word does. */
 	if (s->unavailable && !s->timeouts)
 		finding(c, CRITICAL, "%" PRIu64 " blocks that no source has",

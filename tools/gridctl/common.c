@@ -15,8 +15,9 @@
 
 /* ------------------------------------------------------------------ errors */
 
-__attribute__((format(printf, 4, 0))) static int
-say(const struct ctl *ctl, int code, int err, const char *format, va_list args)
+__attribute__((format(printf, 5, 0))) static int
+say(const struct ctl *ctl, int code, int err, const char *reason,
+    const char *format, va_list args)
 {
 	struct json_object *o;
 	char text[1024];
@@ -24,9 +25,8 @@ say(const struct ctl *ctl, int code, int err, const char *format, va_list args)
 
 	vsnprintf(text, sizeof(text), format, args);
 	len = strlen(text);
-	if (err)
-		snprintf(text + len, sizeof(text) - len, ": %s",
-			 gm_reason(err));
+	if (reason)
+		snprintf(text + len, sizeof(text) - len, ": %s", reason);
 	if (!ctl->json) {
 		fprintf(stderr, "gridctl: %s: %s\n", ctl->verb->name, text);
 		return code;
@@ -51,7 +51,7 @@ int ctl_fail(const struct ctl *ctl, int code, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	say(ctl, code, 0, format, args);
+	say(ctl, code, 0, NULL, format, args);
 	va_end(args);
 	return code;
 }
@@ -62,7 +62,35 @@ int ctl_error(const struct ctl *ctl, int err, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	say(ctl, code, err, format, args);
+	say(ctl, code, err, gm_reason(err), format, args);
+	va_end(args);
+	return code;
+}
+
+int ctl_open_error(const struct ctl *ctl, int err, const char *format, ...)
+{
+	int code = abs(err) == ENOENT || abs(err) == ENODEV ||
+				   abs(err) == ENXIO ?
+			   CTL_NO_DEVICE :
+			   CTL_FAILED;
+	va_list args;
+
+	va_start(args, format);
+	say(ctl, code, err, gm_open_reason(err), format, args);
+	va_end(args);
+	return code;
+}
+
+int ctl_dm_error(const struct ctl *ctl, int err, const char *format, ...)
+{
+	int code = abs(err) == ENXIO || abs(err) == ENODEV ||
+				   abs(err) == ENOSYS ?
+			   CTL_NO_DEVICE :
+			   CTL_FAILED;
+	va_list args;
+
+	va_start(args, format);
+	say(ctl, code, err, gm_dm_reason(err), format, args);
 	va_end(args);
 	return code;
 }
@@ -72,7 +100,7 @@ void ctl_note(const struct ctl *ctl, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	say(ctl, 0, 0, format, args);
+	say(ctl, 0, 0, NULL, format, args);
 	va_end(args);
 }
 
@@ -132,23 +160,28 @@ static bool exists(unsigned int major, unsigned int minor)
 	return !access(path, F_OK);
 }
 
+int ctl_open(const struct ctl *ctl, struct gm_dev *dev, int flags)
+{
+	int err = gm_open(dev, flags);
+
+	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
+		return ctl_fail(
+			ctl, CTL_NO_DEVICE,
+			"%s is not there: load the module (modprobe grid_missing)",
+			GRID_MISSING_DEVICE);
+	return err ? ctl_open_error(ctl, err, "%s", GRID_MISSING_DEVICE) :
+		     CTL_GOOD;
+}
+
 int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags)
 {
 	const char *name = ctl->argv[0];
 	unsigned int major, minor;
 	int err;
 
-	err = gm_open(dev, flags);
-	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
-		return ctl_fail(
-			ctl, CTL_NO_DEVICE,
-			"%s is not there: load the module (modprobe grid_missing)",
-			GRID_MISSING_DEVICE);
-	if (err == -EACCES)
-		return ctl_fail(ctl, CTL_FAILED, "%s: permission denied",
-				GRID_MISSING_DEVICE);
+	err = ctl_open(ctl, dev, flags);
 	if (err)
-		return ctl_error(ctl, err, "%s", GRID_MISSING_DEVICE);
+		return err;
 	err = gm_attach(dev, name, 0);
 	if (!err)
 		return CTL_GOOD;
@@ -181,7 +214,7 @@ int ctl_dm_name(const struct ctl *ctl, char *name, size_t size)
 		return ctl_fail(ctl, CTL_NO_DEVICE,
 				"%s: there is no such device", ctl->argv[0]);
 	if (err)
-		return ctl_error(ctl, err, "%s", ctl->argv[0]);
+		return ctl_open_error(ctl, err, "%s", ctl->argv[0]);
 	if (gm_dm_name(major, minor, name, size))
 		return ctl_fail(ctl, CTL_NO_DEVICE,
 				"%s (%u:%u) is not a device-mapper device",

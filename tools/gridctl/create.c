@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * gridctl create, remove, list, set, version: the devices themselves.
+ * gridctl create, list, set, version: the devices themselves.
  *
  * What is wrong with a table line the kernel says only in its log.  So what can
  * be checked here is checked here, and for the rest /dev/kmsg is read from
@@ -28,11 +28,8 @@ static int lower_device(const struct ctl *ctl, const char *path, uint64_t *size,
 	int fd, err = 0;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		err = errno;
-		return ctl_fail(ctl, err == ENOENT ? CTL_NO_DEVICE : CTL_FAILED,
-				"%s: %s", path, strerrordesc_np(err));
-	}
+	if (fd < 0)
+		return ctl_open_error(ctl, errno, "%s", path);
 	if (fstat(fd, &st))
 		err = -errno;
 	else if (!S_ISBLK(st.st_mode))
@@ -41,7 +38,7 @@ static int lower_device(const struct ctl *ctl, const char *path, uint64_t *size,
 		err = -errno;
 	close(fd);
 	if (err)
-		return ctl_error(ctl, err, "%s", path);
+		return ctl_open_error(ctl, err, "%s", path);
 	*major = major(st.st_rdev);
 	*minor = minor(st.st_rdev);
 	return CTL_GOOD;
@@ -410,9 +407,6 @@ int verb_create(struct ctl *ctl)
 			ctl, CTL_FAILED,
 			"%s: a dm device of this name (or uuid) exists already",
 			name);
-	if (err == -ENXIO && !*text)
-		return ctl_fail(ctl, CTL_NO_DEVICE,
-				"device-mapper is not there (modprobe dm_mod)");
 	if (err && strstr(text, "unknown target type"))
 		return ctl_fail(
 			ctl, CTL_FAILED,
@@ -421,11 +415,13 @@ int verb_create(struct ctl *ctl)
 	if (err && *text)
 		return ctl_fail(ctl, CTL_FAILED, "%s on %s: %s (%s)", name,
 				path, text, strerrordesc_np(-err));
-	if (err)
+	if (err == -EINVAL)
 		return ctl_fail(
 			ctl, CTL_FAILED,
-			"%s on %s: %s (is the module dm-grid loaded? dmesg may say more)",
-			name, path, strerrordesc_np(-err));
+			"%s on %s: refused by device-mapper (is the module dm-grid loaded? dmesg may say more)",
+			name, path);
+	if (err)
+		return ctl_dm_error(ctl, err, "%s on %s", name, path);
 	if (ctl->json) {
 		o = ctl_object();
 		ctl_put_string(o, "name", name);
@@ -449,69 +445,6 @@ int verb_create(struct ctl *ctl)
 	return CTL_GOOD;
 }
 
-/* Is @name a device of target grid?  CTL_GOOD or an exit code. */
-static int must_be_grid(const struct ctl *ctl, const char *name)
-{
-	char *type, *params;
-	int err = gm_dm_info(name, true, &type, &params);
-	bool grid;
-
-	if (err)
-		return ctl_error(ctl, err == -ENXIO ? -ENODEV : err, "%s",
-				 name);
-	grid = !strcmp(type, "grid");
-	free(type);
-	free(params);
-	if (!grid)
-		return ctl_fail(ctl, CTL_NO_DEVICE,
-				"%s is not a device of target grid", name);
-	return CTL_GOOD;
-}
-
-int verb_remove(struct ctl *ctl)
-{
-	struct grid_missing_status s;
-	struct gm_dev dev;
-	uint64_t left = 0;
-	char name[128];
-	int code, err;
-
-	code = ctl_dm_name(ctl, name, sizeof(name));
-	if (!code)
-		code = must_be_grid(ctl, name);
-	if (code)
-		return code;
-	if (!ctl_option(ctl, "force")) {
-		err = gm_open(&dev, O_RDONLY);
-		if (!err) {
-			err = gm_attach(&dev, name, 0);
-			if (!err)
-				err = gm_status(&dev, &s);
-			gm_close(&dev);
-		}
-		if (err)
-			return ctl_error(
-				ctl, err,
-				"%s: cannot see whether blocks are missing (--force removes it all the same)",
-				name);
-		left = s.waiting + s.writing + s.aborting;
-	}
-	if (left)
-		return ctl_fail(
-			ctl, CTL_FAILED,
-			"%s: %" PRIu64
-			" blocks are missing, and would be forgotten: \"gridctl save\" keeps them, --force forgets them",
-			name, left);
-	err = gm_dm_remove(name, ctl_option(ctl, "deferred"));
-	if (err == -EBUSY)
-		return ctl_fail(ctl, CTL_FAILED,
-				"%s is in use (mounted, or open)", name);
-	if (err)
-		return ctl_fail(ctl, CTL_FAILED, "%s: %s", name,
-				strerrordesc_np(-err));
-	return CTL_GOOD;
-}
-
 /* -------------------------------------------------------------------- list */
 
 int verb_list(struct ctl *ctl)
@@ -523,15 +456,9 @@ int verb_list(struct ctl *ctl)
 	struct gm_dev dev;
 	int err, n, i;
 
-	err = gm_open(&dev, O_RDONLY);
-	if (err == -ENOENT || err == -ENXIO || err == -ENODEV)
-		return ctl_fail(
-			ctl, CTL_NO_DEVICE,
-			"%s is not there: load the module (modprobe grid_missing)",
-			GRID_MISSING_DEVICE);
+	err = ctl_open(ctl, &dev, O_RDONLY);
 	if (err)
-		return ctl_fail(ctl, CTL_FAILED, "%s: %s", GRID_MISSING_DEVICE,
-				strerrordesc_np(-err));
+		return err;
 	if (!ctl->json)
 		printf("%6s  %-8s  %-20s %10s %12s %12s\n", "ID", "DEVICE",
 		       "NAME", "BLOCK", "BLOCKS", "MISSING");
@@ -581,7 +508,7 @@ int verb_set(struct ctl *ctl)
 
 	code = ctl_dm_name(ctl, name, sizeof(name));
 	if (!code)
-		code = must_be_grid(ctl, name);
+		code = ctl_must_be_grid(ctl, name);
 	for (i = 1; !code && i < ctl->argc; i++) {
 		snprintf(message, sizeof(message), "set %s", ctl->argv[i]);
 		equals = strchr(message, '=');
@@ -597,7 +524,7 @@ int verb_set(struct ctl *ctl)
 		if (err)
 			code = ctl_fail(ctl, CTL_FAILED, "%s: \"%s\": %s", name,
 					ctl->argv[i],
-					*text ? text : strerrordesc_np(-err));
+					*text ? text : gm_dm_reason(err));
 	}
 	return code;
 }

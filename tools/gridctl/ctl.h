@@ -14,6 +14,7 @@
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "gridmissing.h"
 
@@ -26,6 +27,9 @@ enum ctl_exit {
 	CTL_USAGE = 2,
 	CTL_NO_DEVICE = 3,
 	CTL_TIMEOUT = 4,
+	CTL_UNAVAILABLE = 5, /* all that is left is marked unavailable */
+	CTL_FORCE = 6, /* refused: only with --force */
+	CTL_LATER = 7, /* accepted, and still to come */
 };
 
 /* A long option; @arg is NULL when it takes none. */
@@ -67,6 +71,11 @@ ctl_fail(const struct ctl *ctl, int code, const char *format, ...);
 /* The same for an errno: "…: REASON"; ENODEV makes it CTL_NO_DEVICE. */
 __attribute__((format(printf, 3, 4))) int
 ctl_error(const struct ctl *ctl, int err, const char *format, ...);
+/* The same for an errno of open(2) and the like, and for one of device-mapper. */
+__attribute__((format(printf, 3, 4))) int
+ctl_open_error(const struct ctl *ctl, int err, const char *format, ...);
+__attribute__((format(printf, 3, 4))) int
+ctl_dm_error(const struct ctl *ctl, int err, const char *format, ...);
 /* The same without a return value: a remark on stderr. */
 __attribute__((format(printf, 2, 3))) void ctl_note(const struct ctl *ctl,
 						    const char *format, ...);
@@ -79,10 +88,14 @@ bool ctl_u64(const struct ctl *ctl, const char *name, uint64_t *value);
 bool ctl_size(const struct ctl *ctl, const char *name, uint64_t *value);
 bool ctl_ms(const struct ctl *ctl, const char *name, uint64_t *value);
 
+/* Open /dev/grid_missing; CTL_GOOD or an exit code, which has been said. */
+int ctl_open(const struct ctl *ctl, struct gm_dev *dev, int flags);
 /* Open and attach to operand 0; CTL_GOOD or an exit code, which has been said. */
 int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags);
 /* The dm name of operand 0. */
 int ctl_dm_name(const struct ctl *ctl, char *name, size_t size);
+/* Is @name a dm device of target grid?  CTL_GOOD or an exit code. */
+int ctl_must_be_grid(const struct ctl *ctl, const char *name);
 /* Open a block device by its number; a negative errno. */
 int ctl_open_block(unsigned int major, unsigned int minor, int flags);
 /*
@@ -91,6 +104,16 @@ int ctl_open_block(unsigned int major, unsigned int minor, int flags);
  * negative errno.
  */
 int ctl_open_below(const struct gm_dev *dev, int flags, uint64_t *offset);
+
+/*
+ * Who holds the block device @dev, as words: mounts, swap, devices, and with
+ * @all processes, too.  False (and "") when nobody is found.
+ */
+bool ctl_holders(dev_t dev, bool all, char *text, size_t size);
+/* Does the file or directory @path lie on @dev, or on what is stacked on it? */
+bool ctl_lies_on(const char *path, dev_t dev);
+/* Remove a dm device, with patience for who only looks at it (udev's blkid). */
+int ctl_remove(const struct ctl *ctl, const char *name);
 
 /* Addresses among the operands from @first on; allocated. */
 int ctl_addresses(const struct ctl *ctl, int first, uint64_t **addresses,

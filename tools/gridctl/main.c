@@ -388,7 +388,7 @@ static void help(FILE *out)
 	      "  --help         help; \"gridctl COMMAND --help\" tells more\n"
 	      "  --version      as \"gridctl version\"\n\n"
 	      "Exit codes: 0 good, 1 failed, 2 usage, 3 no such device or tracker,\n"
-	      "4 timed out (\"check\" has its own).\n",
+	      "4 timed out, 6 refused without --force, 7 still to come (\"check\" has its own).\n",
 	      out);
 }
 

@@ -26,6 +26,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -203,43 +204,66 @@ static int write_state(struct gm_dev *dev, FILE *f,
 	return err;
 }
 
-/* Write the file beside its place, then put it there. */
+/* The file beside its place, opened while nothing is suspended yet. */
+struct place {
+	const char *path;
+	char temporary[4096];
+	FILE *f;
+};
+
+static int open_place(const struct ctl *ctl, const struct gm_dev *dev,
+		      struct place *p)
+{
+	p->path = ctl->argv[1];
+	if (snprintf(p->temporary, sizeof(p->temporary), "%s.new", p->path) >=
+	    (int)sizeof(p->temporary))
+		return ctl_fail(ctl, CTL_FAILED, "%s: the name is too long",
+				p->path);
+	p->f = fopen(p->temporary, "we");
+	if (!p->f)
+		return ctl_fail(ctl, CTL_FAILED, "%s: %s", p->temporary,
+				gm_open_reason(errno));
+	/* Writing it would wait for the device, which waits for us. */
+	if (ctl_lies_on(p->temporary, makedev(dev->major, dev->minor))) {
+		fclose(p->f);
+		unlink(p->temporary);
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s lies on %s itself, where nothing can be written while that is suspended: choose another place",
+			p->path, ctl->argv[0]);
+	}
+	return CTL_GOOD;
+}
+
+static void drop_place(struct place *p)
+{
+	fclose(p->f);
+	unlink(p->temporary);
+}
+
+/* Write it, and put it in its place. */
 static int write_save(const struct ctl *ctl, struct gm_dev *dev,
-		      const struct grid_missing_status *s,
+		      struct place *p, const struct grid_missing_status *s,
 		      const struct grid_missing_fault *v, size_t count,
 		      struct saved *saved)
 {
-	const char *path = ctl->argv[1];
-	char temporary[4096], boot[64];
-	FILE *f;
+	char boot[64];
 	int err;
 
-	if (snprintf(temporary, sizeof(temporary), "%s.new", path) >=
-	    (int)sizeof(temporary))
-		return ctl_fail(ctl, CTL_FAILED, "%s: the name is too long",
-				path);
-	f = fopen(temporary, "we");
-	if (!f)
-		return ctl_fail(ctl, CTL_FAILED, "%s: %s", temporary,
-				strerrordesc_np(errno));
 	boot_id(boot);
-	fprintf(f,
+	fprintf(p->f,
 		HEADER "\nboot_id %s\nblock_size %u\nblocks %" PRIu64
 		       "\nchecksum %s\n",
 		boot, dev->block_size, dev->blocks,
 		*dev->checksum ? dev->checksum : "none");
-	err = -write_state(dev, f, s, v, count, saved);
-	if (!err && (fflush(f) || ferror(f) || fsync(fileno(f))))
+	err = -write_state(dev, p->f, s, v, count, saved);
+	if (!err && (fflush(p->f) || ferror(p->f) || fsync(fileno(p->f))))
 		err = errno;
-	if (fclose(f) && !err)
+	if (!err && rename(p->temporary, p->path))
 		err = errno;
-	if (!err && rename(temporary, path))
-		err = errno;
-	if (err) {
-		unlink(temporary);
-		return ctl_fail(ctl, CTL_FAILED, "%s: %s", path,
+	if (err)
+		return ctl_fail(ctl, CTL_FAILED, "%s: %s", p->path,
 				strerrordesc_np(err));
-	}
 	return CTL_GOOD;
 }
 
@@ -272,6 +296,7 @@ int verb_save(struct ctl *ctl)
 	struct saved saved = { 0 };
 	struct json_object *o;
 	bool suspended = false;
+	struct place place;
 	struct gm_dev dev;
 	size_t count = 0;
 	char name[128];
@@ -288,28 +313,32 @@ int verb_save(struct ctl *ctl)
 		code = ctl_error(ctl, err, "%s", name);
 		goto out_close;
 	}
+	code = open_place(ctl, &dev, &place);
+	if (code)
+		goto out_close;
 	if (ctl_option(ctl, "suspend") &&
 	    !(s.flags & GRID_MISSING_STATUS_SUSPENDED)) {
 		err = gm_dm_suspend(name);
 		if (err) {
-			code = ctl_error(ctl, err, "%s: suspend", name);
-			goto out_close;
+			code = ctl_dm_error(ctl, err, "%s: suspend", name);
+			goto out_drop;
 		}
 		suspended = true;
 	}
 	err = gm_status(&dev, &s);
 	if (err) {
 		code = ctl_error(ctl, err, "%s", name);
-		goto out_close;
+		goto out_drop;
 	}
 	code = check_save(ctl, name, &s);
 	if (!code)
 		code = ctl_all_faults(ctl, &dev, &v, &count);
 	if (!code)
-		code = write_save(ctl, &dev, &s, v, count, &saved);
+		code = write_save(ctl, &dev, &place, &s, v, count, &saved);
 	free(v);
 	if (code)
-		goto out_close;
+		goto out_drop;
+	fclose(place.f);
 	if (ctl->json) {
 		o = ctl_object();
 		ctl_put_string(o, "device", name);
@@ -322,13 +351,17 @@ int verb_save(struct ctl *ctl)
 		       " released blocks are in %s; the device stays suspended\n",
 		       name, saved.faults, saved.released, ctl->argv[1]);
 	}
-out_close:
+out_drop:
 	/* Without a save there is no stop: whoever uses it must not hang. */
 	if (code && suspended) {
 		err = gm_dm_resume(name);
 		if (err)
-			ctl_error(ctl, err, "%s stays suspended: resume", name);
+			ctl_dm_error(ctl, err, "%s stays suspended: resume",
+				     name);
 	}
+	if (code)
+		drop_place(&place);
+out_close:
 	gm_close(&dev);
 	return code;
 }

@@ -304,8 +304,8 @@ int scan_blocks(struct scan *s, const struct grid_missing_block *v,
 	atomic_store(&c.total, count);
 	c.fd = ctl_open_below(s->dev, O_RDONLY | O_DIRECT, &c.offset);
 	if (c.fd < 0)
-		return ctl_error(s->ctl, c.fd, "%s: the device below",
-				 s->ctl->argv[0]);
+		return ctl_open_error(s->ctl, c.fd, "%s: the device below",
+				      s->ctl->argv[0]);
 	workers = calloc(s->jobs, sizeof(*workers));
 	if (!workers) {
 		close(c.fd);
@@ -332,9 +332,10 @@ int scan_blocks(struct scan *s, const struct grid_missing_block *v,
 				s->ctl->argv[0], s->checked,
 				(uint64_t)atomic_load(&c.total));
 	if (err == -ENOENT)
-		return ctl_fail(s->ctl, CTL_FAILED,
-				"hash \"%s\": neither the kernel nor libgcrypt has it",
-				s->algorithm);
+		return ctl_fail(
+			s->ctl, CTL_FAILED,
+			"hash \"%s\": neither the kernel nor libgcrypt has it",
+			s->algorithm);
 	if (err)
 		return ctl_error(s->ctl, err, "%s: scan", s->ctl->argv[0]);
 	return CTL_GOOD;

@@ -421,8 +421,7 @@ int verb_sync(struct ctl *ctl)
 
 	if (!ctl_option(ctl, "manifest"))
 		return ctl_fail(ctl, CTL_USAGE, "--manifest is required");
-	if (!ctl_ms(ctl, "timeout", &timeout) ||
-	    !ctl_u64(ctl, "jobs", &jobs))
+	if (!ctl_ms(ctl, "timeout", &timeout) || !ctl_u64(ctl, "jobs", &jobs))
 		return CTL_USAGE;
 	if (!jobs || jobs > JOBS_MAX)
 		return ctl_fail(ctl, CTL_USAGE, "--jobs is from 1 to %d",

@@ -26,7 +26,6 @@
 extern char **environ;
 
 /* Detaching: udev and blkid look at a device for a moment. */
-#define BUSY_SECONDS 10
 
 /* ---------------------------------------------------- a command of gridctl */
 
@@ -89,7 +88,7 @@ static int read_tab(const struct ctl *ctl, struct gridtab *tab)
 	const char *path = tab_path(ctl);
 	int err = gridtab_read(path, tab);
 
-	return err ? ctl_error(ctl, err, "%s", path) : CTL_GOOD;
+	return err ? ctl_open_error(ctl, err, "%s", path) : CTL_GOOD;
 }
 
 /* ---------------------------------------------------------------- attaching */
@@ -114,8 +113,8 @@ static int wait_disk(const struct ctl *ctl, const struct gridtab_entry *e,
 					e->name, what, path);
 		}
 		if (errno != ENOENT)
-			return ctl_error(ctl, -errno, "%s: the %s %s", e->name,
-					 what, path);
+			return ctl_open_error(ctl, -errno, "%s: the %s %s",
+					      e->name, what, path);
 		if (ctl_now() >= end)
 			break;
 		ctl_pause(100);
@@ -208,9 +207,9 @@ static int wait_ready(const struct ctl *ctl, const struct gridtab_entry *e)
 	struct gm_dev dev;
 	int err;
 
-	err = gm_open(&dev, O_RDONLY);
+	err = ctl_open(ctl, &dev, O_RDONLY);
 	if (err)
-		return ctl_error(ctl, err, "%s", GRID_MISSING_DEVICE);
+		return err;
 	err = gm_attach(&dev, e->name, 0);
 	while (!err) {
 		err = gm_status(&dev, &s);
@@ -331,9 +330,8 @@ int verb_attach(struct ctl *ctl)
 
 static int detach_name(const struct ctl *ctl, const char *name)
 {
-	double end = ctl_now() + BUSY_SECONDS;
 	bool there;
-	int code, err;
+	int code;
 
 	code = is_there(ctl, name, &there);
 	if (code || !there)
@@ -342,14 +340,7 @@ static int detach_name(const struct ctl *ctl, const char *name)
 	 * What is missing is forgotten here, or kept by the metadata device:
 	 * either is what the table's line says.
 	 */
-	while ((err = gm_dm_remove(name, false)) == -EBUSY && ctl_now() < end)
-		ctl_pause(200);
-	if (err == -EBUSY)
-		return ctl_fail(ctl, CTL_FAILED,
-				"%s is in use (mounted, or open)", name);
-	if (err && err != -ENXIO)
-		return ctl_error(ctl, err, "%s", name);
-	return CTL_GOOD;
+	return ctl_remove(ctl, name);
 }
 
 static int detach(const struct ctl *ctl, const struct gridtab_entry *e)

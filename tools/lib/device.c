@@ -83,19 +83,51 @@ static int read_line(const char *path, char *text, size_t size)
 	return err;
 }
 
+static int hex(char c)
+{
+	return isdigit((unsigned char)c) ? c - '0' :
+	       c >= 'a' && c <= 'f'	 ? c - 'a' + 10 :
+	       c >= 'A' && c <= 'F'	 ? c - 'A' + 10 :
+					   -1;
+}
+
+/* "a\x20b", as libdevmapper names a device to the kernel, is "a b". */
+static void unmangle(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++) {
+		if (s[0] == '\\' && s[1] == 'x' && hex(s[2]) >= 0 &&
+		    hex(s[3]) >= 0 && (hex(s[2]) || hex(s[3]))) {
+			*to++ = (char)(hex(s[2]) << 4 | hex(s[3]));
+			s += 3;
+		} else {
+			*to++ = *s;
+		}
+	}
+	*to = 0;
+}
+
 int gm_dm_name(unsigned int major, unsigned int minor, char *name, size_t size)
 {
-	char path[64];
+	char path[64], text[512];
 
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/dm/name", major,
 		 minor);
-	return read_line(path, name, size) ? -ENODEV : 0;
+	if (read_line(path, text, sizeof(text)))
+		return -ENODEV;
+	unmangle(text);
+	snprintf(name, size, "%s", text);
+	return 0;
 }
 
-/* A dm name, by sysfs: that needs no privilege and no dm ioctl. */
+/*
+ * A dm name, as the kernel has it or as people say it, by sysfs: that needs no
+ * privilege and no dm ioctl.
+ */
 static int find_dm(const char *name, unsigned int *major, unsigned int *minor)
 {
-	char path[sizeof("/sys/block//dm/name") + NAME_MAX], text[256];
+	char path[sizeof("/sys/block//dm/name") + NAME_MAX], text[512];
 	struct dirent *entry;
 	int err = -ENODEV;
 	DIR *dir;
@@ -108,8 +140,13 @@ static int find_dm(const char *name, unsigned int *major, unsigned int *minor)
 			continue;
 		snprintf(path, sizeof(path), "/sys/block/%s/dm/name",
 			 entry->d_name);
-		if (read_line(path, text, sizeof(text)) || strcmp(text, name))
+		if (read_line(path, text, sizeof(text)))
 			continue;
+		if (strcmp(text, name)) {
+			unmangle(text);
+			if (strcmp(text, name))
+				continue;
+		}
 		snprintf(path, sizeof(path), "/sys/block/%s/dev",
 			 entry->d_name);
 		err = read_line(path, text, sizeof(text));

@@ -7,17 +7,32 @@
  * log function and an errno; only the errno is used here.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <libdevmapper.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gridmissing.h"
+
+/* Why libdevmapper does nothing, of which it gives no errno. */
+static int no_answer(int otherwise)
+{
+	int fd = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0) {
+		close(fd);
+		return otherwise;
+	}
+	return errno == ENOENT || errno == ENODEV || errno == ENXIO ? -ENOSYS :
+								      -errno;
+}
 
 static int task_errno(struct dm_task *task)
 {
 	int err = dm_task_get_errno(task);
 
-	return err ? -err : -EIO;
+	return err ? -err : no_answer(-EIO);
 }
 
 /* Run @task and, where udev has a part in it, wait until it has done that. */
@@ -35,25 +50,27 @@ static int run(struct dm_task *task, bool udev)
 	return err;
 }
 
-static struct dm_task *task_for(int type, const char *name)
+static int task_for(struct dm_task **task, int type, const char *name)
 {
-	struct dm_task *task = dm_task_create(type);
-
-	if (task && !dm_task_set_name(task, name)) {
-		dm_task_destroy(task);
-		return NULL;
+	*task = dm_task_create(type);
+	if (!*task)
+		return no_answer(-ENOMEM);
+	/* Too long, or of characters that are half mangled. */
+	if (!dm_task_set_name(*task, name)) {
+		dm_task_destroy(*task);
+		return -EINVAL;
 	}
-	return task;
+	return 0;
 }
 
 /* A task that needs nothing but a name. */
 static int simple(int type, const char *name, bool udev)
 {
-	struct dm_task *task = task_for(type, name);
-	int err;
+	struct dm_task *task;
+	int err = task_for(&task, type, name);
 
-	if (!task)
-		return -ENOMEM;
+	if (err)
+		return err;
 	err = run(task, udev);
 	dm_task_destroy(task);
 	return err;
@@ -61,11 +78,11 @@ static int simple(int type, const char *name, bool udev)
 
 static int load(const struct gm_dm_create *c)
 {
-	struct dm_task *task = task_for(DM_DEVICE_RELOAD, c->name);
-	int err;
+	struct dm_task *task;
+	int err = task_for(&task, DM_DEVICE_RELOAD, c->name);
 
-	if (!task)
-		return -ENOMEM;
+	if (err)
+		return err;
 	if (!dm_task_add_target(task, 0, c->sectors, "grid", c->params) ||
 	    (c->read_only && !dm_task_set_ro(task)))
 		err = -ENOMEM;
@@ -82,9 +99,9 @@ int gm_dm_create(const struct gm_dm_create *c)
 
 	if (!*c->name || strlen(c->name) > 127 || strchr(c->name, '/'))
 		return -EINVAL;
-	task = task_for(DM_DEVICE_CREATE, c->name);
-	if (!task)
-		return -ENOMEM;
+	err = task_for(&task, DM_DEVICE_CREATE, c->name);
+	if (err)
+		return err;
 	if (c->uuid && !dm_task_set_uuid(task, c->uuid))
 		err = -EINVAL;
 	else
@@ -102,11 +119,11 @@ int gm_dm_create(const struct gm_dm_create *c)
 
 int gm_dm_remove(const char *name, bool deferred)
 {
-	struct dm_task *task = task_for(DM_DEVICE_REMOVE, name);
-	int err;
+	struct dm_task *task;
+	int err = task_for(&task, DM_DEVICE_REMOVE, name);
 
-	if (!task)
-		return -ENOMEM;
+	if (err)
+		return err;
 	if (deferred && !dm_task_deferred_remove(task))
 		err = -ENOMEM;
 	else
@@ -127,14 +144,14 @@ int gm_dm_resume(const char *name)
 
 int gm_dm_message(const char *name, const char *message, char **reply)
 {
-	struct dm_task *task = task_for(DM_DEVICE_TARGET_MSG, name);
+	struct dm_task *task;
 	const char *text;
-	int err;
+	int err = task_for(&task, DM_DEVICE_TARGET_MSG, name);
 
 	if (reply)
 		*reply = NULL;
-	if (!task)
-		return -ENOMEM;
+	if (err)
+		return err;
 	if (!dm_task_set_sector(task, 0) || !dm_task_set_message(task, message))
 		err = -ENOMEM;
 	else
@@ -158,9 +175,9 @@ int gm_dm_info(const char *name, bool table, char **type, char **params)
 	uint64_t start, length;
 	int err;
 
-	task = task_for(table ? DM_DEVICE_TABLE : DM_DEVICE_STATUS, name);
-	if (!task)
-		return -ENOMEM;
+	err = task_for(&task, table ? DM_DEVICE_TABLE : DM_DEVICE_STATUS, name);
+	if (err)
+		return err;
 	*type = NULL;
 	*params = NULL;
 	if (!dm_task_no_flush(task))

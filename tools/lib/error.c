@@ -2,6 +2,9 @@
 /*
  * Words for numbers: errnos, states, causes and reasons.
  *
+ * An errno means another thing to each who gives it, so there is a dictionary
+ * for the calls on a tracker, one for files, one for device-mapper.
+ *
  * The sentences for errnos are those of <linux/grid_missing.h>, turned towards
  * a person at a terminal: what is the matter, and what can be done.
  */
@@ -9,6 +12,13 @@
 #include <string.h>
 
 #include "gridmissing.h"
+
+static const char *plain(int err)
+{
+	const char *s = strerrordesc_np(err < 0 ? -err : err);
+
+	return s ? s : "unknown error";
+}
 
 const char *gm_reason(int err)
 {
@@ -59,11 +69,55 @@ const char *gm_reason(int err)
 		return "interrupted before anything was done";
 	case ENOTBLK:
 		return "not a block device";
-	default: {
-		const char *s = strerrordesc_np(err < 0 ? -err : err);
-
-		return s ? s : "unknown error";
+	default:
+		return plain(err);
 	}
+}
+
+const char *gm_open_reason(int err)
+{
+	switch (err < 0 ? -err : err) {
+	case EACCES:
+		return "permission denied";
+	case EPERM:
+		return "not permitted (write-protected, or this needs root)";
+	case ENOENT:
+		return "there is no such file or device";
+	case ENODEV:
+	case ENXIO:
+		return "no device is behind this name";
+	case EBUSY:
+		return "in use by something that wants it alone (mounted, or part of another device)";
+	case EROFS:
+		return "write-protected";
+	case ENOTBLK:
+		return "not a block device";
+	case ENOMEDIUM:
+		return "no medium in the drive";
+	default:
+		return plain(err);
+	}
+}
+
+const char *gm_dm_reason(int err)
+{
+	switch (err < 0 ? -err : err) {
+	case ENXIO:
+	case ENODEV:
+		return "there is no such dm device";
+	case ENOSYS:
+		return "device-mapper is not there: no /dev/mapper/control (modprobe dm_mod)";
+	case EACCES:
+	case EPERM:
+		return "not permitted: device-mapper is for root";
+	case EBUSY:
+		return "the device is in use, or its name or uuid taken";
+	case EEXIST:
+		return "a dm device of this name or uuid exists already";
+	case EINVAL:
+		return "refused by device-mapper or its target; the kernel's log says why (dmesg)";
+	default:
+		return plain(err);
 	}
 }
 

@@ -48,6 +48,9 @@ extern "C" {
  * <linux/grid_missing.h> where that defines it.  Never NULL, never freed.
  */
 const char *gm_reason(int err);
+/* The same for one of open(2) and its like, and for one of gm_dm_…(). */
+const char *gm_open_reason(int err);
+const char *gm_dm_reason(int err);
 
 /* Names of the enums, as printed by the tools; "?" for an unknown value. */
 const char *gm_state_name(unsigned int state);
@@ -440,8 +443,12 @@ struct gm_dm_create {
 };
 
 /*
- * libdevmapper behind functions that return a negative errno.  It prints to
- * stderr unless the program has called dm_log_with_errno_init().
+ * libdevmapper behind functions that return a negative errno, for which
+ * gm_dm_reason() has a sentence; -ENOSYS where there is no device-mapper.  It
+ * prints to stderr unless the program has called dm_log_with_errno_init().
+ *
+ * Names are as people say them.  One with a blank in it is "a\x20b" to the kernel
+ * (libdevmapper's mangling, so that udev can take it), which is taken as well.
  */
 int gm_dm_create(const struct gm_dm_create *create);
 /* @deferred: when the last user closes it. */
@@ -455,7 +462,7 @@ int gm_dm_message(const char *name, const char *message, char **reply);
 int gm_dm_info(const char *name, bool table, char **type, char **params);
 int gm_dm_suspend(const char *name);
 int gm_dm_resume(const char *name);
-/* The dm name of MAJOR:MINOR.  -ENODEV when it is none. */
+/* The dm name of MAJOR:MINOR, as people say it.  -ENODEV when it is none. */
 int gm_dm_name(unsigned int major, unsigned int minor, char *name, size_t size);
 
 #ifdef __cplusplus

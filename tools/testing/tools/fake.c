@@ -14,11 +14,15 @@
  * A state that is empty is made for a disk of blocks of $GRID_FAKE_BLOCK bytes
  * (4096), with checksum $GRID_FAKE_CHECKSUM (sha256, "none" for none), room for
  * $GRID_FAKE_MAX single faults (4096), held when $GRID_FAKE_HELD is set.  The
- * device is "id:1"; the device below it is the disk, whose block
+ * device is "id:1", and "0:0" to device-mapper; the device below it is the disk, whose block
  * $GRID_FAKE_UNREADABLE cannot be read.
  *
  * Counters: with $GRID_FAKE_LOST_FULL and $GRID_FAKE_TIMEOUTS, some; and
  * $GRID_FAKE_PASSED_UP is the block of 60 read errors that were passed up.
+ *
+ * $GRID_FAKE_FAILS names what fails: pipe, fork, open (of the device below), or
+ * killed (who reads the device below), status.  $GRID_FAKE_BUSY times (for ever:
+ * -1) the device is in use when it shall be removed.
  *
  * What is released stands in $GRID_FAKE_RELEASED: address, count and flags of
  * each run, with blanks between.
@@ -30,6 +34,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -66,7 +71,7 @@ struct state {
 	uint64_t cursor; /* a batch begins there */
 	uint64_t serial; /* the newest fault's */
 	uint32_t blocks_max;
-	int suspended, held;
+	int suspended, held, busy, removed;
 };
 
 int __real_open(const char *path, int flags, ...);
@@ -81,8 +86,38 @@ ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset);
 int __wrap_gm_dm_name(unsigned int major, unsigned int minor, char *name,
 		      size_t size);
 int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params);
+int __wrap_gm_dm_suspend(const char *name);
+int __wrap_gm_dm_resume(const char *name);
+int __wrap_gm_dm_remove(const char *name, bool deferred);
+int __real_pipe(int ends[2]);
+int __wrap_pipe(int ends[2]);
+pid_t __real_fork(void);
+pid_t __wrap_fork(void);
 int __real_gm_hash_open(struct gm_hash *hash, const char *name);
 int __wrap_gm_hash_open(struct gm_hash *hash, const char *name);
+
+static bool fails(const char *what)
+{
+	const char *v = getenv("GRID_FAKE_FAILS");
+
+	return v && !strcmp(v, what);
+}
+
+int __wrap_pipe(int ends[2])
+{
+	if (!fails("pipe"))
+		return __real_pipe(ends);
+	errno = EMFILE;
+	return -1;
+}
+
+pid_t __wrap_fork(void)
+{
+	if (!fails("fork"))
+		return __real_fork();
+	errno = EAGAIN;
+	return -1;
+}
 
 static uint64_t now_ms(void)
 {
@@ -121,6 +156,8 @@ static struct state *lock_state(int *fd)
 		v = getenv("GRID_FAKE_MAX");
 		s->blocks_max = v ? (uint32_t)atoi(v) : BLOCKS;
 		s->held = !!getenv("GRID_FAKE_HELD");
+		v = getenv("GRID_FAKE_BUSY");
+		s->busy = v ? atoi(v) : 0;
 		if (s->blocks > BLOCKS)
 			abort();
 		s->made = 1;
@@ -150,6 +187,10 @@ int __wrap_open(const char *path, int flags, ...)
 	va_start(args, flags);
 	mode = va_arg(args, int);
 	va_end(args);
+	if (!strcmp(path, BELOW) && fails("open")) {
+		errno = EMFILE;
+		return -1;
+	}
 	if (!strcmp(path, BELOW)) {
 		fd = __real_open(getenv("GRID_FAKE_DISK"), flags & ~O_DIRECT);
 		if (fd >= 0 && fd < 4096)
@@ -200,6 +241,8 @@ ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset)
 	off_t at;
 
 	silence(fd, size);
+	if (fd >= 0 && fd < 4096 && ours[fd] & OURS_BELOW && fails("killed"))
+		raise(SIGKILL);
 	if (bad && fd >= 0 && fd < 4096 && ours[fd] & OURS_BELOW) {
 		at = (off_t)atoi(bad) * atoi(getenv("GRID_FAKE_BLOCK"));
 		if (at >= offset && at < offset + (off_t)size) {
@@ -221,11 +264,57 @@ int __wrap_gm_dm_name(unsigned int major, unsigned int minor, char *name,
 
 int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params)
 {
+	struct state *s;
+	int lock, removed;
+
 	if (strcmp(name, "fake"))
 		return __real_gm_dm_info(name, table, type, params);
+	s = lock_state(&lock);
+	removed = s->removed;
+	unlock_state(s, lock);
+	if (removed)
+		return -ENXIO;
 	*type = strdup("grid");
 	*params = strdup("0:0 0 8 0");
 	return *type && *params ? 0 : -ENOMEM;
+}
+
+static int set_suspended(int suspended)
+{
+	struct state *s;
+	int lock;
+
+	s = lock_state(&lock);
+	s->suspended = suspended;
+	unlock_state(s, lock);
+	return 0;
+}
+
+int __wrap_gm_dm_suspend(const char *name)
+{
+	(void)name;
+	return set_suspended(1);
+}
+
+int __wrap_gm_dm_resume(const char *name)
+{
+	(void)name;
+	return set_suspended(0);
+}
+
+int __wrap_gm_dm_remove(const char *name, bool deferred)
+{
+	struct state *s;
+	int lock, err;
+
+	(void)name;
+	s = lock_state(&lock);
+	err = s->busy && !deferred ? -EBUSY : 0;
+	s->removed = !s->busy;
+	if (s->busy > 0)
+		s->busy--;
+	unlock_state(s, lock);
+	return err;
 }
 
 int __wrap_gm_hash_open(struct gm_hash *hash, const char *name)
@@ -590,7 +679,7 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 	case GRID_MISSING_LIST_TRACKERS:
 		return lists(s, request, v);
 	case GRID_MISSING_ATTACH:
-		if (a->id != 1)
+		if (a->id > 1 || a->major || a->minor || s->removed)
 			return -ENODEV;
 		ours[fd] |= OURS_ATTACHED;
 		min_age[fd] = a->min_age_ms;
@@ -607,7 +696,7 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 		ev->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		return ev->fd < 0 ? -errno : 0;
 	case GRID_MISSING_STATUS:
-		return status(s, arg);
+		return fails("status") ? -EIO : status(s, arg);
 	case GRID_MISSING_LIST_FAULTS:
 	case GRID_MISSING_LIST_TABLES:
 		return lists(s, request, v);
