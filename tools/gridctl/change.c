@@ -233,18 +233,39 @@ int verb_unavailable(struct ctl *ctl)
 	return on_addresses(ctl, "unavailable", 0, 0, call_unavailable);
 }
 
-/* Attach, do one thing, tell of its failure. */
-static int simply(struct ctl *ctl, int (*call)(struct gm_dev *dev))
+/* The end of a verb without a vector: with --json, what came of it. */
+static int tell(const struct ctl *ctl, const char *key,
+		struct json_object *value)
 {
+	struct json_object *o;
+
+	if (!ctl->json) {
+		json_object_put(value);
+		return CTL_GOOD;
+	}
+	o = ctl_object();
+	ctl_put_string(o, "device", ctl->argv[0]);
+	json_object_object_add(o, key, value);
+	ctl_print(o);
+	return CTL_GOOD;
+}
+
+static int retry_all(struct ctl *ctl)
+{
+	struct grid_missing_status s = { 0 };
 	struct gm_dev dev;
 	int code, err;
 
 	code = ctl_attach(ctl, &dev, O_RDWR);
 	if (code)
 		return code;
-	err = call(&dev);
+	err = gm_status(&dev, &s);
+	if (!err)
+		err = gm_retry_all(&dev);
 	gm_close(&dev);
-	return err ? ctl_error(ctl, err, "%s", ctl->argv[0]) : CTL_GOOD;
+	if (err)
+		return ctl_error(ctl, err, "%s", ctl->argv[0]);
+	return tell(ctl, "retried", json_object_new_uint64(s.unavailable));
 }
 
 int verb_retry(struct ctl *ctl)
@@ -253,8 +274,23 @@ int verb_retry(struct ctl *ctl)
 		return ctl_fail(ctl, CTL_USAGE,
 				"which blocks?  Give addresses, or --all");
 	if (ctl->argc == 1)
-		return simply(ctl, gm_retry_all);
+		return retry_all(ctl);
 	return on_addresses(ctl, "retried", 0, 0, call_retry);
+}
+
+static int cancel_all(struct ctl *ctl, struct gm_dev *dev, uint32_t flags)
+{
+	struct grid_missing_status before, after;
+	int err = gm_status(dev, &before);
+
+	if (!err)
+		err = gm_cancel_all(dev, flags);
+	if (!err)
+		err = gm_status(dev, &after);
+	if (err)
+		return ctl_error(ctl, err, "%s", ctl->argv[0]);
+	return tell(ctl, "cancelled",
+		    json_object_new_uint64(after.cancelled - before.cancelled));
 }
 
 int verb_cancel(struct ctl *ctl)
@@ -262,24 +298,34 @@ int verb_cancel(struct ctl *ctl)
 	uint32_t flags =
 		ctl_option(ctl, "nowait") ? GRID_MISSING_CANCEL_NOWAIT : 0;
 	bool tables = ctl_option(ctl, "tables");
+	uint64_t *addresses;
 	struct gm_dev dev;
-	int code, err;
+	size_t count;
+	int code;
 
 	if (tables && ctl_option(ctl, "all"))
 		return ctl_fail(ctl, CTL_USAGE, "--all, or --tables");
 	if (!!ctl_option(ctl, "all") + (ctl->argc > 1) != 1)
 		return ctl_fail(ctl, CTL_USAGE,
 				"which blocks?  Give addresses, or --all");
-	if (ctl->argc > 1)
-		return on_addresses(ctl, "cancelled", flags,
-				    tables ? GRID_MISSING_F_TABLE : 0,
-				    call_cancel);
-	code = ctl_attach(ctl, &dev, O_RDWR);
+	code = ctl_addresses(ctl, 1, &addresses, &count);
 	if (code)
 		return code;
-	err = gm_cancel_all(&dev, flags);
+	code = ctl_attach(ctl, &dev, O_RDWR);
+	if (code)
+		goto out_free;
+	if (!ctl_option(ctl, "force"))
+		code = ctl_known_good(ctl, &dev, addresses, count, tables);
+	if (!code && !count)
+		code = cancel_all(ctl, &dev, flags);
 	gm_close(&dev);
-	return err ? ctl_error(ctl, err, "%s", ctl->argv[0]) : CTL_GOOD;
+	if (!code && count)
+		code = on_addresses(ctl, "cancelled", flags,
+				    tables ? GRID_MISSING_F_TABLE : 0,
+				    call_cancel);
+out_free:
+	free(addresses);
+	return code;
 }
 
 int verb_reclaim(struct ctl *ctl)
@@ -309,7 +355,17 @@ int verb_reclaim(struct ctl *ctl)
 
 int verb_ready(struct ctl *ctl)
 {
-	return simply(ctl, gm_ready);
+	struct gm_dev dev;
+	int code, err;
+
+	code = ctl_attach(ctl, &dev, O_RDWR);
+	if (code)
+		return code;
+	err = gm_ready(&dev);
+	gm_close(&dev);
+	if (err)
+		return ctl_error(ctl, err, "%s", ctl->argv[0]);
+	return tell(ctl, "held", json_object_new_boolean(false));
 }
 
 /* -------------------------------------------------------------- checkpoint */
@@ -328,7 +384,7 @@ static int flush_checkpoint(const struct ctl *ctl, const struct gm_dev *dev)
 	if (err)
 		return ctl_fail(ctl, CTL_FAILED, "%s: flush: %s", ctl->argv[0],
 				gm_open_reason(err));
-	return CTL_GOOD;
+	return tell(ctl, "durable", json_object_new_boolean(true));
 }
 
 static bool is_explicit(const struct gm_dev *dev)
@@ -388,6 +444,7 @@ int verb_checkpoint(struct ctl *ctl)
 				 op ? op : "");
 	if (ctl->json) {
 		o = ctl_object();
+		ctl_put_string(o, "device", ctl->argv[0]);
 		if (revert)
 			ctl_put_bool(o, "reverted", true);
 		else
@@ -426,6 +483,9 @@ int verb_sync_jump(struct ctl *ctl)
 		if (err)
 			code = ctl_error(ctl, err, "%s: sync jump, %s",
 					 ctl->argv[0], ctl->argv[1]);
+		else
+			code = tell(ctl, "sync_jump",
+				    json_object_new_string(ctl->argv[1]));
 	}
 	free(addresses);
 	return code;

@@ -28,12 +28,14 @@ say(const struct ctl *ctl, int code, int err, const char *reason,
 	if (reason)
 		snprintf(text + len, sizeof(text) - len, ": %s", reason);
 	if (!ctl->json) {
-		fprintf(stderr, "gridctl: %s: %s\n", ctl->verb->name, text);
+		fprintf(stderr, "gridctl: %s%s%s\n", ctl->verb->name ?: "",
+			ctl->verb->name ? ": " : "", text);
 		return code;
 	}
 	o = ctl_object();
 	ctl_put_string(o, code ? "error" : "note", text);
-	ctl_put_string(o, "command", ctl->verb->name);
+	if (ctl->verb->name)
+		ctl_put_string(o, "command", ctl->verb->name);
 	if (err)
 		ctl_put_string(o, "errno", strerrorname_np(abs(err)));
 	if (code)

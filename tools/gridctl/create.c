@@ -284,8 +284,8 @@ static int check_internal(const struct ctl *ctl, const char *path)
 int verb_create(struct ctl *ctl)
 {
 	const char *name = ctl->argv[0], *path = ctl->argv[1];
-	uint64_t size = 0, block_size = 0, offset = 0, length = 0;
-	char words[1024] = "", params[1280], text[1024], human[32], uuid[64];
+	uint64_t size = 0, block_size = 0, offset = 0, length = 0, unused = 0;
+	char words[1024] = "", params[1280], text[1024], human[32], uuid[128];
 	bool explicit_length = ctl_option(ctl, "length");
 	unsigned int major = 0, minor = 0, count = 0;
 	struct gm_dm_create create = { .name = name };
@@ -365,8 +365,10 @@ int verb_create(struct ctl *ctl)
 				"%s: --offset=%" PRIu64
 				" lies beyond its end (%" PRIu64 " bytes)",
 				path, offset, size);
-	if (!explicit_length)
+	if (!explicit_length) {
 		length = (size - offset) / block_size * block_size;
+		unused = size - offset - length;
+	}
 	if (length % block_size)
 		return ctl_fail(
 			ctl, CTL_USAGE,
@@ -387,15 +389,35 @@ int verb_create(struct ctl *ctl)
 		snprintf(params + strlen(params),
 			 sizeof(params) - strlen(params), " %u%s", count,
 			 words);
+	if (ctl_option(ctl, "print-table") && ctl->json) {
+		o = ctl_object();
+		ctl_put_string(o, "name", name);
+		ctl_put_u64(o, "sectors", length / 512);
+		ctl_put_string(o, "target", "grid");
+		ctl_put_string(o, "params", params);
+		ctl_put_u64(o, "unused_bytes", unused);
+		ctl_print(o);
+		return CTL_GOOD;
+	}
 	if (ctl_option(ctl, "print-table")) {
 		printf("0 %" PRIu64 " grid %s\n", length / 512, params);
 		return CTL_GOOD;
 	}
 
 	/* By the prefix the udev rule knows it. */
-	create.uuid = ctl_option(ctl, "uuid");
-	if (!create.uuid && new_uuid(uuid, sizeof(uuid)))
+	if (ctl_option(ctl, "uuid")) {
+		if (snprintf(uuid, sizeof(uuid), "%s%s",
+			     strncmp(ctl_option(ctl, "uuid"), "GRID-", 5) ?
+				     "GRID-" :
+				     "",
+			     ctl_option(ctl, "uuid")) >= (int)sizeof(uuid))
+			return ctl_fail(ctl, CTL_USAGE,
+					"--uuid=%s: it is too long",
+					ctl_option(ctl, "uuid"));
 		create.uuid = uuid;
+	} else if (new_uuid(uuid, sizeof(uuid))) {
+		create.uuid = uuid;
+	}
 	create.sectors = length / 512;
 	create.params = params;
 	create.read_only = ctl_option(ctl, "read-only");
@@ -427,6 +449,7 @@ int verb_create(struct ctl *ctl)
 		ctl_put_string(o, "name", name);
 		ctl_put_u64(o, "block_size", block_size);
 		ctl_put_u64(o, "blocks", length / block_size);
+		ctl_put_u64(o, "unused_bytes", unused);
 		ctl_put_bool(o, "volatile", !ctl_option(ctl, "metadata"));
 		ctl_print(o);
 		return CTL_GOOD;
@@ -434,6 +457,10 @@ int verb_create(struct ctl *ctl)
 	printf("%s: %" PRIu64 " blocks of %s on %s\n", name,
 	       length / block_size,
 	       gm_format_size(block_size, human, sizeof(human)), path);
+	if (unused)
+		printf("%s: the last %" PRIu64
+		       " bytes of %s are no whole block, and unused\n",
+		       name, unused, path);
 	if (ctl_option(ctl, "metadata"))
 		return CTL_GOOD;
 	ctl_note(
@@ -504,6 +531,7 @@ int verb_list(struct ctl *ctl)
 int verb_set(struct ctl *ctl)
 {
 	char name[128], message[512], text[512], *equals;
+	struct json_object *o, *done;
 	int code, err, i, log;
 
 	code = ctl_dm_name(ctl, name, sizeof(name));
@@ -526,5 +554,15 @@ int verb_set(struct ctl *ctl)
 					ctl->argv[i],
 					*text ? text : gm_dm_reason(err));
 	}
-	return code;
+	if (code || !ctl->json)
+		return code;
+	o = ctl_object();
+	done = json_object_new_array();
+	for (i = 1; i < ctl->argc; i++)
+		json_object_array_add(done,
+				      json_object_new_string(ctl->argv[i]));
+	ctl_put_string(o, "device", name);
+	json_object_object_add(o, "set", done);
+	ctl_print(o);
+	return CTL_GOOD;
 }

@@ -106,12 +106,27 @@ int ctl_open_block(unsigned int major, unsigned int minor, int flags);
 int ctl_open_below(const struct gm_dev *dev, int flags, uint64_t *offset);
 
 /*
- * Who holds the block device @dev, as words: mounts, swap, devices, and with
- * @all processes, too.  False (and "") when nobody is found.
+ * Who holds the block device @dev, as words.  False (and "") when nobody is
+ * found.
  */
-bool ctl_holders(dev_t dev, bool all, char *text, size_t size);
+enum ctl_holders {
+	HOLDERS_LASTING, /* mounts, swap, devices */
+	HOLDERS_ALL, /* and processes */
+	HOLDERS_WRITE, /* of all, those that may write */
+};
+bool ctl_holders(dev_t dev, enum ctl_holders which, char *text, size_t size);
 /* Does the file or directory @path lie on @dev, or on what is stacked on it? */
 bool ctl_lies_on(const char *path, dev_t dev);
+/*
+ * What --force is for; CTL_GOOD, or an exit code (CTL_FORCE), which has been said.
+ *
+ * Do the missing blocks @addresses (with @tables: of the tables with these
+ * indexes; @count 0: all) have below what their checksums say?
+ */
+int ctl_known_good(const struct ctl *ctl, struct gm_dev *dev,
+		   const uint64_t *addresses, size_t count, bool tables);
+/* Is nobody there who could write to the device? */
+int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev);
 /* Remove a dm device, with patience for who only looks at it (udev's blkid). */
 int ctl_remove(const struct ctl *ctl, const char *name);
 
@@ -171,6 +186,12 @@ void ctl_format_left(double seconds, char *text, size_t size);
  */
 void ctl_progress(const char *what, uint64_t done, uint64_t left,
 		  uint32_t block_size, double seconds, bool terminal);
+
+/* Say so when nobody repairs what is waited for; true when it was said. */
+bool ctl_no_helper(const struct ctl *ctl, const struct grid_missing_status *s,
+		   double seconds);
+/* All that is left is unavailable; returns CTL_UNAVAILABLE. */
+int ctl_unavailable(const struct ctl *ctl, const struct grid_missing_status *s);
 
 int verb_create(struct ctl *ctl);
 int verb_remove(struct ctl *ctl);

@@ -24,6 +24,7 @@
 
 struct holders {
 	dev_t dev;
+	enum ctl_holders which;
 	char *text;
 	size_t size;
 	unsigned int count;
@@ -112,6 +113,12 @@ static bool parse_mount(char *line, struct mount *m)
 	return true;
 }
 
+/* "ro" is the first of a file system's own options, or "rw". */
+static bool read_only(const char *options)
+{
+	return !strncmp(options, "ro", 2) && (!options[2] || options[2] == ',');
+}
+
 static void mounts(struct holders *h)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
@@ -121,6 +128,8 @@ static void mounts(struct holders *h)
 
 	while (f && getline(&line, &room, f) > 0) {
 		if (!parse_mount(line, &m))
+			continue;
+		if (h->which == HOLDERS_WRITE && read_only(m.options))
 			continue;
 		/* Some file systems have a number of their own. */
 		if (makedev(m.major, m.minor) == h->dev ||
@@ -173,6 +182,23 @@ static void devices(struct holders *h)
 		closedir(dir);
 }
 
+/* Was fd @name of process @pid opened for reading only? */
+static bool reads(const char *pid, const char *name)
+{
+	char path[PATH_MAX], line[64];
+	unsigned int flags = O_RDWR;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%s/fdinfo/%s", pid, name);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "flags: %o", &flags) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return (flags & O_ACCMODE) == O_RDONLY;
+}
+
 /* Does the process @pid have it open? */
 static bool has_open(const struct holders *h, const char *pid)
 {
@@ -191,7 +217,9 @@ static bool has_open(const struct holders *h, const char *pid)
 		if (n < 0)
 			continue;
 		link[n] = 0;
-		found = !strncmp(link, "/dev/", 5) && is_block(path, h->dev);
+		found = !strncmp(link, "/dev/", 5) && is_block(path, h->dev) &&
+			(h->which != HOLDERS_WRITE ||
+			 !reads(pid, entry->d_name));
 	}
 	if (dir)
 		closedir(dir);
@@ -218,15 +246,20 @@ static void processes(struct holders *h)
 		closedir(dir);
 }
 
-bool ctl_holders(dev_t dev, bool all, char *text, size_t size)
+bool ctl_holders(dev_t dev, enum ctl_holders which, char *text, size_t size)
 {
-	struct holders h = { .dev = dev, .text = text, .size = size };
+	struct holders h = {
+		.dev = dev,
+		.which = which,
+		.text = text,
+		.size = size,
+	};
 
 	*text = 0;
 	mounts(&h);
 	swaps(&h);
 	devices(&h);
-	if (all)
+	if (which != HOLDERS_LASTING)
 		processes(&h);
 	return h.count;
 }

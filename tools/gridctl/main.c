@@ -187,11 +187,13 @@ static const struct ctl_verb verbs[] = {
 	  1,
 	  -1,
 	  "forget missing blocks",
-	  "Afterwards reads of them return what the lower device has.\n",
+	  "Afterwards reads of them return what the lower device has.  Where that isn't\n"
+	  "what a checksum says, or nobody knows one, this wants --force (exit code 6).\n",
 	  { { "all", NULL, "all of them, and all tables" },
 	    { "tables", NULL,
 	      "each ADDRESS is a table's index: all that the table has left" },
-	    { "nowait", NULL, "don't wait for writes under way" } },
+	    { "nowait", NULL, "don't wait for writes under way" },
+	    { "force", NULL, "though blocks aren't known to be good" } },
 	  verb_cancel },
 	{ "checkpoint",
 	  "DEV [take | durable ID | revert]",
@@ -249,7 +251,7 @@ static const struct ctl_verb verbs[] = {
 	  1,
 	  1,
 	  "wait until something holds",
-	  NULL,
+	  "When all that is missing is marked unavailable, exit code 5 at once.\n",
 	  { { "until", "clean|checkpoint",
 	      "nothing is missing; no checkpoint is open (clean)" },
 	    { "timeout", "TIME", "exit 4 after that (never)" },
@@ -284,7 +286,9 @@ static const struct ctl_verb verbs[] = {
 	  "make a device what a manifest says, and wait for it",
 	  "Enqueues what the manifest lists, with --scan only what of it is not on the\n"
 	  "device, and waits until nothing is missing.  A scan reads below the grid, so\n"
-	  "it works on a device that is held; nothing else may write to the device.\n",
+	  "it works on a device that is held; nothing else may write to the device, so one\n"
+	  "that is open for writing and not held wants --force.  When no source has what is\n"
+	  "left, it ends with exit code 5.\n",
 	  { { "manifest", "FILE",
 	      "lines ADDRESS CHECKSUM [table] (\"-\": standard input)" },
 	    { "scan", NULL,
@@ -295,6 +299,8 @@ static const struct ctl_verb verbs[] = {
 	      "with --ready: though the manifest has no end mark" },
 	    { "portions", NULL,
 	      "what doesn't fit is enqueued later, and served until then" },
+	    { "force", NULL,
+	      "with --scan: though the device is open for writing" },
 	    { "nowait", NULL, "end as soon as all is enqueued" },
 	    { "timeout", "TIME", "exit 4 after that (never)" },
 	    { "progress", NULL,
@@ -311,7 +317,10 @@ static const struct ctl_verb verbs[] = {
 	    { "offset", "SIZE", "where the grid begins in FILE (0)" },
 	    { "blocks", "N", "how many (all)" },
 	    { "tables", NULL, "mark tables' indexes, leave out their values" },
-	    { "output", "FILE", "write it there, complete or not at all" } },
+	    { "output", "FILE", "write it there, complete or not at all" },
+	    { "jobs", "N", "read so many blocks at a time (4)" },
+	    { "progress", NULL,
+	      "lines of progress though this is no terminal" } },
 	  verb_manifest },
 	{ "doctor",
 	  "",
@@ -388,7 +397,8 @@ static void help(FILE *out)
 	      "  --help         help; \"gridctl COMMAND --help\" tells more\n"
 	      "  --version      as \"gridctl version\"\n\n"
 	      "Exit codes: 0 good, 1 failed, 2 usage, 3 no such device or tracker,\n"
-	      "4 timed out, 6 refused without --force, 7 still to come (\"check\" has its own).\n",
+	      "4 timed out, 5 no source has what is left, 6 refused without --force, 7 still to\n"
+	      "come (\"check\" has its own).\n",
 	      out);
 }
 
@@ -490,7 +500,14 @@ int main(int argc, char **argv)
 	struct ctl ctl = { 0 };
 	int at = 1, code;
 
+	static const struct ctl_verb none = { .name = NULL };
+
 	dm_log_with_errno_init(quiet);
+	/* Errors of what comes before it are told so, too. */
+	for (code = 1; code < argc && strcmp(argv[code], "--"); code++)
+		if (!strcmp(argv[code], "--json"))
+			ctl.json = true;
+	ctl.verb = &none;
 	for (; at < argc && argv[at][0] == '-'; at++) {
 		if (!strcmp(argv[at], "--help") || !strcmp(argv[at], "-h")) {
 			help(stdout);
@@ -500,15 +517,16 @@ int main(int argc, char **argv)
 			argv[at] = (char *)"version";
 			break;
 		}
-		if (strcmp(argv[at], "--json")) {
-			fprintf(stderr,
-				"gridctl: unknown option \"%s\" (gridctl --help)\n",
+		if (strcmp(argv[at], "--json"))
+			return ctl_fail(
+				&ctl, CTL_USAGE,
+				"unknown option \"%s\" (gridctl --help)",
 				argv[at]);
-			return CTL_USAGE;
-		}
-		ctl.json = true;
 	}
 	if (at == argc) {
+		if (ctl.json)
+			return ctl_fail(&ctl, CTL_USAGE,
+					"no command (gridctl --help)");
 		help(stderr);
 		return CTL_USAGE;
 	}
@@ -520,13 +538,11 @@ int main(int argc, char **argv)
 			help(stdout);
 		return CTL_GOOD;
 	}
+	if (!find_verb(argv[at]))
+		return ctl_fail(&ctl, CTL_USAGE,
+				"unknown command \"%s\" (gridctl --help)",
+				argv[at]);
 	ctl.verb = find_verb(argv[at]);
-	if (!ctl.verb) {
-		fprintf(stderr,
-			"gridctl: unknown command \"%s\" (gridctl --help)\n",
-			argv[at]);
-		return CTL_USAGE;
-	}
 	switch (parse_options(&ctl, argc - at, argv + at)) {
 	case 1:
 		/* To a monitoring system 2 is CRITICAL. */

@@ -2,25 +2,37 @@
 /*
  * gridctl manifest: the checksums of a good device or image.
  *
- * With --output the file is there complete or not at all.
+ * Threads read and hash a window of it, then that is listed; so the memory it
+ * takes doesn't grow with the image (with --tables it does: all checksums must be
+ * known before the first line).  With --output the file is there complete or
+ * not at all.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ctl.h"
 
+#define RUN_BYTES (1U << 20)
+#define WINDOW_BLOCKS 65536U
+#define JOBS_MAX 64
+
 struct image {
 	const struct ctl *ctl;
 	FILE *out;
 	int fd;
-	struct gm_hash hash;
+	const char *algorithm;
 	uint64_t block_size, offset, blocks;
+	unsigned int jobs;
 	char *data; /* of one block */
 	uint64_t listed;
+	bool show;
+	double start;
 };
 
 /* What a block is to the tables. */
@@ -31,60 +43,211 @@ enum role {
 	ROLE_VALUE, /* of such a table */
 };
 
-/* Read block @i into @im->data. */
-static int read_block(const struct image *im, uint64_t i)
+/* Blocks that are hashed at a time. */
+struct window {
+	struct image *im;
+	uint64_t first, count;
+	struct grid_missing_checksum *sums; /* of the first on */
+	uint8_t *role; /* likewise, or NULL */
+	unsigned int run; /* blocks read at once */
+	atomic_ullong next, done;
+	atomic_uint running;
+	pthread_mutex_t lock; /* around these: the first block that failed */
+	uint64_t bad;
+	int err; /* positive; ENODATA: the image ends before */
+};
+
+/* 0 or a positive errno. */
+static int read_blocks(const struct image *im, uint64_t i, uint64_t count,
+		       char *data)
 {
-	uint64_t at;
+	uint64_t at, size = count * im->block_size;
 	ssize_t n;
 
-	for (at = 0; at < im->block_size; at += (uint64_t)n) {
-		n = pread(im->fd, im->data + at, im->block_size - at,
+	for (at = 0; at < size; at += (uint64_t)n) {
+		n = pread(im->fd, data + at, size - at,
 			  (off_t)(im->offset + i * im->block_size + at));
-		if (n > 0)
-			continue;
-		return ctl_fail(im->ctl, CTL_FAILED,
-				"%s: block %" PRIu64 ": %s", im->ctl->argv[0],
-				i,
-				n ? strerrordesc_np(errno) : "it ends before");
+		if (n < 0 && errno == EINTR)
+			n = 0;
+		else if (n <= 0)
+			return n ? errno : ENODATA;
 	}
-	return CTL_GOOD;
+	return 0;
 }
 
-static int hash_block(struct image *im, uint64_t i,
-		      struct grid_missing_checksum *sum)
+static int cannot_read(const struct image *im, uint64_t i, int err)
 {
-	int code = read_block(im, i), err;
+	return ctl_fail(im->ctl, CTL_FAILED, "%s: block %" PRIu64 ": %s",
+			im->ctl->argv[0], i,
+			err == ENODATA ? "it ends before" :
+					 strerrordesc_np(err));
+}
 
-	if (code)
-		return code;
-	err = gm_hash(&im->hash, im->data, im->block_size, sum);
+static void give_up(struct window *w, uint64_t i, int err)
+{
+	pthread_mutex_lock(&w->lock);
+	if (!w->err || i < w->bad) {
+		w->bad = i;
+		w->err = err;
+	}
+	pthread_mutex_unlock(&w->lock);
+	/* Nobody takes another run; those before it are finished. */
+	atomic_store(&w->next, w->count);
+}
+
+static int hash_block(struct window *w, struct gm_hash *hash, uint64_t at,
+		      const char *data)
+{
+	struct image *im = w->im;
+	int err = gm_hash(hash, data, im->block_size, &w->sums[at]);
+
+	if (!err && w->role &&
+	    gm_index_decode(data, (uint32_t)im->block_size, im->blocks,
+			    w->first + at, NULL, 0, NULL) > 0)
+		w->role[at] = ROLE_INDEX;
+	return -err;
+}
+
+static void *hash_thread(void *arg)
+{
+	struct window *w = arg;
+	struct image *im = w->im;
+	uint64_t at = 0, n = 0, i;
+	struct gm_hash hash;
+	char *data;
+	bool whole;
+	int err;
+
+	data = aligned_alloc(4096, w->run * im->block_size);
+	err = data ? -gm_hash_open(&hash, im->algorithm) : ENOMEM;
+	if (err) {
+		free(data);
+		give_up(w, w->first, err);
+		atomic_fetch_sub(&w->running, 1);
+		return NULL;
+	}
+	while ((at = atomic_fetch_add(&w->next, w->run)) < w->count) {
+		n = w->count - at < w->run ? w->count - at : w->run;
+		whole = !read_blocks(im, w->first + at, n, data);
+		for (i = 0; i < n && !err; i++, at++) {
+			if (!whole)
+				err = read_blocks(im, w->first + at, 1, data);
+			if (!err)
+				err = hash_block(
+					w, &hash, at,
+					data + (whole ? i * im->block_size :
+							0));
+			if (err)
+				give_up(w, w->first + at, err);
+		}
+		atomic_fetch_add(&w->done, n);
+	}
+	gm_hash_close(&hash);
+	free(data);
+	atomic_fetch_sub(&w->running, 1);
+	return NULL;
+}
+
+/* Until all threads are through; show how far it is. */
+static void watch(struct window *w)
+{
+	struct image *im = w->im;
+	bool terminal = isatty(STDERR_FILENO);
+	double now, next = 0;
+	unsigned int running, step = 1;
+	uint64_t done;
+
+	do {
+		running = atomic_load(&w->running);
+		now = ctl_now();
+		done = w->first + atomic_load(&w->done);
+		if (im->show && (now >= next || done == im->blocks)) {
+			ctl_progress("", done, im->blocks - done,
+				     (uint32_t)im->block_size, now - im->start,
+				     terminal);
+			next = now + (terminal ? 0.2 : 2);
+		}
+		if (running)
+			ctl_pause(step);
+		if (step < 50)
+			step *= 2;
+	} while (running);
+	if (im->show && terminal && (w->err || done == im->blocks))
+		fputc('\n', stderr);
+}
+
+/* The checksums of @count blocks from @first on, and what decodes as an index. */
+static int hash_window(struct image *im, uint64_t first, uint64_t count,
+		       struct grid_missing_checksum *sums, uint8_t *role)
+{
+	struct window w = {
+		.im = im,
+		.first = first,
+		.count = count,
+		.sums = sums,
+		.role = role,
+		.run = RUN_BYTES / (uint32_t)im->block_size,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+	};
+	pthread_t threads[JOBS_MAX];
+	unsigned int i, n;
+	int err = 0;
+
+	atomic_store(&w.running, im->jobs);
+	for (n = 0; n < im->jobs; n++) {
+		err = pthread_create(&threads[n], NULL, hash_thread, &w);
+		if (err)
+			break;
+	}
 	if (err)
-		return ctl_fail(im->ctl, CTL_FAILED, "hashing: %s",
-				strerrordesc_np(-err));
-	return CTL_GOOD;
+		atomic_fetch_sub(&w.running, im->jobs - n);
+	watch(&w);
+	for (i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	/* Fewer threads than wanted do as well; none don't. */
+	if (!n)
+		return ctl_fail(im->ctl, CTL_FAILED, "%u jobs: %s", im->jobs,
+				strerrordesc_np(err));
+	return w.err ? cannot_read(im, w.bad, w.err) : CTL_GOOD;
 }
 
 static void print_block(struct image *im, uint64_t i,
 			const struct grid_missing_checksum *sum, bool table)
 {
 	char text[GM_CHECKSUM_TEXT];
+	struct json_object *o;
 
 	im->listed++;
+	if (im->ctl->json && im->out == stdout) {
+		o = ctl_object();
+		ctl_put_u64(o, "address", i);
+		ctl_put_checksum(o, "checksum", sum, 0);
+		ctl_put_bool(o, "table", table);
+		ctl_print(o);
+		return;
+	}
 	fprintf(im->out, "%" PRIu64 " %s%s\n", i, gm_format_checksum(sum, text),
 		table ? " table" : "");
 }
 
 static int print_all(struct image *im)
 {
-	struct grid_missing_checksum sum;
+	struct grid_missing_checksum *sums =
+		calloc(WINDOW_BLOCKS, sizeof(*sums));
+	uint64_t first, count, i;
 	int code = CTL_GOOD;
-	uint64_t i;
 
-	for (i = 0; i < im->blocks && !code; i++) {
-		code = hash_block(im, i, &sum);
-		if (!code)
-			print_block(im, i, &sum, false);
+	if (!sums)
+		return ctl_error(im->ctl, -ENOMEM, "%u blocks", WINDOW_BLOCKS);
+	for (first = 0; first < im->blocks && !code; first += count) {
+		count = im->blocks - first;
+		if (count > WINDOW_BLOCKS)
+			count = WINDOW_BLOCKS;
+		code = hash_window(im, first, count, sums, NULL);
+		for (i = 0; i < count && !code; i++)
+			print_block(im, first + i, &sums[i], false);
 	}
+	free(sums);
 	return code;
 }
 
@@ -97,10 +260,10 @@ static int mark_table(const struct image *im, uint64_t i, uint8_t *role,
 		      const struct grid_missing_checksum *sums,
 		      struct grid_missing_value *values, uint32_t room)
 {
-	int code = read_block(im, i), n, k;
+	int err = read_blocks(im, i, 1, im->data), n, k;
 
-	if (code)
-		return code;
+	if (err)
+		return cannot_read(im, i, err);
 	n = gm_index_decode(im->data, (uint32_t)im->block_size, im->blocks, i,
 			    values, room, NULL);
 	for (k = 0; k < n; k++) {
@@ -132,12 +295,8 @@ static int print_tables(struct image *im)
 	if (!sums || !values || !role)
 		code = ctl_error(im->ctl, -ENOMEM, "%" PRIu64 " blocks",
 				 im->blocks);
-	for (i = 0; i < im->blocks && !code; i++) {
-		code = hash_block(im, i, &sums[i]);
-		if (!code && gm_index_decode(im->data, (uint32_t)im->block_size,
-					     im->blocks, i, NULL, 0, NULL) > 0)
-			role[i] = ROLE_INDEX;
-	}
+	if (!code)
+		code = hash_window(im, 0, im->blocks, sums, role);
 	for (i = 0; i < im->blocks && !code; i++)
 		if (role[i] == ROLE_INDEX)
 			code = mark_table(im, i, role, sums, values, room);
@@ -154,9 +313,12 @@ int verb_manifest(struct ctl *ctl)
 {
 	const char *algorithm = ctl_option(ctl, "checksum");
 	const char *output = ctl_option(ctl, "output");
-	uint64_t block_size = 0, offset = 0, blocks = UINT64_MAX, there;
+	uint64_t block_size = 0, offset = 0, blocks = UINT64_MAX, there,
+		 jobs = 4;
 	struct image im = { .ctl = ctl, .out = stdout };
 	char temporary[4096];
+	struct json_object *o;
+	struct gm_hash hash;
 	int code, err, fd;
 	off_t end;
 
@@ -167,8 +329,11 @@ int verb_manifest(struct ctl *ctl)
 				"--block-size is required (4K to 1M)");
 	if (!ctl_size(ctl, "block-size", &block_size) ||
 	    !ctl_size(ctl, "offset", &offset) ||
-	    !ctl_u64(ctl, "blocks", &blocks))
+	    !ctl_u64(ctl, "blocks", &blocks) || !ctl_u64(ctl, "jobs", &jobs))
 		return CTL_USAGE;
+	if (!jobs || jobs > JOBS_MAX)
+		return ctl_fail(ctl, CTL_USAGE, "--jobs is from 1 to %d",
+				JOBS_MAX);
 	if (block_size < GM_BLOCK_SIZE_MIN || block_size > GM_BLOCK_SIZE_MAX ||
 	    block_size & (block_size - 1))
 		return ctl_fail(
@@ -178,7 +343,7 @@ int verb_manifest(struct ctl *ctl)
 	fd = open(ctl->argv[0], O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->argv[0],
-				strerrordesc_np(errno));
+				gm_open_reason(errno));
 	end = lseek(fd, 0, SEEK_END);
 	there = end < 0 || (uint64_t)end < offset ?
 			0 :
@@ -201,7 +366,8 @@ int verb_manifest(struct ctl *ctl)
 		code = ctl_error(ctl, -ENOMEM, "a block");
 		goto out_close;
 	}
-	err = gm_hash_open(&im.hash, algorithm);
+	/* Of a hash that isn't there nothing is begun. */
+	err = gm_hash_open(&hash, algorithm);
 	if (err) {
 		code = ctl_fail(
 			ctl, CTL_FAILED, "hash \"%s\": %s", algorithm,
@@ -210,20 +376,29 @@ int verb_manifest(struct ctl *ctl)
 				strerrordesc_np(-err));
 		goto out_close;
 	}
+	gm_hash_close(&hash);
+	im.algorithm = algorithm;
+	im.jobs = (unsigned int)jobs;
+	im.start = ctl_now();
+	/* A bar would be drawn over what is listed on the same terminal. */
+	im.show = !ctl->json && (ctl_option(ctl, "progress") ||
+				 (isatty(STDERR_FILENO) &&
+				  (output || !isatty(STDOUT_FILENO))));
 	if (output) {
 		snprintf(temporary, sizeof(temporary), "%s.new", output);
 		im.out = fopen(temporary, "we");
 		if (!im.out) {
 			code = ctl_fail(ctl, CTL_FAILED, "%s: %s", temporary,
 					strerrordesc_np(errno));
-			goto out_hash;
+			goto out_close;
 		}
 	}
-	fprintf(im.out, "#! block_size %" PRIu64 "\n#! checksum %s\n",
-		block_size, algorithm);
+	if (!ctl->json || output)
+		fprintf(im.out, "#! block_size %" PRIu64 "\n#! checksum %s\n",
+			block_size, algorithm);
 	code = ctl_option(ctl, "tables") ? print_tables(&im) : print_all(&im);
 	/* One that was cut has no end. */
-	if (!code)
+	if (!code && (!ctl->json || output))
 		fprintf(im.out, "#! end %" PRIu64 "\n", im.listed);
 	if (output) {
 		err = ferror(im.out) || fflush(im.out) ||
@@ -240,8 +415,16 @@ int verb_manifest(struct ctl *ctl)
 		if (code)
 			unlink(temporary);
 	}
-out_hash:
-	gm_hash_close(&im.hash);
+	if (!code && ctl->json) {
+		o = ctl_object();
+		if (output)
+			ctl_put_string(o, "file", output);
+		ctl_put_u64(o, "block_size", block_size);
+		ctl_put_string(o, "checksum", algorithm);
+		ctl_put_u64(o, "listed", im.listed);
+		ctl_put_u64(o, "end", im.listed);
+		ctl_print(o);
+	}
 out_close:
 	free(im.data);
 	close(fd);

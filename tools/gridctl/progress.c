@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How far something long is, and how long it will take.
+ * How far something long is, how long it will take, and whether it ever ends.
  */
 #include <inttypes.h>
 
@@ -23,6 +23,8 @@ void ctl_progress(const char *what, uint64_t done, uint64_t left,
 	double part = done + left ? (double)done / (double)(done + left) : 1;
 	double rate = seconds > 0 ? (double)done / seconds : 0;
 	int i, full = (int)(part * 30);
+	/* All of it only when it is all. */
+	double percent = left && part > 0.999 ? 99.9 : 100 * part;
 	char human[32], time[32] = "?";
 
 	gm_format_size((uint64_t)(rate * block_size), human, sizeof(human));
@@ -34,13 +36,37 @@ void ctl_progress(const char *what, uint64_t done, uint64_t left,
 	if (terminal) {
 		fputc('[', stderr);
 		for (i = 0; i < 30; i++)
-			fputc(i < full ? '#' : '.', stderr);
+			fputc(i < full && (i < 29 || !left) ? '#' : '.',
+			      stderr);
 		fputs("] ", stderr);
 	}
 	fprintf(stderr,
 		"%5.1f %%  %" PRIu64 " of %" PRIu64
 		" blocks, %.0f/s (%s/s), %s left%s",
-		100 * part, done, done + left, rate, human, time,
+		percent, done, done + left, rate, human, time,
 		terminal ? "   \033[K" : "\n");
 	fflush(stderr);
+}
+
+#define HELPER_SECONDS 1 /* one that is just starting is none to miss */
+
+bool ctl_no_helper(const struct ctl *ctl, const struct grid_missing_status *s,
+		   double seconds)
+{
+	if (s->helpers || seconds < HELPER_SECONDS)
+		return false;
+	ctl_note(
+		ctl,
+		"%s: no helper is attached, so nothing is repaired (see gridrepaird)",
+		ctl->argv[0]);
+	return true;
+}
+
+int ctl_unavailable(const struct ctl *ctl, const struct grid_missing_status *s)
+{
+	return ctl_fail(
+		ctl, CTL_UNAVAILABLE,
+		"%s: all %" PRIu64
+		" blocks left are marked unavailable: no source has them, or none is there (\"gridctl retry\" tries them again)",
+		ctl->argv[0], ctl_missing(s));
 }

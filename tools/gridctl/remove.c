@@ -34,13 +34,14 @@ int ctl_must_be_grid(const struct ctl *ctl, const char *name)
 }
 
 /* Who holds the dm device @name? */
-static bool holders(const char *name, bool all, char *text, size_t size)
+static bool holders(const char *name, enum ctl_holders which, char *text,
+		    size_t size)
 {
 	unsigned int major, minor;
 
 	*text = 0;
 	return !gm_resolve(name, &major, &minor) &&
-	       ctl_holders(makedev(major, minor), all, text, size);
+	       ctl_holders(makedev(major, minor), which, text, size);
 }
 
 int ctl_remove(const struct ctl *ctl, const char *name)
@@ -51,13 +52,14 @@ int ctl_remove(const struct ctl *ctl, const char *name)
 
 	for (;;) {
 		err = gm_dm_remove(name, false);
-		if (err != -EBUSY || holders(name, false, who, sizeof(who)) ||
+		if (err != -EBUSY ||
+		    holders(name, HOLDERS_LASTING, who, sizeof(who)) ||
 		    ctl_now() >= end)
 			break;
 		ctl_pause(200);
 	}
 	if (err == -EBUSY && !*who)
-		holders(name, true, who, sizeof(who));
+		holders(name, HOLDERS_ALL, who, sizeof(who));
 	if (err == -EBUSY)
 		return ctl_fail(
 			ctl, CTL_FAILED, "%s is in use: %s", name,
@@ -82,7 +84,7 @@ static int remove_deferred(const struct ctl *ctl, const char *name, bool *later)
 	free(type);
 	free(params);
 	*later = true;
-	holders(name, true, who, sizeof(who));
+	holders(name, HOLDERS_ALL, who, sizeof(who));
 	ctl_note(ctl, "%s is still there, and goes when it is closed: %s", name,
 		 *who ? who : "who holds it cannot be seen from here");
 	return CTL_LATER;

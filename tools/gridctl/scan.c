@@ -215,7 +215,12 @@ static void *worker_thread(void *arg)
 		if (!w->bad.count)
 			continue;
 		pthread_mutex_lock(&c->lock);
-		c->scan->found(c->scan->arg, w->bad.v, w->bad.count);
+		/* What was found after its end is not told any more. */
+		if (!c->scan->stopped &&
+		    c->scan->found(c->scan->arg, w->bad.v, w->bad.count)) {
+			c->scan->stopped = true;
+			give_up(c, -ECANCELED);
+		}
 		pthread_mutex_unlock(&c->lock);
 	}
 	atomic_fetch_sub(&c->running, 1);
@@ -325,6 +330,8 @@ int scan_blocks(struct scan *s, const struct grid_missing_block *v,
 	s->unreadable = atomic_load(&c.unreadable);
 	s->unknown = atomic_load(&c.unknown);
 	err = atomic_load(&c.error);
+	if (err == -ECANCELED)
+		return CTL_GOOD;
 	if (err == -ETIMEDOUT)
 		return ctl_fail(s->ctl, CTL_TIMEOUT,
 				"%s: %" PRIu64 " of %" PRIu64

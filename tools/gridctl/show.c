@@ -504,7 +504,8 @@ int verb_wait(struct ctl *ctl)
 {
 	const char *until = ctl_option(ctl, "until");
 	bool checkpoint = until && !strcmp(until, "checkpoint");
-	bool terminal = isatty(STDERR_FILENO), told = false, held;
+	bool terminal = isatty(STDERR_FILENO), told = false, held,
+	     stuck = false;
 	bool show = !ctl->json && (terminal || ctl_option(ctl, "progress"));
 	struct grid_missing_status s, first;
 	uint64_t timeout = 0;
@@ -557,14 +558,12 @@ int verb_wait(struct ctl *ctl)
 					ctl->argv[0], ctl_missing(&s),
 					(uint64_t)s.unavailable, s.helpers);
 		}
-		if (!checkpoint && !told && s.unavailable == ctl_missing(&s)) {
-			ctl_note(
-				ctl,
-				"%s: all %" PRIu64
-				" blocks left are marked unavailable; \"gridctl retry\" tries them again",
-				ctl->argv[0], ctl_missing(&s));
-			told = true;
+		if (!checkpoint && s.unavailable == ctl_missing(&s)) {
+			stuck = true;
+			break;
 		}
+		if (!checkpoint && !told)
+			told = ctl_no_helper(ctl, &s, now - start);
 		ctl_pause(step);
 		if (step < 100)
 			step *= 2;
@@ -576,7 +575,7 @@ int verb_wait(struct ctl *ctl)
 		return ctl_error(ctl, err, "%s", ctl->argv[0]);
 	if (ctl->json)
 		status_json(ctl, &dev, &s, 0);
-	return CTL_GOOD;
+	return stuck ? ctl_unavailable(ctl, &s) : CTL_GOOD;
 }
 
 /* ----------------------------------------------------------------- monitor */

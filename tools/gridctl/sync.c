@@ -122,13 +122,11 @@ static bool short_of_room(const struct sync *s)
 }
 
 /* What the scan has found goes in at once; what doesn't fit is kept. */
-static void found(void *arg, struct grid_missing_block *v, size_t n)
+static int found(void *arg, struct grid_missing_block *v, size_t n)
 {
 	struct grid_missing_block *more;
 	struct sync *s = arg;
 
-	if (s->err)
-		return;
 	if (s->first == s->count)
 		s->first = s->count = 0;
 	if (s->count + n > s->room) {
@@ -136,13 +134,14 @@ static void found(void *arg, struct grid_missing_block *v, size_t n)
 		more = realloc(s->blocks, s->room * sizeof(*more));
 		if (!more) {
 			s->err = -ENOMEM;
-			return;
+			return s->err;
 		}
 		s->blocks = more;
 	}
 	memcpy(s->blocks + s->count, v, n * sizeof(*v));
 	s->count += n;
 	s->err = feed(s);
+	return s->err;
 }
 
 static int mark_tracked(struct sync *s)
@@ -266,6 +265,13 @@ static void summary(const struct sync *s, uint64_t repaired, uint64_t left)
 		puts("clean");
 }
 
+/* Is all that is left marked unavailable, so that nothing more will come of it? */
+static bool stuck(const struct sync *s, const struct grid_missing_status *st)
+{
+	return st->unavailable && st->unavailable == ctl_missing(st) &&
+	       (!to_come(s) || short_of_room(s));
+}
+
 /* Feed, wait, show, till it is clean. */
 static int follow(struct sync *s, const struct grid_missing_status *before)
 {
@@ -302,15 +308,12 @@ static int follow(struct sync *s, const struct grid_missing_status *before)
 			code = CTL_TIMEOUT;
 			break;
 		}
-		if (wait && !told && st.unavailable &&
-		    st.unavailable == ctl_missing(&st)) {
-			ctl_note(
-				s->ctl,
-				"%s: all %" PRIu64
-				" blocks left are marked unavailable; \"gridctl retry\" tries them again",
-				s->ctl->argv[0], ctl_missing(&st));
-			told = true;
+		if (wait && stuck(s, &st)) {
+			code = CTL_UNAVAILABLE;
+			break;
 		}
+		if (wait && opened && !told)
+			told = ctl_no_helper(s->ctl, &st, now - start);
 		ctl_pause(step);
 		if (step < 100)
 			step *= 2;
@@ -327,6 +330,8 @@ static int follow(struct sync *s, const struct grid_missing_status *before)
 				" unavailable, %u helpers): timed out",
 				s->ctl->argv[0], ctl_missing(&st) + to_come(s),
 				(uint64_t)st.unavailable, st.helpers);
+	if (code == CTL_UNAVAILABLE)
+		return ctl_unavailable(s->ctl, &st);
 	if (s->failed > TELL_MAX)
 		ctl_note(s->ctl, "%s: and %" PRIu64 " blocks more",
 			 s->ctl->argv[0], s->failed - TELL_MAX);
@@ -403,6 +408,12 @@ static int run(struct sync *s)
 		err = gm_status(&s->dev, &before);
 	if (err)
 		return ctl_error(s->ctl, err, "%s", s->ctl->argv[0]);
+	/* What is written meanwhile is not what the manifest says. */
+	if (scan && !(before.flags & GRID_MISSING_STATUS_HELD) &&
+	    !ctl_option(s->ctl, "force"))
+		code = ctl_not_written(s->ctl, &s->dev);
+	if (code)
+		return code;
 	if (scan)
 		code = sync_scan(s,
 				 *s->dev.checksum ? s->dev.checksum : algorithm,

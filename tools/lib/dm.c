@@ -76,7 +76,7 @@ static int simple(int type, const char *name, bool udev)
 	return err;
 }
 
-static int load(const struct gm_dm_create *c)
+int gm_dm_reload(const struct gm_dm_create *c)
 {
 	struct dm_task *task;
 	int err = task_for(&task, DM_DEVICE_RELOAD, c->name);
@@ -109,7 +109,7 @@ int gm_dm_create(const struct gm_dm_create *c)
 	dm_task_destroy(task);
 	if (err)
 		return err == -EBUSY ? -EEXIST : err;
-	err = load(c);
+	err = gm_dm_reload(c);
 	if (!err)
 		err = simple(DM_DEVICE_RESUME, c->name, true);
 	if (err)
@@ -193,6 +193,35 @@ int gm_dm_info(const char *name, bool table, char **type, char **params)
 			free(*params);
 			err = -ENOMEM;
 		}
+	}
+	dm_task_destroy(task);
+	return err;
+}
+
+int gm_dm_state(const char *name, struct gm_dm_state *state)
+{
+	uint64_t start, length;
+	struct dm_info info;
+	char *target, *text;
+	struct dm_task *task;
+	int err = task_for(&task, DM_DEVICE_TABLE, name);
+
+	if (err)
+		return err;
+	memset(state, 0, sizeof(*state));
+	if (!dm_task_no_flush(task))
+		err = -ENOMEM;
+	else
+		err = run(task, false);
+	if (!err && (!dm_task_get_info(task, &info) || !info.exists))
+		err = -ENXIO;
+	if (!err) {
+		dm_get_next_target(task, NULL, &start, &length, &target, &text);
+		state->open_count =
+			info.open_count < 0 ? 0 : (uint32_t)info.open_count;
+		state->suspended = info.suspended;
+		state->read_only = info.read_only;
+		state->sectors = length;
 	}
 	dm_task_destroy(task);
 	return err;

@@ -462,6 +462,25 @@ int gm_dm_message(const char *name, const char *message, char **reply);
 int gm_dm_info(const char *name, bool table, char **type, char **params);
 int gm_dm_suspend(const char *name);
 int gm_dm_resume(const char *name);
+/**
+ * struct gm_dm_state - what device-mapper knows of a device
+ * @open_count: how often it is open, by anybody and anything
+ * @suspended: I/O waits
+ * @read_only: no writes
+ * @sectors: length of its table
+ * @reserved: 0
+ */
+struct gm_dm_state {
+	uint32_t open_count;
+	bool suspended;
+	bool read_only;
+	uint64_t sectors;
+	uint64_t reserved[4];
+};
+
+int gm_dm_state(const char *name, struct gm_dm_state *state);
+/* Load a table for a device that is there; gm_dm_resume() puts it in use. */
+int gm_dm_reload(const struct gm_dm_create *table);
 /* The dm name of MAJOR:MINOR, as people say it.  -ENODEV when it is none. */
 int gm_dm_name(unsigned int major, unsigned int minor, char *name, size_t size);
 

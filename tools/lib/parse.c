@@ -149,8 +149,9 @@ static int hex_digit(char c)
  */
 static bool is_digest(size_t bytes)
 {
-	static const uint8_t sizes[] = { 2,  4,	 8,  16, 20, 24,
-					 28, 32, 40, 48, 64 };
+	static const uint8_t sizes[] = {
+		2, 4, 8, 16, 20, 24, 28, 32, 40, 48, 64
+	};
 	size_t i;
 
 	for (i = 0; i < sizeof(sizes); i++)

@@ -21,8 +21,9 @@
  * $GRID_FAKE_PASSED_UP is the block of 60 read errors that were passed up.
  *
  * $GRID_FAKE_FAILS names what fails: pipe, fork, open (of the device below), or
- * killed (who reads the device below), status.  $GRID_FAKE_BUSY times (for ever:
- * -1) the device is in use when it shall be removed.
+ * killed (who reads the device below), status, enqueue.  $GRID_FAKE_BUSY times (for ever:
+ * -1) the device is in use when it shall be removed.  It is open
+ * $GRID_FAKE_OPEN times (0).
  *
  * What is released stands in $GRID_FAKE_RELEASED: address, count and flags of
  * each run, with blanks between.
@@ -89,6 +90,7 @@ int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params);
 int __wrap_gm_dm_suspend(const char *name);
 int __wrap_gm_dm_resume(const char *name);
 int __wrap_gm_dm_remove(const char *name, bool deferred);
+int __wrap_gm_dm_state(const char *name, struct gm_dm_state *state);
 int __real_pipe(int ends[2]);
 int __wrap_pipe(int ends[2]);
 pid_t __real_fork(void);
@@ -326,6 +328,16 @@ int __wrap_gm_hash_open(struct gm_hash *hash, const char *name)
 	return __real_gm_hash_open(hash, name);
 }
 
+int __wrap_gm_dm_state(const char *name, struct gm_dm_state *state)
+{
+	const char *v = getenv("GRID_FAKE_OPEN");
+
+	(void)name;
+	memset(state, 0, sizeof(*state));
+	state->open_count = v ? (uint32_t)atoi(v) : 0;
+	return 0;
+}
+
 static atomic_uint flaky_calls;
 
 /* 0, or why a call fails this time: in no rhythm, that callers could fall into. */
@@ -536,6 +548,8 @@ static int blocks_call(struct state *s, unsigned long request,
 		for (i = 0; i < s->blocks; i++)
 			s->faults[i].flags &= ~GRID_MISSING_F_UNAVAILABLE;
 	if (request == GRID_MISSING_CANCEL && v->flags & GRID_MISSING_ALL) {
+		for (i = 0; i < s->blocks; i++)
+			s->counters.cancelled += !!s->faults[i].state;
 		memset(s->faults, 0, sizeof(s->faults));
 		memset(s->tables, 0, sizeof(s->tables));
 		return 0;
@@ -554,9 +568,10 @@ static int blocks_call(struct state *s, unsigned long request,
 		b->result = f && f->state ? 0 : -ENOENT;
 		if (b->result)
 			continue;
-		if (request == GRID_MISSING_CANCEL)
+		if (request == GRID_MISSING_CANCEL) {
+			s->counters.cancelled++;
 			gone(s, b->address);
-		else if (request == GRID_MISSING_RETRY)
+		} else if (request == GRID_MISSING_RETRY)
 			f->flags &= ~GRID_MISSING_F_UNAVAILABLE;
 		else
 			f->flags |= GRID_MISSING_F_UNAVAILABLE;
@@ -710,6 +725,9 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 		return err;
 	switch (request) {
 	case GRID_MISSING_ENQUEUE:
+		if (fails("enqueue"))
+			return -EPERM;
+		return blocks_call(s, request, v);
 	case GRID_MISSING_MARK_UNAVAILABLE:
 	case GRID_MISSING_RETRY:
 	case GRID_MISSING_CANCEL:

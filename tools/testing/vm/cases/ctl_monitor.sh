@@ -18,7 +18,7 @@ head -c 65536 /dev/zero > /tmp/zero
 must_fail gridctl repair t0 3 --data=/tmp/zero
 mend 3
 lose 4
-gridctl cancel t0 4 > /dev/null
+gridctl cancel t0 4 --force > /dev/null
 lose 5
 dd if=/tmp/zero of="$dev" bs=65536 seek=5 count=1 oflag=direct status=none
 gridctl enqueue t0 6 > /dev/null

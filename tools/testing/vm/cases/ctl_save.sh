@@ -108,5 +108,5 @@ assert_eq "$(missing)" "4 20 31 101 102 103 104 106 107 108 109"
 # A checkpoint that frees the index takes the table with it.
 gridctl checkpoint g0 > /dev/null
 assert_eq "$(missing)" "4 20"
-gridctl cancel g0 --all
+gridctl cancel g0 --all --force
 gridctl remove g0

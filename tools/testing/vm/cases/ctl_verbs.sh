@@ -111,7 +111,8 @@ assert_eq "$(gridctl --json tables g0 | wc -l)" 0
 # What should be an index and is none.
 exits 0 "1 blocks enqueued" gridctl enqueue-table g0 "8:$(block 8 | sha256sum | cut -c1-32)"
 exits 1 "should be a table's index, but" gridctl repair g0 --from=/tmp/replica
-exits 0 "" gridctl cancel g0 --all
+exits 6 "is not known to be good" gridctl cancel g0 --all
+exits 0 "" gridctl cancel g0 --all --force
 exits 0 "cancelled" gridctl tables g0
 exits 0 "" gridctl reclaim g0
 
@@ -154,9 +155,10 @@ exits 0 "" gridctl ready g0
 
 log "who may"
 must_fail setpriv --reuid=65534 --clear-groups gridctl status g0
-exits 0 "2 blocks cancelled" gridctl cancel g0 10 20
+exits 6 "block 20 is not known to be good (nobody knows" gridctl cancel g0 20
+exits 0 "2 blocks cancelled" gridctl cancel g0 10 20 --force
 exits 1 "block 10: no fault" gridctl cancel g0 10
-exits 0 "" gridctl cancel g0 --all
+exits 0 "" gridctl cancel g0 --all --force
 exits 0 "" gridctl remove g0
 exits 3 "no such device" gridctl remove g0
 

@@ -58,7 +58,7 @@ attempt()
 	discard 5
 	begin barrier flush
 	wait_until 60 is aborting 1
-	begin cancel nice -n 19 taskset -c $cpu gridctl cancel t0 --all
+	begin cancel nice -n 19 taskset -c $cpu gridctl cancel t0 --all --force
 	wait_until 60 begun
 	disk release
 	wait_until 60 is aborting 0

@@ -35,7 +35,7 @@ dd if="$replica" of="$dev" bs="$bs" skip=6 seek=6 count=1 oflag=direct conv=notr
 wait_until 60 events_are $((n + 4))
 lose 7
 wait_until 60 events_are $((n + 5))
-gridctl cancel t0 7
+gridctl cancel t0 7 --force
 wait_until 60 events_are $((n + 6))
 
 log "a reload doesn't count"

@@ -111,4 +111,4 @@ dmsetup suspend t0
 dmsetup load t0 --table "$(dmsetup table t0)"
 dmsetup resume t0
 assert_eq "$(dm_get t0 waiting)" 1
-gridctl cancel t0 511 > /dev/null
+gridctl cancel t0 511 --force > /dev/null

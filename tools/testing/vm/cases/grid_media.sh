@@ -106,7 +106,7 @@ assert_match "$REPLY" "Input/output error"
 assert_eq "$(dm_get t0 waiting)" 1024
 
 log "one less, one more: the limit is on what is open"
-gridctl cancel t0 0
+gridctl cancel t0 0 --force
 assert_eq "$(dm_get t0 waiting)" 1023
 must_fail dd if="$dev" of=/dev/null bs="$bs" skip=2047 count=1 iflag=direct
 assert_match "$REPLY" "No data available"
@@ -114,7 +114,7 @@ assert_eq "$(dm_get t0 waiting)" 1024
 
 log "the disk comes back"
 below
-gridctl cancel t0 --all > /dev/null
+gridctl cancel t0 --all --force > /dev/null
 assert_eq "$(dm_get t0 waiting)" 0
 dd if=/tmp/new of="$replica" bs="$bs" seek=7 count=1 conv=notrunc status=none
 cmp "$replica" "$dev"

@@ -60,6 +60,6 @@ assert_eq "$(sum_dev 9)" "$(sum_replica 9)"
 
 log "cancel forgets: the lower device's data is back"
 lose 11
-gridctl cancel t0 11
+gridctl cancel t0 11 --force
 assert_eq "$(sum_dev 11)" "$(sum_lower 11)"
 assert_eq "$(dm_get t0 waiting)" 0

@@ -80,7 +80,7 @@ disk mark
 begin reader dd if="$dev" of=/tmp/out bs="$bs" skip=11 count=1 iflag=direct status=none
 wait_until 60 held 1
 miss 11
-gridctl cancel t0 11
+gridctl cancel t0 11 --force
 begin write put /tmp/whole 11
 wait_until 60 parked 1
 came write 11

@@ -71,7 +71,7 @@ wait_until 60 parked 2560
 dmsetup message t0 0 set park_timeout_ms:0
 wait "$reader" || :
 assert_eq "$(dm_get t0 parked)" 0
-gridctl cancel t0 --all
+gridctl cancel t0 --all --force
 
 log "a time-out of 0 fails at once"
 dmsetup message t0 0 set park_timeout_ms:0

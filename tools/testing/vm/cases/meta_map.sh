@@ -100,7 +100,7 @@ log "what was repaired, superseded and flushed, or cancelled is not"
 mend 3
 dd if=/dev/urandom of=/tmp/new bs="$bs" count=1 status=none
 dd if=/tmp/new of="$dev" bs="$bs" seek=4 count=1 oflag=direct conv=fsync,notrunc status=none
-gridctl cancel t0 5
+gridctl cancel t0 5 --force
 flush
 crash
 assert_eq "$(faults_of t1)" "100 1023 " "after the crash"

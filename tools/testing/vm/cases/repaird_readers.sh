@@ -36,7 +36,7 @@ readers()
 	local what=$1 reader i before first order=()
 	shift
 	before=$(requests | wc -l)
-	gridctl cancel t0 --all > /dev/null
+	gridctl cancel t0 --all --force > /dev/null
 	lose_all
 	for i in {1..24}; do
 		order+=($((i * 101 % blocks)))
