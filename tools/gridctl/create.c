@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * gridctl create, list, set, version: the devices themselves.
- *
- * What is wrong with a table line the kernel says only in its log.  So what can
- * be checked here is checked here, and for the rest /dev/kmsg is read from
- * where it stood before the call.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -90,44 +86,6 @@ static bool one_of(const struct ctl *ctl, const char *name, const char *a,
 	ctl_fail(ctl, CTL_USAGE, "--%s=%s: must be %s or %s", name, value, a,
 		 b);
 	return false;
-}
-
-/* ------------------------------------------------------------- kernel's log */
-
-static int log_open(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_END);
-	return fd;
-}
-
-/* The last thing device-mapper said about a grid since log_open(), or "". */
-static void log_close(int fd, char *text, size_t size)
-{
-	char record[2048], *line, *hit;
-	ssize_t n;
-
-	*text = 0;
-	if (fd < 0)
-		return;
-	while ((n = read(fd, record, sizeof(record) - 1)) > 0 ||
-	       (n < 0 && errno == EPIPE)) {
-		if (n < 0)
-			continue;
-		record[n] = 0;
-		line = strchr(record, ';');
-		if (!line)
-			continue;
-		line++;
-		line[strcspn(line, "\n")] = 0;
-		hit = strstr(line, "device-mapper: ");
-		if (hit && strstr(hit, "grid"))
-			snprintf(text, size, "%s",
-				 hit + strlen("device-mapper: "));
-	}
-	close(fd);
 }
 
 /* ------------------------------------------------------------------ create */
@@ -421,9 +379,9 @@ int verb_create(struct ctl *ctl)
 	create.sectors = length / 512;
 	create.params = params;
 	create.read_only = ctl_option(ctl, "read-only");
-	log = log_open();
+	log = ctl_log_open();
 	err = gm_dm_create(&create);
-	log_close(log, text, sizeof(text));
+	ctl_log_close(log, text, sizeof(text));
 	if (err == -EEXIST)
 		return ctl_fail(
 			ctl, CTL_FAILED,
@@ -546,9 +504,9 @@ int verb_set(struct ctl *ctl)
 			return ctl_fail(ctl, CTL_USAGE,
 					"\"%s\" is not OPTION:VALUE",
 					ctl->argv[i]);
-		log = log_open();
+		log = ctl_log_open();
 		err = gm_dm_message(name, message, NULL);
-		log_close(log, text, sizeof(text));
+		ctl_log_close(log, text, sizeof(text));
 		if (err)
 			code = ctl_fail(ctl, CTL_FAILED, "%s: \"%s\": %s", name,
 					ctl->argv[i],

@@ -96,6 +96,9 @@ int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags);
 int ctl_dm_name(const struct ctl *ctl, char *name, size_t size);
 /* Is @name a dm device of target grid?  CTL_GOOD or an exit code. */
 int ctl_must_be_grid(const struct ctl *ctl, const char *name);
+/* Where the kernel's log stands, and what device-mapper said since, or "". */
+int ctl_log_open(void);
+void ctl_log_close(int fd, char *text, size_t size);
 /* Open a block device by its number; a negative errno. */
 int ctl_open_block(unsigned int major, unsigned int minor, int flags);
 /*
@@ -190,11 +193,18 @@ void ctl_progress(const char *what, uint64_t done, uint64_t left,
 /* Say so when nobody repairs what is waited for; true when it was said. */
 bool ctl_no_helper(const struct ctl *ctl, const struct grid_missing_status *s,
 		   double seconds);
+/*
+ * Is all that is left marked unavailable, and stays so?  *@since is 0 at first, and
+ * this function's.
+ */
+bool ctl_stuck(const struct grid_missing_status *s, double *since);
 /* All that is left is unavailable; returns CTL_UNAVAILABLE. */
 int ctl_unavailable(const struct ctl *ctl, const struct grid_missing_status *s);
 
 int verb_create(struct ctl *ctl);
 int verb_remove(struct ctl *ctl);
+int verb_resize(struct ctl *ctl);
+int verb_resume(struct ctl *ctl);
 int verb_list(struct ctl *ctl);
 int verb_status(struct ctl *ctl);
 int verb_faults(struct ctl *ctl);

@@ -4,8 +4,8 @@
  *
  * This file holds the table of verbs, which is also the help, and the parsing
  * of the command line by that table.  The verbs themselves are in create.c,
- * tab.c, show.c, change.c, repair.c, save.c, sync.c, manifest.c, format.c and
- * metadata.c.
+ * remove.c, resize.c, tab.c, show.c, check.c, change.c, repair.c, save.c, sync.c,
+ * manifest.c, doctor.c, format.c and metadata.c.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -63,6 +63,25 @@ static const struct ctl_verb verbs[] = {
 	  { { "deferred", NULL, "when its last user closes it" },
 	    { "force", NULL, "though blocks are still missing" } },
 	  verb_remove },
+	{ "resize",
+	  "DEV",
+	  1,
+	  1,
+	  "make a device as long as the one below has become",
+	  "What is missing stays known.  What the module refuses is told in its words, and\n"
+	  "leaves the device as it was.\n",
+	  { { "length", "SIZE",
+	      "its new length (all there is, in whole blocks)" },
+	    { "force", NULL, "shorter, though it is in use" } },
+	  verb_resize },
+	{ "resume",
+	  "DEV",
+	  1,
+	  1,
+	  "let a suspended device go on",
+	  NULL,
+	  { { 0 } },
+	  verb_resume },
 	{ "attach",
 	  "[NAME]",
 	  0,

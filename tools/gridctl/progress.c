@@ -50,6 +50,8 @@ void ctl_progress(const char *what, uint64_t done, uint64_t left,
 
 #define HELPER_SECONDS 1 /* one that is just starting is none to miss */
 
+#define STUCK_SECONDS 2 /* a helper asks again when a source is back */
+
 bool ctl_no_helper(const struct ctl *ctl, const struct grid_missing_status *s,
 		   double seconds)
 {
@@ -60,6 +62,19 @@ bool ctl_no_helper(const struct ctl *ctl, const struct grid_missing_status *s,
 		"%s: no helper is attached, so nothing is repaired (see gridrepaird)",
 		ctl->argv[0]);
 	return true;
+}
+
+bool ctl_stuck(const struct grid_missing_status *s, double *since)
+{
+	double now = ctl_now();
+
+	if (!s->unavailable || s->unavailable < ctl_missing(s)) {
+		*since = 0;
+		return false;
+	}
+	if (!*since)
+		*since = now;
+	return !s->helpers || now - *since >= STUCK_SECONDS;
 }
 
 int ctl_unavailable(const struct ctl *ctl, const struct grid_missing_status *s)

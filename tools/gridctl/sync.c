@@ -265,13 +265,6 @@ static void summary(const struct sync *s, uint64_t repaired, uint64_t left)
 		puts("clean");
 }
 
-/* Is all that is left marked unavailable, so that nothing more will come of it? */
-static bool stuck(const struct sync *s, const struct grid_missing_status *st)
-{
-	return st->unavailable && st->unavailable == ctl_missing(st) &&
-	       (!to_come(s) || short_of_room(s));
-}
-
 /* Feed, wait, show, till it is clean. */
 static int follow(struct sync *s, const struct grid_missing_status *before)
 {
@@ -279,7 +272,7 @@ static int follow(struct sync *s, const struct grid_missing_status *before)
 	bool wait = !ctl_option(s->ctl, "nowait"), show = s->scan.show;
 	bool held = before->flags & GRID_MISSING_STATUS_HELD;
 	struct grid_missing_status st = *before, first;
-	double start = ctl_now(), now, next = 0;
+	double start = ctl_now(), now, next = 0, since = 0;
 	unsigned int step = 10;
 	int code = CTL_GOOD, err;
 
@@ -308,7 +301,8 @@ static int follow(struct sync *s, const struct grid_missing_status *before)
 			code = CTL_TIMEOUT;
 			break;
 		}
-		if (wait && stuck(s, &st)) {
+		if (wait && ctl_stuck(&st, &since) &&
+		    (!to_come(s) || short_of_room(s))) {
 			code = CTL_UNAVAILABLE;
 			break;
 		}

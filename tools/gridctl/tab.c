@@ -88,7 +88,9 @@ static int read_tab(const struct ctl *ctl, struct gridtab *tab)
 	const char *path = tab_path(ctl);
 	int err = gridtab_read(path, tab);
 
-	return err ? ctl_open_error(ctl, err, "%s", path) : CTL_GOOD;
+	return err ? ctl_fail(ctl, CTL_FAILED, "%s: %s", path,
+			      gm_open_reason(err)) :
+		     CTL_GOOD;
 }
 
 /* ---------------------------------------------------------------- attaching */

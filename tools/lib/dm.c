@@ -142,6 +142,22 @@ int gm_dm_resume(const char *name)
 	return simple(DM_DEVICE_RESUME, name, true);
 }
 
+int gm_dm_switch(const char *name)
+{
+	struct dm_task *task;
+	int err = task_for(&task, DM_DEVICE_RESUME, name);
+
+	if (err)
+		return err;
+	/* A flush would wait for readers, and these for their repair. */
+	if (!dm_task_no_flush(task))
+		err = -ENOMEM;
+	else
+		err = run(task, true);
+	dm_task_destroy(task);
+	return err;
+}
+
 int gm_dm_message(const char *name, const char *message, char **reply)
 {
 	struct dm_task *task;
@@ -217,6 +233,8 @@ int gm_dm_state(const char *name, struct gm_dm_state *state)
 		err = -ENXIO;
 	if (!err) {
 		dm_get_next_target(task, NULL, &start, &length, &target, &text);
+		state->major = info.major;
+		state->minor = info.minor;
 		state->open_count =
 			info.open_count < 0 ? 0 : (uint32_t)info.open_count;
 		state->suspended = info.suspended;

@@ -464,6 +464,8 @@ int gm_dm_suspend(const char *name);
 int gm_dm_resume(const char *name);
 /**
  * struct gm_dm_state - what device-mapper knows of a device
+ * @major: its number
+ * @minor: likewise
  * @open_count: how often it is open, by anybody and anything
  * @suspended: I/O waits
  * @read_only: no writes
@@ -471,6 +473,7 @@ int gm_dm_resume(const char *name);
  * @reserved: 0
  */
 struct gm_dm_state {
+	uint32_t major, minor;
 	uint32_t open_count;
 	bool suspended;
 	bool read_only;
@@ -479,8 +482,13 @@ struct gm_dm_state {
 };
 
 int gm_dm_state(const char *name, struct gm_dm_state *state);
-/* Load a table for a device that is there; gm_dm_resume() puts it in use. */
+/* Load a table for a device that is there (its uuid doesn't matter). */
 int gm_dm_reload(const struct gm_dm_create *table);
+/*
+ * Put the table that was loaded in use, without waiting for readers that wait.
+ * When this fails the device is suspended.
+ */
+int gm_dm_switch(const char *name);
 /* The dm name of MAJOR:MINOR, as people say it.  -ENODEV when it is none. */
 int gm_dm_name(unsigned int major, unsigned int minor, char *name, size_t size);
 

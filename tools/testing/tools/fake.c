@@ -64,7 +64,7 @@ struct fault {
 struct state {
 	uint64_t made;
 	uint32_t block_size;
-	uint64_t blocks;
+	uint64_t blocks, loaded;
 	char checksum[64];
 	struct fault faults[BLOCKS];
 	struct grid_missing_table tables[TABLES];
@@ -91,6 +91,8 @@ int __wrap_gm_dm_suspend(const char *name);
 int __wrap_gm_dm_resume(const char *name);
 int __wrap_gm_dm_remove(const char *name, bool deferred);
 int __wrap_gm_dm_state(const char *name, struct gm_dm_state *state);
+int __wrap_gm_dm_reload(const struct gm_dm_create *table);
+int __wrap_gm_dm_switch(const char *name);
 int __real_pipe(int ends[2]);
 int __wrap_pipe(int ends[2]);
 pid_t __real_fork(void);
@@ -331,11 +333,51 @@ int __wrap_gm_hash_open(struct gm_hash *hash, const char *name)
 int __wrap_gm_dm_state(const char *name, struct gm_dm_state *state)
 {
 	const char *v = getenv("GRID_FAKE_OPEN");
+	struct state *s;
+	int lock;
 
 	(void)name;
+	s = lock_state(&lock);
 	memset(state, 0, sizeof(*state));
 	state->open_count = v ? (uint32_t)atoi(v) : 0;
+	state->suspended = s->suspended;
+	state->sectors = s->blocks * s->block_size / 512;
+	unlock_state(s, lock);
 	return 0;
+}
+
+/* As the module: never without what is missing. */
+int __wrap_gm_dm_reload(const struct gm_dm_create *table)
+{
+	uint64_t blocks, i;
+	struct state *s;
+	int lock, err = 0;
+
+	s = lock_state(&lock);
+	blocks = table->sectors * 512 / s->block_size;
+	for (i = blocks; i < s->blocks; i++)
+		if (s->faults[i].state)
+			err = -EINVAL;
+	if (!err)
+		s->loaded = blocks;
+	unlock_state(s, lock);
+	return err;
+}
+
+/* With $GRID_FAKE_FAILS=switch, fails where something longer is to come. */
+int __wrap_gm_dm_switch(const char *name)
+{
+	struct state *s;
+	int lock, err;
+
+	(void)name;
+	s = lock_state(&lock);
+	err = fails("switch") && s->loaded > s->blocks ? -EINVAL : 0;
+	s->suspended = !!err;
+	if (!err)
+		s->blocks = s->loaded;
+	unlock_state(s, lock);
+	return err;
 }
 
 static atomic_uint flaky_calls;
