@@ -15,9 +15,8 @@
 
 /* ------------------------------------------------------------------ errors */
 
-__attribute__((format(printf, 5, 0))) static int
-say(const struct ctl *ctl, int code, int err, const char *reason,
-    const char *format, va_list args)
+static int say(const struct ctl *ctl, int code, int err, const char *reason,
+	       const char *format, va_list args)
 {
 	struct json_object *o;
 	char text[1024];

@@ -160,6 +160,18 @@ static void test_names(void **state)
 	for (i = -200; i < 200; i++)
 		assert_non_null(gm_reason(i));
 	assert_string_equal(gm_reason(EBADMSG), gm_reason(-EBADMSG));
+	/* What an errno means depends on who gives it (42). */
+	for (i = -200; i < 200; i++) {
+		assert_non_null(gm_open_reason(i));
+		assert_non_null(gm_dm_reason(i));
+	}
+	assert_string_equal(gm_reason(-EACCES), "the file was opened read-only");
+	assert_string_equal(gm_open_reason(-EACCES), "permission denied");
+	assert_non_null(strstr(gm_dm_reason(-EACCES), "root"));
+	assert_non_null(strstr(gm_dm_reason(-ENOSYS), "modprobe dm_mod"));
+	assert_non_null(strstr(gm_dm_reason(-ENXIO), "no such dm device"));
+	assert_null(strstr(gm_open_reason(-ENOENT), "fault"));
+	assert_null(strstr(gm_open_reason(-EBUSY), "checkpoint"));
 }
 
 static void test_resolve(void **state)
