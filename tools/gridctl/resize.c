@@ -87,7 +87,7 @@ static int resize(struct ctl *ctl, const char *name, const char *params)
 	struct gm_dm_state state;
 	struct json_object *o;
 	struct shape shape;
-	uint64_t length, there;
+	uint64_t length, there = 0;
 	char who[512];
 	int code, err;
 
