@@ -161,37 +161,3 @@ exits 1 "block 10: no fault" gridctl cancel g0 10
 exits 0 "" gridctl cancel g0 --all --force
 exits 0 "" gridctl remove g0
 exits 3 "no such device" gridctl remove g0
-
-log "a name with a blank; who holds a device; what lies on it"
-exits 0 "a b: 256 blocks" gridctl create "a b" "$lower" --block-size=64K
-defer dm_remove 'a\x20b'
-exits 0 "a b: clean" gridctl status "a b"
-exits 0 " a b " gridctl list
-exits 0 "" gridctl set "a b" on_missing:error
-number=$(gridctl --json list | sed -n 's/.*"device":"\([0-9:]*\)".*"name":"a b".*/\1/p')
-exits 0 "256 blocks" gridctl status "$number"
-mkfs.ext4 -q -b 4096 "/dev/mapper/a\\x20b"
-mkdir -p "/tmp/m t"
-mount "/dev/mapper/a\\x20b" "/tmp/m t"
-defer umount -q "/tmp/m t"
-exits 1 "m t/s lies on a b itself" gridctl save "a b" "/tmp/m t/s" --suspend
-exits 0 '"suspended":false' gridctl --json status "a b"
-truncate -s 1M "/tmp/m t/image"
-loop=$(losetup -f --show "/tmp/m t/image")
-defer losetup -d "$loop"
-mkfs.ext4 -q "$loop"
-mkdir "/tmp/m t/d"
-mount "$loop" "/tmp/m t/d"
-exits 1 "m t/d/s lies on a b itself" gridctl save "a b" "/tmp/m t/d/s" --suspend
-umount "/tmp/m t/d"
-losetup -d "$loop"
-exits 1 "a b is in use: mounted on /tmp/m t" gridctl remove "a b"
-umount "/tmp/m t"
-dmsetup create top --table "0 8 linear /dev/mapper/a\\x20b 0"
-defer dm_remove top
-exits 1 "a b is in use: the dm device top lies on it" gridctl remove "a b"
-dmsetup remove top
-exec 9< "/dev/mapper/a\\x20b"
-exits 7 "goes when it is closed: open in process $$ " gridctl remove "a b" --deferred
-exec 9<&-
-exits 3 "no such device" gridctl status "a b"
