@@ -18,7 +18,6 @@
 
 #define USAGE                                                                                \
 	"Usage: gridrepaird [--config FILE]\n"                                               \
-	"       gridrepaird --check [--config FILE | --device DEV …]\n"                    \
 	"       gridrepaird --status [--json] [--config FILE | --runtime-dir DIR]\n"         \
 	"       gridrepaird --device DEV --source URI [--source URI …] [OPTION…]\n"      \
 	"\n"                                                                                 \
@@ -55,7 +54,6 @@
 	"Options of the daemon:\n"                                                           \
 	"  --foreground          stay in the foreground (it always does)\n"                  \
 	"  --stats-interval TIME log counters of each source this often (never)\n"           \
-	"  --check               read it all, manifests too, say what is wrong, and end\n"   \
 	"  --metrics FILE        write them there for node-exporter (nowhere)\n"             \
 	"  --runtime-dir DIR     for --status, and for what outlives a crash\n"              \
 	"                        (RUNTIME_DIRECTORY or /run/gridrepaird)\n"                  \
@@ -700,7 +698,6 @@ enum {
 	O_NO_LOCK,
 	O_HELP,
 	O_VERSION,
-	O_CHECK,
 };
 
 int config_command_line(struct config *c, int argc, char **argv)
@@ -717,7 +714,6 @@ int config_command_line(struct config *c, int argc, char **argv)
 		{ "metrics", required_argument, NULL, O_METRICS },
 		{ "runtime-dir", required_argument, NULL, O_RUNTIME },
 		{ "status", no_argument, NULL, O_STATUS },
-		{ "check", no_argument, NULL, O_CHECK },
 		{ "json", no_argument, NULL, O_JSON },
 		{ "no-lock", no_argument, NULL, O_NO_LOCK },
 		{ "help", no_argument, NULL, O_HELP },
@@ -772,10 +768,6 @@ int config_command_line(struct config *c, int argc, char **argv)
 			c->status = true;
 			continue;
 		}
-		if (o == O_CHECK) {
-			c->check = true;
-			continue;
-		}
 		if (o == O_JSON) {
 			c->json = true;
 			continue;
@@ -824,8 +816,6 @@ int config_command_line(struct config *c, int argc, char **argv)
 		return fail(c, "either --config or a device, not both");
 	if (any && c->status)
 		return fail(c, "--status takes no device");
-	if (c->check && c->status)
-		return fail(c, "either --check or --status");
 	if (c->json && !c->status)
 		return fail(c, "--json goes with --status");
 	if (any)

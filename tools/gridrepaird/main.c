@@ -481,13 +481,6 @@ int main(int argc, char **argv)
 		daemon_free(&m);
 		return EXIT_USAGE;
 	}
-	if (config->check) {
-		printf("%s: good, %u devices\n",
-		       config->path ? config->path : "command line",
-		       config->device_count);
-		daemon_free(&m);
-		return EXIT_SUCCESS;
-	}
 	signals = block_signals();
 	if (signals < 0) {
 		fprintf(stderr, "gridrepaird: signalfd: %s\n",
