@@ -61,6 +61,8 @@ struct grid_missing_geometry {
  * @result: out: 0 or a negative errno; preset to 0; items whose result is set
  *	already are to be left alone
  * @commenced: the target's own: its fault is writing
+ * @ended: the target's own: its fault is gone, and a flush is to come
+ * @had_sum: the target's own: of that fault: its checksum was known
  */
 struct grid_missing_item {
 	u64 address;
@@ -73,6 +75,8 @@ struct grid_missing_item {
 	u32 values_count;
 	int result;
 	bool commenced;
+	bool ended;
+	bool had_sum;
 };
 
 /**
@@ -82,7 +86,7 @@ struct grid_missing_item {
  *	retrying (@from == @to).  Tracker lock held, interrupts off: must not
  *	sleep nor call the tracker, but for the __grid_missing_*() calls.
  * @helpers: the number of attached files that can repair is now @n; may sleep.
- * @repair: verify, commence, write, flush once, complete; sets each item's
+ * @repair: verify, commence, write, complete, flush once; sets each item's
  *	result.  May sleep, bounded by the lower device.  Returns 0, or
  *	-EAGAIN while suspended (nothing was done then).
  * @take: close the open generation of releases; its id in *@id, which may want
@@ -246,14 +250,14 @@ int grid_missing_cancel(struct grid_missing *gm, u64 address);
 
 /*
  * Repair, from within ops->repair.  commence: -ENOENT, -ESTALE, -EBUSY,
- * -EAGAIN.  complete: 0, -ECANCELED (freed meanwhile, gone), else the list was
- * bad and the fault is still writing: call failed.  failed: the write (or its
- * list) failed; with @retry_now it waits again without back-off.
+ * -EAGAIN.  complete (lock held): 0, -ECANCELED (freed meanwhile, gone), else the
+ * list was bad and the fault is still writing: call failed.  failed: the write
+ * (or its list) failed; with @retry_now it waits again without back-off.
  */
 int grid_missing_commence(struct grid_missing *gm,
 			  const struct grid_missing_item *item);
-int grid_missing_complete(struct grid_missing *gm,
-			  const struct grid_missing_item *item);
+int __grid_missing_complete(struct grid_missing *gm,
+			    const struct grid_missing_item *item);
 int grid_missing_failed(struct grid_missing *gm,
 			const struct grid_missing_item *item, bool retry_now);
 /* Data that did not match: counts and tells. */

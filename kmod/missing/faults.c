@@ -305,29 +305,31 @@ int grid_missing_commence(struct grid_missing *gm,
 EXPORT_SYMBOL_GPL(grid_missing_commence);
 
 /**
- * grid_missing_complete - a block's data is written and flushed
+ * __grid_missing_complete - a block's data is written
  * @gm: the tracker
  * @item: what was commenced, with an index's values
  *
- * Context: from within ops->repair; lock not held; does not sleep.
+ * Context: from within ops->repair; lock held.
  * Return: 0: the fault is gone.  -ECANCELED: it was freed or cancelled
  * meanwhile, and is gone.  Anything else: the list of values is bad (-E2BIG,
  * -EEXIST, -ESTALE, -EBUSY, -EINVAL, -ERANGE) and the fault is still writing:
  * call grid_missing_failed().
  */
-int grid_missing_complete(struct grid_missing *gm,
-			  const struct grid_missing_item *item)
+int __grid_missing_complete(struct grid_missing *gm,
+			    const struct grid_missing_item *item)
 {
 	static const struct grid_missing_value none;
 	const struct grid_missing_value *values = NULL;
 
+	lockdep_assert_held(&gm->tracker.lock);
 	if (item->is_index)
 		values = item->values_count ? item->values : &none;
-	return gm_repair_complete(&gm->tracker, item->address,
-				  item->has_sum ? &item->sum : NULL,
-				  GM_OWNER_KERNEL, values, item->values_count);
+	return __gm_repair_complete(&gm->tracker, item->address,
+				    item->has_sum ? &item->sum : NULL,
+				    GM_OWNER_KERNEL, values,
+				    item->values_count);
 }
-EXPORT_SYMBOL_GPL(grid_missing_complete);
+EXPORT_SYMBOL_GPL(__grid_missing_complete);
 
 /**
  * grid_missing_failed - a block's data was not written

@@ -67,6 +67,13 @@ static void grid_again(struct grid *g, struct grid_io *io)
 	submit_bio_noacct(bio);
 }
 
+/* The next block in [b, last] that is missing or may have a record; or a later one. */
+static u64 grid_next_ended(const struct grid *g, u64 b, u64 last)
+{
+	return min(find_next_bit(g->missing, last + 1, b),
+		   find_next_bit(g->unflushed, last + 1, b));
+}
+
 /**
  * grid_write_ended - a write succeeded below: what of its missing blocks?
  * @g: the grid
@@ -74,8 +81,8 @@ static void grid_again(struct grid *g, struct grid_io *io)
  *
  * A waiting block that it covers is superseded.  Any other missing block
  * keeps it back: counted out, and given to the worker, which parks it.  So
- * does a repair that did not wait for it.  Without room in the metadata's log it
- * is held as it is.
+ * does a repair that did not wait for it.  A good one has no record of its end
+ * any more (ends.c).  Without room in the metadata's log it is held as it is.
  *
  * Context: any.
  * Return: true when it is kept back; @io must not be touched any more then.
@@ -87,20 +94,36 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 	bool keep;
 	u64 b;
 
+	/* In this order: see ends.c. */
 	if (likely(!grid_any(g->missing, grid_first(g, io), last) &&
-		   !grid_is_late(g, io)))
+		   !grid_is_late(g, io) &&
+		   !grid_any(g->unflushed, grid_first(g, io), last)))
 		return false;
 
 	grid_lock(g, &flags);
 	keep = __grid_passed(g, io);
-	for (b = find_next_bit(g->missing, last + 1, grid_first(g, io));
-	     b <= last; b = find_next_bit(g->missing, last + 1, b + 1)) {
-		u8 state = __grid_missing_find(g->gm, b, NULL);
+	for (b = grid_next_ended(g, grid_first(g, io), last); b <= last;
+	     b = grid_next_ended(g, b + 1, last)) {
+		u8 state;
 
+		if (!test_bit(b, g->missing)) {
+			if (keep)
+				continue;
+			if (__grid_meta_starves(g, io)) {
+				grid_unlock(g, flags);
+				return true;
+			}
+			__grid_end_written(g, b);
+			continue;
+		}
+		state = __grid_missing_find(g->gm, b, NULL);
 		if (__grid_closed(g, b))
 			g->closed_written = true;
 		if (state == GRID_MISSING_STATE_GONE) {
-			if (!keep && grid_covers(g, io, b))
+			if (grid_bits_test(&g->lost, b) &&
+			    !grid_covers(g, io, b))
+				keep = true;
+			else if (!keep && grid_covers(g, io, b))
 				__grid_undrop(g, b);
 			continue;
 		}

@@ -26,6 +26,9 @@
  * by the task that waits for it.
  *
  * `durable` relies on the disk as a flush does, and has a `told` of its own.
+ *
+ * The other way round, what was repaired relies on ours, and a flush of the
+ * application that failed may have been told of it: see ends.c.
  */
 #include <linux/blk-cgroup.h>
 
@@ -88,7 +91,10 @@ static void grid_own_flush_end(struct bio *bio)
 
 	grid_lock(g, &flags);
 	list_del(&own->node);
-	g->flush_failures += !!bio->bi_status;
+	if (bio->bi_status) {
+		g->flush_failures++;
+		__grid_flush_failed(g);
+	}
 	list_for_each_entry_safe(io, tmp, &g->flushes_ended, node) {
 		if (!__grid_own_ended(g, io->block))
 			break;
@@ -153,8 +159,12 @@ bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error)
 	unsigned long flags;
 	bool kept;
 
-	if (*error)
+	if (*error) {
+		grid_lock(g, &flags);
+		__grid_flush_failed(g);
+		grid_unlock(g, flags);
 		return false;
+	}
 	grid_lock(g, &flags);
 	*error = __grid_flush_status(g, io);
 	kept = !*error && !list_empty(&g->own_flushes);

@@ -16,12 +16,13 @@
  *   verdict.c  what stops a bio
  *   detect.c   read errors become faults
  *   release.c  staged discards, checkpoint barriers, discards in background
- *   repair.c   verify, write, flush, complete (the ioctl's data path)
+ *   repair.c   verify, write, complete, flush (the ioctl's data path)
  *   meta_open.c  the map is loaded from its metadata
  *   meta_io.c  ... and kept there; who waits for that
  *   meta_log.c, meta_load.c, meta_map.c, meta_format.c  see meta.h
  *   park.c     parked bios: where they wait, how they wake, how they time out
  *   flush.c    what a flush of ours may have taken from the application's
+ *   ends.c     blocks that are good, but not flushed yet
  *   io.c       a bio of dm's is ended, requeued, cut
  *   epoch.c    writes in flight, and the wait until earlier ones have ended
  *   lower.c    synchronous and batched I/O of whole blocks to the lower device
@@ -31,7 +32,7 @@
  * A file calls only files below it in this order, but for calls by pointer
  * (operations, workers); tools/testing/layers checks it from the objects:
  *   target, map, meta_open, again, room, verdict, detect, release, repair,
- *   meta_io, park, flush, meta_log, meta_load, meta_map, meta_format,
+ *   meta_io, park, flush, ends, meta_log, meta_load, meta_map, meta_format,
  *   io | epoch | lower | bits | options
  *
  * Words (Documentation/dm-grid.rst):
@@ -44,6 +45,9 @@
  *   released   of a block: discarded, but part of the last durable checkpoint
  *   marked     of a block: released, or its discard is not through
  *   dropped    of a block: a barrier took its fault, but no commit says so yet
+ *   end        of a block: it became good by a write; unflushed until a flush
+ *              has followed
+ *   lost       of a block: an end whose flush failed, and no slot is left
  *   barrier    a checkpoint becomes durable: a flush, or the verb `durable`
  *
  * struct grid is the device: tracker, bitmaps, parked bios; it survives a
@@ -273,6 +277,7 @@ struct grid {
 	 */
 	unsigned long *missing ____cacheline_aligned; /* faults; closed */
 	unsigned long *marked; /* released, or its discard not through */
+	unsigned long *unflushed; /* may have a record of its end */
 	struct grid_epoch __percpu *epochs; /* counters by CPU: epoch.c */
 	u32 epoch; /* counts what is mapped now */
 	u32 late; /* up to this one: not waited for any more */
@@ -312,6 +317,11 @@ struct grid {
 	u32 flush_failures; /* of ours */
 	u32 flush_told, durable_told; /* so many; until the next one comes */
 	struct grid_flush_note durable_note; /* of a barrier without flushes */
+
+	/* ends.c */
+	struct list_head repairs; /* struct grid_repair */
+	struct grid_bits lost; /* to be faults again; reads fail */
+	struct work_struct lost_work;
 
 	/* epoch.c; drain_lock guards what begins an epoch, and stamps */
 	struct mutex drain_lock; /* one wait at a time */
@@ -439,6 +449,15 @@ static inline bool __grid_closed(const struct grid *g, u64 b)
 {
 	grid_assert_locked(g);
 	return b >= g->closed_begin && b < g->closed_end;
+}
+
+/* Is block @b freed, and its discard not through?  The lock is held. */
+static inline bool __grid_is_freed(const struct grid *g, u64 b)
+{
+	grid_assert_locked(g);
+	return (b >= g->discard_begin && b < g->discard_end) ||
+	       grid_bits_test(&g->freed, b) ||
+	       (g->barrier_freeing && grid_bits_test(&g->taken, b));
 }
 
 /* Is epoch @a a later one than @b?  They wrap. */
@@ -571,6 +590,38 @@ int grid_flush_own(struct grid_table *t);
 bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error);
 bool grid_barrier_lost(struct grid *g);
 
+/* ends.c */
+
+/**
+ * struct grid_repair - a repair whose flush has not ended
+ * @node: in grid->repairs (the lock, as all that follows)
+ * @items: its blocks; what was done so far is in ->ended
+ * @n: how many
+ * @written: all its writes have ended
+ * @flushing: ... before the barrier's flush began
+ * @durable: which has succeeded
+ * @lost: a flush failed
+ */
+struct grid_repair {
+	struct list_head node;
+	struct grid_missing_item *items;
+	u32 n;
+	bool written, flushing, durable, lost;
+};
+
+void grid_ends_init(struct grid *g);
+void __grid_end_begin(struct grid *g, u64 b);
+void __grid_end_written(struct grid *g, u64 b);
+void __grid_end_forget(struct grid *g, u64 b);
+int __grid_lose(struct grid *g, u64 b, const struct grid_missing_checksum *sum);
+bool __grid_found(struct grid *g, u64 b);
+void __grid_flush_failed(struct grid *g);
+void __grid_flush_begins(struct grid *g);
+void __grid_flush_done(struct grid *g);
+void grid_repair_begin(struct grid *g, struct grid_repair *rep);
+void grid_repair_written(struct grid *g, struct grid_repair *rep);
+void grid_repair_finish(struct grid *g, struct grid_repair *rep);
+
 /* again.c */
 void grid_again_init(struct grid *g);
 bool grid_write_ended(struct grid *g, struct grid_io *io);
@@ -589,6 +640,9 @@ void __grid_meta_record_table(void *priv, u32 slot);
 int __grid_meta_supersede(struct grid *g, u64 b, bool durable);
 bool __grid_meta_starves(struct grid *g, struct grid_io *io);
 bool __grid_meta_failed(const struct grid *g);
+void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags);
+int __grid_meta_complete(struct grid *g, const struct grid_missing_item *item,
+			 const struct grid_missing_record *was);
 int grid_meta_room(void *priv, u32 changes, bool interruptible);
 u64 grid_meta_ticket(void *priv);
 int grid_meta_sync(struct grid *g);
@@ -631,7 +685,6 @@ int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io);
 bool __grid_unrelease(struct grid *g, u64 b);
 void __grid_undrop(struct grid *g, u64 b);
 u64 __grid_discard_waits(struct grid *g, u64 first, u64 last);
-bool __grid_is_freed(struct grid *g, u64 b);
 u32 grid_list_released(void *priv, u64 *cursor, u32 max,
 		       struct grid_missing_released *out);
 int grid_release(void *priv, const struct grid_missing_released *runs, u32 n);

@@ -332,6 +332,7 @@ struct gmeta_flush {
  * @told: of these, how many an application's flush was told
  * @failed: metadata failed (M4)
  * @stale: something changed while the whole was written
+ * @lost: a data flush failed that was not ours: our next one is as if it had
  * @again: called for each block that is a fault again, under the lock
  */
 struct gmeta_log {
@@ -352,7 +353,7 @@ struct gmeta_log {
 
 	int step;
 	bool busy, sealed, tried, begun, wanted, mark, turn;
-	bool failed, stopped, whole, snap_whole, stale, dirty;
+	bool failed, stopped, whole, snap_whole, stale, dirty, lost;
 
 	int snapshot;
 	u64 snap_unit, snap_begin, snap_previous, snap_used, snap_entries;
@@ -368,6 +369,7 @@ void gmeta_log_add(struct gmeta_log *log, const struct gmeta_entry *e);
 void gmeta_log_end(struct gmeta_log *log, const struct gmeta_fault *f,
 		   bool durable, bool more);
 void gmeta_log_written(struct gmeta_log *log, u64 address);
+bool gmeta_log_lost(struct gmeta_log *log);
 
 void gmeta_log_want(struct gmeta_log *log);
 u64 gmeta_log_ticket(const struct gmeta_log *log);

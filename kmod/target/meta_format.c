@@ -71,7 +71,7 @@ u64 gmeta_records_max(const struct gmeta_super *sb)
 /* The longest commit: a table's values are one group (M1), which is never cut. */
 u64 gmeta_commit_bytes(u32 table_values_max)
 {
-	u64 bytes = GMETA_HEAD + (table_values_max + 2ULL) * GMETA_ENTRY;
+	u64 bytes = GMETA_HEAD + (table_values_max + 4ULL) * GMETA_ENTRY;
 
 	bytes = (bytes + GRID_META_UNIT_MAX - 1) & ~(GRID_META_UNIT_MAX - 1ULL);
 	return max_t(u64, bytes, GRID_META_COMMIT_MIN);

@@ -171,7 +171,7 @@ static void __grid_meta_add(struct grid_meta *m, const struct gmeta_entry *e)
 	__grid_meta_tick(m);
 }
 
-/* A block that was superseded is good once a data flush has succeeded. */
+/* A block that was written is good once a data flush has succeeded. */
 static void __grid_meta_end(struct grid_meta *m)
 {
 	struct gmeta_fault f = {
@@ -181,8 +181,6 @@ static void __grid_meta_end(struct grid_meta *m)
 
 	memcpy(f.sum, m->ending.sum.bytes, sizeof(f.sum));
 	gmeta_log_end(&m->log, &f, m->ending_durable, false);
-	if (!m->ending_durable)
-		WRITE_ONCE(m->ends, true);
 	__grid_meta_tick(m);
 }
 
@@ -238,6 +236,8 @@ int __grid_meta_supersede(struct grid *g, u64 b, bool durable)
 
 	if (!m)
 		return __grid_missing_supersede(g->gm, b);
+	if (!durable)
+		__grid_end_begin(g, b);
 	__grid_missing_record(g->gm, b, &m->ending);
 	m->ending_durable = durable;
 	r = __grid_missing_supersede(g->gm, b);
@@ -245,47 +245,73 @@ int __grid_meta_supersede(struct grid *g, u64 b, bool durable)
 	return r;
 }
 
+/**
+ * __grid_meta_complete - a repair's write has ended, and makes its block good
+ * @g: the grid
+ * @item: what was commenced
+ * @was: how the block stands
+ *
+ * Context: grid_meta_lock() with room for its list.
+ * Return: as __grid_missing_complete().
+ */
+int __grid_meta_complete(struct grid *g, const struct grid_missing_item *item,
+			 const struct grid_missing_record *was)
+{
+	struct grid_meta *m = g->meta;
+	int r;
+
+	if (!m)
+		return __grid_missing_complete(g->gm, item);
+	m->ending = *was;
+	m->ending_durable = false;
+	r = __grid_missing_complete(g->gm, item);
+	m->ending.kind = 0;
+	return r;
+}
+
 /* The data device could not be flushed: what it lost is missing as before. */
 static void __grid_meta_again(void *priv, const struct gmeta_end *end)
 {
+	const struct gmeta_entry good = { .kind = GRID_META_GOOD,
+					  .address = end->address,
+					  .count = 1 };
 	struct grid_meta *m = priv;
 	struct grid *g = m->g;
 	struct grid_missing_checksum sum;
-	int r;
 
 	grid_assert_locked(g);
+	if (__grid_is_freed(g, end->address)) {
+		/* Nobody needs it any more; the engine has said missing. */
+		gmeta_log_add(&m->log, &good);
+		return;
+	}
 	memcpy(sum.bytes, end->sum, sizeof(sum.bytes));
 	m->reviving = true;
-	r = __grid_missing_enqueue_again(g->gm, end->address,
-					 end->has_sum ? &sum : NULL);
+	__grid_lose(g, end->address, end->has_sum ? &sum : NULL);
 	m->reviving = false;
-	if (r < 0)
-		DMERR_LIMIT(
-			"%u:%u: block %llu, whose last write may be lost, can't be missing again (%d)",
-			g->major, g->minor, end->address, r);
 }
 
 /*
  * Room
  */
 
-/* Room for @changes of who can wait; the lock is held. */
-static bool __grid_meta_has_room(struct grid_meta *m, u32 changes)
+/* Room for @changes and @ends of who can wait; the lock is held. */
+static bool __grid_meta_has_room(struct grid_meta *m, u32 changes, u32 ends)
 {
 	grid_assert_locked(m->g);
-	if (gmeta_log_room(&m->log, changes + GRID_META_MARGIN, 0))
+	if (gmeta_log_room(&m->log, changes + GRID_META_MARGIN, ends))
 		return true;
 	/* What needs all of a commit gets one of its own. */
-	return !m->log.open->w.count && gmeta_log_room(&m->log, changes, 0);
+	return !m->log.open->w.count && gmeta_log_room(&m->log, changes, ends);
 }
 
-static bool grid_meta_has_room(struct grid_meta *m, u32 changes)
+static bool grid_meta_has_room(struct grid_meta *m, u32 changes, u32 ends)
 {
 	unsigned long flags;
 	bool room;
 
 	grid_lock(m->g, &flags);
-	room = __grid_meta_has_room(m, changes);
+	room = __grid_meta_has_room(m, changes, ends);
 	if (!room)
 		__grid_meta_kick(m);
 	grid_unlock(m->g, flags);
@@ -310,13 +336,37 @@ int grid_meta_room(void *priv, u32 changes, bool interruptible)
 		return 0;
 	if (interruptible)
 		return wait_event_interruptible(
-			       m->wait, grid_meta_has_room(m, changes)) ?
+			       m->wait, grid_meta_has_room(m, changes, 0)) ?
 			       -EINTR :
 			       0;
 	/* In turns of a second: a slow disk is no hung task. */
-	while (!wait_event_timeout(m->wait, grid_meta_has_room(m, changes), HZ))
+	while (!wait_event_timeout(m->wait, grid_meta_has_room(m, changes, 0),
+				   HZ))
 		;
 	return 0;
+}
+
+/**
+ * grid_meta_lock - take the lock when there is room in the log
+ * @g: the grid; one without metadata has room
+ * @changes: for how many, and an end
+ * @flags: as grid_lock()
+ *
+ * Context: process; no lock held but the bind lock, which no commit takes.
+ */
+void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags)
+{
+	struct grid_meta *m = g->meta;
+
+	for (;;) {
+		grid_lock(g, flags);
+		if (!m || __grid_meta_has_room(m, changes, 1))
+			return;
+		__grid_meta_kick(m);
+		grid_unlock(g, *flags);
+		wait_event_timeout(m->wait, grid_meta_has_room(m, changes, 1),
+				   HZ);
+	}
 }
 
 /* Room for a block that is superseded; the lock is held. */
@@ -442,13 +492,12 @@ int grid_meta_flush(struct grid_table *t, struct bio *bio)
 }
 
 /**
- * grid_meta_write_ended - a write succeeded below, and supersedes nothing
+ * grid_meta_write_ended - a write succeeded below, and is through
  * @g: the grid, with metadata
  * @io: the write, still counted in as in flight
  * @status: out: what it is to end with
  *
- * Nothing is repaired over it, should the device have lost what was there
- * before; and with FUA it waits for what makes its blocks good.
+ * With FUA it waits for what makes its blocks good.
  *
  * Context: any.
  * Return: true when it is kept back; @io must not be touched any more then.
@@ -458,23 +507,18 @@ bool grid_meta_write_ended(struct grid *g, struct grid_io *io,
 {
 	struct grid_meta *m = g->meta;
 	unsigned long flags;
-	u64 b, ticket;
-	int r = 0;
+	u64 ticket;
+	int r;
 
-	if (!io->fua && !READ_ONCE(m->ends))
+	if (!io->fua)
 		return false;
 	grid_lock(g, &flags);
-	if (m->ends)
-		for (b = grid_first(g, io); b <= grid_last(g, io); b++)
-			gmeta_log_written(&m->log, b);
-	if (io->fua) {
-		ticket = gmeta_log_good_ticket(&m->log);
-		r = gmeta_log_state(&m->log, ticket);
-		if (r == -EINPROGRESS) {
-			io->meta_serial = ticket;
-			list_add_tail(&io->node, &m->writes);
-			__grid_meta_kick(m);
-		}
+	ticket = gmeta_log_good_ticket(&m->log);
+	r = gmeta_log_state(&m->log, ticket);
+	if (r == -EINPROGRESS) {
+		io->meta_serial = ticket;
+		list_add_tail(&io->node, &m->writes);
+		__grid_meta_kick(m);
 	}
 	grid_unlock(g, flags);
 	if (r && r != -EINPROGRESS)
@@ -631,7 +675,6 @@ static void grid_meta_told(struct grid_meta *m, int r)
 		if (log->open->w.count)
 			__grid_meta_tick(m);
 	}
-	WRITE_ONCE(m->ends, log->open->count || (log->cut && log->cut->count));
 	__grid_meta_collect(m, &m->flushes, &flushes);
 	__grid_meta_collect(m, &m->writes, &writes);
 	if (__grid_meta_can_end(m))

@@ -29,10 +29,8 @@
  * @writes: FUA writes that do (the lock)
  * @starved: writes that have ended and find no room in the log (the lock)
  * @write_done: ends one of these as its status says; looks at it once more
- * @ends: there are blocks whose end no data flush has followed: writes to them
- *	are told to the log; set under the lock
- * @ending: the block that is being superseded, as it was; its kind 0 for none
- * @ending_durable: ... by a write with FUA
+ * @ending: the block that a write is making good, as it was; its kind 0 for none
+ * @ending_durable: ... one with FUA
  * @reviving: what is enqueued is in the log already
  * @fill_table: next table slot of the snapshot
  * @fill_cursor: next fault
@@ -54,7 +52,6 @@ struct grid_meta {
 	struct list_head writes;
 	struct list_head starved;
 	void (*write_done)(struct grid *g, struct grid_io *io);
-	bool ends;
 	struct grid_missing_record ending;
 	bool ending_durable;
 	bool reviving;

@@ -311,6 +311,25 @@ void gmeta_log_written(struct gmeta_log *log, u64 address)
 	log->open->unflushed = true;
 }
 
+/**
+ * gmeta_log_lost - a flush of the data device failed that the log didn't ask for
+ * @log: log
+ *
+ * What has a record may be lost, and the device tells nobody twice.
+ *
+ * Return: whether something has; then our next data flush counts as failed.
+ */
+bool gmeta_log_lost(struct gmeta_log *log)
+{
+	bool cut = log->cut && log->cut->unflushed && log->step == GL_DATA;
+
+	if (!cut && !log->open->unflushed)
+		return false;
+	log->lost = true;
+	log->wanted = true;
+	return true;
+}
+
 /*
  * What waits
  */
@@ -734,6 +753,9 @@ void gmeta_log_told(struct gmeta_log *log, int r)
 {
 	log->busy = false;
 	if (log->step == GL_DATA) {
+		if (log->lost)
+			r = -EIO;
+		log->lost = false;
 		gl_flushed(log, r);
 		return;
 	}

@@ -59,15 +59,6 @@ bool __grid_unrelease(struct grid *g, u64 b)
 	return true;
 }
 
-/** __grid_is_freed - freed, and its discard not through; the lock is held */
-bool __grid_is_freed(struct grid *g, u64 b)
-{
-	grid_assert_locked(g);
-	return (b >= g->discard_begin && b < g->discard_end) ||
-	       grid_bits_test(&g->freed, b) ||
-	       (g->barrier_freeing && grid_bits_test(&g->taken, b));
-}
-
 /* The members of @from join @to.  Gives the lock away between slices. */
 static void grid_move(struct grid *g, struct grid_bits *from,
 		      struct grid_bits *to)
@@ -222,16 +213,20 @@ int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io)
 }
 
 /**
- * __grid_undrop - a dropped block is good
+ * __grid_undrop - a dropped or lost block is good
  * @g: the grid
- * @b: the block; one that isn't dropped is no error
+ * @b: the block; one that is neither is no error
  *
  * Context: the lock is held.
  */
 void __grid_undrop(struct grid *g, u64 b)
 {
+	bool bad;
+
 	grid_assert_locked(g);
-	if (grid_bits_clear(&g->dropped, b) && !__grid_closed(g, b))
+	bad = grid_bits_clear(&g->dropped, b);
+	bad |= __grid_found(g, b);
+	if (bad && !__grid_closed(g, b))
 		clear_bit(b, g->missing);
 }
 
@@ -397,15 +392,22 @@ static int grid_flush_barrier(struct grid *g, struct grid_table *t)
 	unsigned long flags;
 	int r;
 
+	grid_lock(g, &flags);
+	__grid_flush_begins(g);
+	grid_unlock(g, flags);
 	if (!bio_list_empty(&g->flushes))
-		return blkdev_issue_flush(t->dev->bdev);
-	r = grid_flush_own(t);
-	if (r) {
+		r = blkdev_issue_flush(t->dev->bdev);
+	else
+		r = grid_flush_own(t);
+	grid_lock(g, &flags);
+	if (!r)
+		__grid_flush_done(g);
+	else if (!bio_list_empty(&g->flushes))
+		__grid_flush_failed(g);
+	else
 		/* It is told of this one by its own result. */
-		grid_lock(g, &flags);
 		g->durable_told++;
-		grid_unlock(g, flags);
-	}
+	grid_unlock(g, flags);
 	return r;
 }
 

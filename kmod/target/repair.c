@@ -4,8 +4,9 @@
  *
  * verify (no byte that fails its checksum goes further), commence (later
  * writes park), drain (earlier writes have ended, or know that they came
- * late), write, flush once, complete (readers wake).  The vector is in kernel
- * memory: what was verified is what is written.
+ * late), write, complete (readers wake), flush once (F1; ends.c tells what if
+ * that fails).  The vector is in kernel memory: what was verified is what is
+ * written.
  *
  * Every end of a write lets its fault go on: gone, waiting again, or gone
  * because it was aborting.  Nothing here depends on userspace.
@@ -64,24 +65,11 @@ static int grid_verify(struct grid *g, const struct grid_missing_item *item)
 	return memcmp(&sum, &item->sum, sizeof(sum)) ? -EBADMSG : 0;
 }
 
-/* Flush what was written; nothing is when that fails. */
-static void grid_flush_items(struct grid_table *t,
-			     struct grid_missing_item *items, u32 n)
-{
-	bool any = false;
-	u32 i;
-
-	for (i = 0; i < n; i++)
-		any |= !items[i].result;
-	if (any && grid_flush_own(t))
-		for (i = 0; i < n; i++)
-			if (!items[i].result)
-				items[i].result = -EIO;
-}
-
 /* The write of @item has ended, as its result says. */
 static void grid_repair_end(struct grid *g, struct grid_missing_item *item)
 {
+	struct grid_missing_record was;
+	unsigned long flags;
 	int r;
 
 	if (item->result) {
@@ -90,10 +78,43 @@ static void grid_repair_end(struct grid *g, struct grid_missing_item *item)
 			item->result = r;
 		return;
 	}
-	item->result = grid_missing_complete(g->gm, item);
+	/* Its block or its table, and their values. */
+	grid_meta_lock(g, item->values_count + 2, &flags);
+	__grid_end_begin(g, item->address);
+	__grid_missing_record(g->gm, item->address, &was);
+	item->result = __grid_meta_complete(g, item, &was);
+	item->ended = !item->result;
+	item->had_sum = was.has_sum;
+	grid_unlock(g, flags);
 	/* A list that can't be taken: the index stays missing. */
 	if (item->result && item->result != -ECANCELED)
 		grid_missing_failed(g->gm, item, true);
+}
+
+/*
+ * Write, complete, flush: whoever waits for a block waits for its write alone.
+ * With metadata the commit flushes, and has the records (M2).
+ */
+static void grid_repair_write(struct grid_table *t,
+			      struct grid_missing_item *items, u32 n)
+{
+	struct grid_repair rep = { .items = items, .n = n };
+	struct grid *g = t->grid;
+	bool any = false;
+	u32 i;
+
+	grid_repair_begin(g, &rep);
+	grid_write_items(t, items, n);
+	grid_repair_written(g, &rep);
+	for (i = 0; i < n; i++)
+		if (items[i].commenced) {
+			grid_repair_end(g, &items[i]);
+			any |= items[i].ended;
+			cond_resched();
+		}
+	if (any && !g->meta)
+		grid_flush_own(t);
+	grid_repair_finish(g, &rep);
 }
 
 /**
@@ -119,6 +140,7 @@ int grid_repair(void *priv, struct grid_missing_item *items, u32 n)
 		struct grid_missing_item *item = &items[i];
 
 		item->commenced = false;
+		item->ended = false;
 		if (item->result)
 			continue;
 		if (item->address >= g->geo.blocks) {
@@ -141,13 +163,6 @@ int grid_repair(void *priv, struct grid_missing_item *items, u32 n)
 	if (!any)
 		return 0;
 	grid_drain(g, items, n);
-	grid_write_items(t, items, n);
-	grid_flush_items(t, items, n);
-	for (i = 0; i < n; i++)
-		if (items[i].commenced) {
-			/* Its block, its table, their values. */
-			grid_meta_room(g, items[i].values_count + 3, false);
-			grid_repair_end(g, &items[i]);
-		}
+	grid_repair_write(t, items, n);
 	return 0;
 }

@@ -41,10 +41,12 @@
  * @what: GRID_ROOM_*: what there is
  * @missing: maps: grid->missing
  * @marked: grid->marked
+ * @unflushed: grid->unflushed
  * @by_error: grid->by_error
  * @open: grid->open
  * @taken: grid->taken
  * @freed: grid->freed
+ * @lost: grid->lost
  * @faults: limits: the tracker's arrays
  * @detect_buf: shape: grid->detect_buf
  * @hash: grid->hash
@@ -52,8 +54,8 @@
  */
 struct grid_room {
 	unsigned int what;
-	unsigned long *missing, *marked, *by_error;
-	struct grid_bits open, taken, freed;
+	unsigned long *missing, *marked, *unflushed, *by_error;
+	struct grid_bits open, taken, freed, lost;
 	struct grid_missing_room *faults;
 	void *detect_buf;
 	struct crypto_shash *hash;
@@ -73,11 +75,11 @@ static int grid_check_memory(const struct grid_missing_geometry *geo,
 	u64 have = (u64)totalram_pages() << PAGE_SHIFT;
 	u64 bytes = grid_missing_bytes(limits);
 
-	if (bytes <= have && geo->blocks / 8 * 6 <= have - bytes)
+	/* Eight bitmaps. */
+	if (bytes <= have && geo->blocks <= have - bytes)
 		return 0;
 	DMERR("the tracker would need %llu MiB for faults and %llu MiB for %llu blocks; the machine has %llu MiB",
-	      bytes >> 20, (geo->blocks / 8 * 6) >> 20, geo->blocks,
-	      have >> 20);
+	      bytes >> 20, geo->blocks >> 20, geo->blocks, have >> 20);
 	*error = "more faults or blocks than memory can hold";
 	return -ENOMEM;
 }
@@ -90,10 +92,12 @@ static void grid_room_exit(struct grid_room *room)
 		crypto_free_shash(room->hash);
 	vfree(room->detect_buf);
 	grid_missing_room_free(room->faults);
+	grid_bits_exit(&room->lost);
 	grid_bits_exit(&room->freed);
 	grid_bits_exit(&room->taken);
 	grid_bits_exit(&room->open);
 	vfree(room->by_error);
+	vfree(room->unflushed);
 	vfree(room->marked);
 	vfree(room->missing);
 }
@@ -117,8 +121,10 @@ static int grid_room_maps(struct grid_room *room, u64 blocks)
 
 	room->missing = vzalloc(bytes);
 	room->marked = vzalloc(bytes);
+	room->unflushed = vzalloc(bytes);
 	room->by_error = vzalloc(bytes);
-	if (!room->missing || !room->marked || !room->by_error ||
+	if (!room->missing || !room->marked || !room->unflushed ||
+	    !room->by_error || grid_bits_init(&room->lost, blocks) ||
 	    grid_bits_init(&room->open, blocks) ||
 	    grid_bits_init(&room->taken, blocks) ||
 	    grid_bits_init(&room->freed, blocks))
@@ -191,10 +197,12 @@ static void grid_room_swap(struct grid *g, struct grid_room *room,
 	if (room->what & GRID_ROOM_MAPS) {
 		swap(g->missing, room->missing);
 		swap(g->marked, room->marked);
+		swap(g->unflushed, room->unflushed);
 		swap(g->by_error, room->by_error);
 		swap(g->open, room->open);
 		swap(g->taken, room->taken);
 		swap(g->freed, room->freed);
+		swap(g->lost, room->lost);
 	}
 	if (room->what & GRID_ROOM_SHAPE) {
 		swap(g->detect_buf, room->detect_buf);
@@ -261,8 +269,8 @@ static bool grid_knows_nothing(struct grid *g)
 		  !(st.flags & (GRID_MISSING_STATUS_CHECKPOINT |
 				GRID_MISSING_STATUS_SYNC_JUMP)) &&
 		  !g->open.count && !g->taken.count && !g->freed.count &&
-		  g->discard_begin == g->discard_end && !g->barrier_running &&
-		  !g->checkpoint_taken;
+		  !g->lost.count && g->discard_begin == g->discard_end &&
+		  !g->barrier_running && !g->checkpoint_taken;
 	grid_unlock(g, flags);
 	return nothing;
 }
@@ -352,6 +360,7 @@ static void grid_copy_maps(const struct grid *g, struct grid_room *room)
 	grid_copy_bits(&room->open, &g->open);
 	grid_copy_bits(&room->taken, &g->taken);
 	grid_copy_bits(&room->freed, &g->freed);
+	grid_copy_bits(&room->lost, &g->lost);
 }
 
 /* A new tracker takes the place of one that knows nothing. */

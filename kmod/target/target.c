@@ -62,6 +62,8 @@ static void grid_change(void *priv, u64 b, u8 from, u8 to, u8 why)
 	if (from == GRID_MISSING_STATE_GONE) {
 		set_bit(b, g->missing);
 		grid_bits_clear(&g->dropped, b);
+		grid_bits_clear(&g->lost, b);
+		__grid_end_forget(g, b);
 		if (!g->faults++)
 			queue_work(g->wq, &g->event_work);
 	} else if (to == GRID_MISSING_STATE_GONE) {
@@ -74,6 +76,8 @@ static void grid_change(void *priv, u64 b, u8 from, u8 to, u8 why)
 		if (__test_and_clear_bit(b, g->by_error))
 			g->by_error_count--;
 		__grid_wake(g, b, why == GRID_MISSING_WHY_FREED);
+		if (g->lost.count)
+			queue_work(g->wq, &g->lost_work);
 	} else if (to == GRID_MISSING_STATE_WAITING &&
 		   (from != to || why == GRID_MISSING_WHY_UNAVAILABLE ||
 		    why == GRID_MISSING_WHY_TIMED_OUT)) {
@@ -249,6 +253,7 @@ static struct grid *grid_new(const struct grid_table *t, unsigned int major,
 	grid_again_init(g);
 	grid_release_init(g);
 	grid_flush_init(g);
+	grid_ends_init(g);
 	grid_detect_init(g);
 	INIT_WORK(&g->event_work, grid_event_worker);
 	INIT_WORK(&g->ready_work, grid_ready_worker);
@@ -509,6 +514,7 @@ static void grid_postsuspend(struct dm_target *ti)
 	flush_work(&g->barrier_work);
 	flush_work(&g->discard_work);
 	flush_work(&g->detect_work);
+	flush_work(&g->lost_work);
 	cancel_delayed_work_sync(&g->tick_work);
 	flush_work(&g->end_work);
 	flush_work(&g->wake_work);
@@ -546,6 +552,7 @@ static void grid_resume(struct dm_target *ti)
 	g->suspending = false;
 	g->stopped = false;
 	queue_work(g->wq, &g->discard_work);
+	queue_work(g->wq, &g->lost_work);
 	grid_unlock(g, flags);
 	grid_missing_suspend(g->gm, false);
 }

@@ -74,7 +74,9 @@ static enum grid_verdict __grid_check_block(struct grid *g, struct grid_io *io,
 		goto stopped;
 	switch (state) {
 	case GRID_MISSING_STATE_GONE:
-		if (write || !grid_bits_test(&g->dropped, b))
+		if (grid_bits_test(&g->lost, b) ?
+			    write && grid_covers(g, io, b) :
+			    write || !grid_bits_test(&g->dropped, b))
 			return GRID_GO;
 		*status = BLK_STS_IOERR;
 		return GRID_FAIL;

@@ -143,6 +143,29 @@ out_repaired:
 }
 
 /**
+ * __gm_repair_complete() - gm_repair_complete() with the lock held
+ * @t: tracker
+ * @address: the block
+ * @sum: checksum of the data
+ * @owner: who commenced
+ * @values: an index block's values, else NULL
+ * @n: how many
+ *
+ * Context: lock held, any context.
+ * Return: as gm_repair_complete().
+ */
+int __gm_repair_complete(struct gm_tracker *t, u64 address,
+			 const struct grid_missing_checksum *sum, u32 owner,
+			 const struct grid_missing_value *values, u32 n)
+{
+	struct gm_key k;
+
+	lockdep_assert_held(&t->lock);
+	gm_key_init(t, address, &k);
+	return gm_complete_key(t, &k, sum, owner, values, n);
+}
+
+/**
  * gm_repair_complete() - a block's data has been written
  * @t: tracker
  * @address: the block

@@ -422,6 +422,9 @@ int gm_repair_commence(struct gm_tracker *t, u64 address,
 int gm_repair_complete(struct gm_tracker *t, u64 address,
 		       const struct grid_missing_checksum *sum, u32 owner,
 		       const struct grid_missing_value *values, u32 n);
+int __gm_repair_complete(struct gm_tracker *t, u64 address,
+			 const struct grid_missing_checksum *sum, u32 owner,
+			 const struct grid_missing_value *values, u32 n);
 /*
  * Vectors of both.  complete: a block with GRID_MISSING_F_FAILED failed; an
  * index answers -EINVAL, since it needs its values: gm_repair_complete().

@@ -106,7 +106,8 @@
  *          device, repair on a private tracker), or not now (release on a dm
  *          device that is not held, take and durable with checkpoint:flush)
  * EIO      the metadata failed, so what was enqueued is not kept (ENQUEUE*);
- *          the lower device failed the write, and the fault waits again;
+ *          the lower device failed the write, or a flush that it needs, and
+ *          the fault waits again;
  *          DURABLE: it failed the flush, or one of ours before, and the
  *          checkpoint is taken as before
  * ECANCELED the block was freed or cancelled while it was being written

@@ -19,6 +19,7 @@
  *	held                           how many are held now
  *	release [OP]                   let all go (of that kind), in the order
  *	                               they came
+ *	refuse [OP]                    likewise, with an error
  *	forget                         none of the above is to come any more
  *	jitter SEED                    from now on every request takes a random
  *	                               time, and lands at its begin or its end
@@ -376,11 +377,13 @@ static void command(char *line)
 	} else if (!strcmp(verb, "forget")) {
 		rules_count = 0;
 		bad_begin = bad_end = 0;
-	} else if (!strcmp(verb, "release") &&
+	} else if ((!strcmp(verb, "release") || !strcmp(verb, "refuse")) &&
 		   (!*name || parse_op(name, &op))) {
 		for (i = 0; i < requests_count;) {
 			if (requests[i].held &&
 			    (!*name || requests[i].op == op)) {
+				if (!strcmp(verb, "refuse"))
+					requests[i].error = EIO;
 				finish_at(i);
 				value++;
 			} else {

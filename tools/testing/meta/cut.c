@@ -71,6 +71,8 @@ static struct gmeta_io io;
 static bool trouble, unknown;
 /* A data flush failed, and no flush of the application was told yet. */
 static bool owed;
+/* One that the engine did not ask for failed: its next one counts as failed. */
+static bool told_others;
 /* What a cut is to follow soon: an answer while a commit is under way. */
 static bool early;
 /* The last commit that was written, and its number; no session's: 0. */
@@ -723,11 +725,14 @@ static void work_end(void)
 	u64 done = engine.done, counted = engine.sb.snapshot;
 	bool bad = trouble && !rnd(3), failed = engine.failed;
 	u32 i;
-	int r = bad ? -EIO : 0;
+	int r = bad ? -EIO : 0, told = 0;
 
 	if (io.what == GMETA_FLUSH_DATA) {
 		r = rnd(12) ? 0 : -EIO;
 		flush_end(!r);
+		told = r;
+		r = r ? r : told_others ? -EIO : 0;
+		told_others = false;
 	} else if (io.what == GMETA_WRITE) {
 		part(image + io.sector * 512, io.buf, io.bytes, !bad);
 		if (!memcmp(io.buf, GRID_META_COMMIT_MAGIC, 4)) {
@@ -746,7 +751,7 @@ static void work_end(void)
 			have_whole = true;
 		}
 	}
-	gmeta_log_told(&engine, r);
+	gmeta_log_told(&engine, io.what == GMETA_FLUSH_DATA ? told : r);
 	if (io.what == GMETA_FLUSH_DATA && r)
 		flush_failed();
 	io.what = GMETA_NOTHING;
@@ -883,7 +888,7 @@ static void cut(bool stay)
 	engine.again = again;
 	gmeta_unload(&l);
 	io.what = GMETA_NOTHING;
-	trouble = unknown = owed = false;
+	trouble = unknown = owed = told_others = false;
 	last_number = 0;
 	sessions++;
 }
@@ -987,6 +992,11 @@ static void step(void)
 			sync_jump();
 		break;
 	case 20:
+		/* A barrier's flush fails: who asked for it is told of the loss. */
+		if (!rnd(20)) {
+			flush_end(false);
+			told_others |= gmeta_log_lost(&engine);
+		}
 		gmeta_log_want(&engine);
 		if (!rnd(50))
 			gmeta_log_mark(&engine);
@@ -1029,7 +1039,7 @@ static void run(u64 n)
 	memset(&now, 0, sizeof(now));
 	memset(image, 0, sizeof(image));
 	committed = now;
-	have_cut = have_whole = trouble = unknown = owed = false;
+	have_cut = have_whole = trouble = unknown = owed = told_others = false;
 	last_number = 0;
 	jump = 0;
 	io.what = GMETA_NOTHING;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# rule: D2 D5 a lost write that the disk told to a flush of ours
+# rule: D2 D5 F1 a lost write that the disk told to a flush of ours
 # kernels: 6.1 6.12
 # timeout: 90
 # boot: shared
@@ -26,6 +26,7 @@ flushing()
 	done
 	return 1
 }
+has_faults() { [ "$(faults)" = "$1" ]; }
 freed() { is released 0 && is discarding 0; }
 
 # shellcheck disable=SC2086
@@ -40,6 +41,88 @@ must_fail repair 4
 must_fail flush
 flush
 repair 4
+flush
+
+log "readers do not wait for a repair's flush (F1)"
+put /tmp/page 11
+lose 11
+hold keep flush 0
+begin repair repair 11
+wait_until 60 flushing
+assert_eq "$(sum_dev 11)" "$(sum_replica 11)" "data read while the flush is held"
+assert_eq "$(faults)" "" "while the flush is held"
+not_ended repair "it did not wait for its flush"
+disk release
+finish_well repair
+
+log "... when it fails, what was not written since is missing again"
+random_file /tmp/block "$bs"
+random_file /tmp/other "$bs"
+put /tmp/other 14
+miss 11 12 13 14
+hold keep flush 0
+begin flush flush
+wait_until 60 held 1
+hold fail flush 0
+begin repair repair 11 12 13 14
+wait_until 60 flushing
+assert_eq "$(faults)" "" "while the flush is held"
+put /tmp/block 12
+put /tmp/page 13 2
+gridctl enqueue t0 "14:$(checksum 14)" > /dev/null
+put /tmp/other 14
+disk release
+finish flush
+finish repair
+assert_ne "$REPLY" 0 "exit status of a repair that may be lost"
+assert_eq "$(faults)" "11 " "after a flush that failed"
+holds 12 /tmp/block
+holds 13 /tmp/page 2
+holds 14 /tmp/other
+repair 11
+must_fail flush
+
+log "... also when the disk tells it to a flush of the application"
+miss 15
+hold keep flush 0
+begin flush flush
+wait_until 60 held 1
+begin repair repair 15
+wait_until 60 flushing
+assert_eq "$(faults)" "" "while the flush is held"
+disk refuse flush
+finish flush
+assert_ne "$REPLY" 0 "exit status of a flush that failed"
+finish repair
+assert_ne "$REPLY" 0 "exit status of a repair that may be lost"
+assert_eq "$(faults)" "15 "
+repair 15
+flush
+
+log "... without a slot its reads fail until there is one, or a whole write"
+grid blocks_max:2
+miss 16 17
+hold keep flush 0
+begin flush flush
+wait_until 60 held 1
+hold fail flush 0
+begin repair repair 16 17
+wait_until 60 flushing
+miss 18 19
+disk release
+finish flush
+finish repair
+assert_eq "$(faults)" "18 19 "
+must_fail sum_dev 16
+must_fail sum_dev 17
+must_fail put /tmp/page 17
+put /tmp/block 17
+holds 17 /tmp/block
+repair 18
+wait_until 60 has_faults "16 19 "
+repair 16 19
+assert_eq "$(sum_dev 16)" "$(sum_replica 16)"
+must_fail flush
 flush
 
 log "a flush that ends well beside one of ours waits for it, and fails with it; so does the one after it: the first may have come before the write"

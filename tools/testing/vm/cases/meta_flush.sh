@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# rule: F1 F2 M2 a repair needs no flush of its own; a commit whose flush fails ends nothing
+# kernels: stock
+# timeout: 90
+# boot: shared
+
+. "$GRID_TOP/tools/testing/load/run.sh"
+
+bs=16384
+load_modules
+disk_setup 4 flush trim
+blocks=$((4 * 1048576 / bs))
+meta_file=$(mktemp /tmp/meta.XXXXXX)
+replica=$(mktemp /tmp/replica.XXXXXX)
+defer rm -f "$meta_file" "$replica"
+truncate -s 64M "$meta_file"
+loop_disk "$meta_file"
+meta_disk=$REPLY
+random_file "$replica" 4194304
+dd if="$replica" of="$lower" bs=1M oflag=direct status=none
+meta_create "$meta_disk" --block-size=16K --checksum=sha256 --blocks-max=1024
+defer disk_let_go
+known() { gridctl --json metadata dump "$meta_file" | grep -c '"address":'"$1"'[,}]' || :; }
+has_faults() { [ "$(faults)" = "$1" ]; }
+random_file /tmp/block $bs
+
+log "what was repaired is read before any flush, and no vector has one of its own"
+lose 0 1 2 3 4 5 6 7 8 9
+flush
+disk mark
+hold keep flush 0
+for b in 0 1 2 3 4 5 6 7 8; do
+	mend $b
+done
+assert_eq "$(sum_dev 1)" "$(sum_replica 1)"
+assert_eq "$(faults)" "9 "
+assert_eq "$(known 1)" 1 "in the metadata, before the flush"
+begin flush flush
+wait_until 60 held 1
+disk count flush 0 0
+assert_eq "$REPLY" 1 "flushes for nine vectors"
+not_ended flush "it did not wait for the commit"
+assert_eq "$(known 1)" 1 "in the metadata, while it is flushed"
+disk release
+finish_well flush
+assert_eq "$(known 0)$(known 1)$(known 8)$(known 9)" 0001
+
+log "a flush that fails: what has a record left is missing again, and on disk as well"
+mend 9
+lose 3 4 5 6
+flush
+hold keep flush 0
+mend 3
+begin flush flush
+wait_until 60 held 1
+mend 4 5
+put /tmp/block 5
+put /tmp/block 6
+assert_eq "$(faults)" ""
+disk refuse flush
+finish flush
+assert_ne "$REPLY" 0 "exit status of a flush that failed"
+wait_until 60 has_faults "3 4 6 "
+holds 5 /tmp/block
+assert_eq "$(gridctl --json faults t0 | grep -c "$(checksum 4)")" 1
+assert_eq "$(dm_get t0 metadata)" ok
+assert_verified
