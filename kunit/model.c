@@ -1221,7 +1221,7 @@ static bool model_same_table(const struct grid_missing_record_table *a,
 {
 	return a->address == b->address && a->values == b->values &&
 	       a->state == b->state && a->has_sum == b->has_sum &&
-	       !memcmp(&a->sum, &b->sum, sizeof(a->sum));
+	       a->lost == b->lost && !memcmp(&a->sum, &b->sum, sizeof(a->sum));
 }
 
 /* What was told is how everything stands, whenever the lock is not held. */

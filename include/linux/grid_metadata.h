@@ -127,6 +127,7 @@ enum grid_meta_kind {
 	GRID_META_DONE = 0x22, /* a table that is done */
 	GRID_META_CANCELLED = 0x23, /* a table that was cancelled */
 	GRID_META_FREE = 0x24, /* no table in this slot */
+	GRID_META_PARTIAL = 0x25, /* as filling; some were cancelled */
 };
 
 struct grid_meta_disk_run {

@@ -40,6 +40,7 @@ struct grid_missing_record {
  * @sum: of that, when @has_sum
  * @values: how many it has, 0 while indexing
  * @state: enum grid_missing_table_state, 0 for a free slot
+ * @lost: it is filling, and one of its values was cancelled: it won't be done
  */
 struct grid_missing_record_table {
 	u64 address;
@@ -47,6 +48,7 @@ struct grid_missing_record_table {
 	u32 values;
 	u8 state;
 	bool has_sum;
+	bool lost;
 };
 
 #endif /* _LINUX_GRID_MISSING_RECORD_H */

@@ -162,6 +162,7 @@ struct gmeta_fault {
  * struct gmeta_table - one table slot
  * @kind: GRID_META_INDEXING, _FILLING, _DONE, _CANCELLED; 0 for a free slot
  * @left: values that are missing; set by gmeta_map_check()
+ * @lost: filling: some values were cancelled
  */
 struct gmeta_table {
 	u64 address;
@@ -170,6 +171,7 @@ struct gmeta_table {
 	u32 left;
 	u8 kind;
 	bool has_sum;
+	bool lost;
 };
 
 /**

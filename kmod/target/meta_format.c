@@ -498,6 +498,7 @@ static bool gmeta_entry_good(const struct gmeta_super *sb,
 	case GRID_META_VALUE:
 		return e->value < sb->table_values_max;
 	case GRID_META_FILLING:
+	case GRID_META_PARTIAL:
 		return e->value && e->value <= sb->table_values_max;
 	case GRID_META_DONE:
 	case GRID_META_CANCELLED:

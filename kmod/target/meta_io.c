@@ -155,7 +155,7 @@ static bool grid_meta_table_entry(u32 slot,
 	if (r->state == GRID_MISSING_TABLE_FILLING && !r->values)
 		return false;
 	memset(e, 0, sizeof(*e));
-	e->kind = kinds[r->state];
+	e->kind = r->lost ? GRID_META_PARTIAL : kinds[r->state];
 	e->address = r->address;
 	e->table = slot;
 	e->value = r->values;

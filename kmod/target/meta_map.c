@@ -187,7 +187,10 @@ int gmeta_map_apply(struct gmeta_map *map, const struct gmeta_entry *e)
 		return gmeta_put(map, e);
 	}
 	t = &map->tables[e->table];
-	t->kind = e->kind == GRID_META_FREE ? 0 : e->kind;
+	t->lost = e->kind == GRID_META_PARTIAL;
+	t->kind = e->kind == GRID_META_FREE ? 0 :
+		  t->lost		    ? GRID_META_FILLING :
+					      e->kind;
 	t->address = e->address;
 	t->has_sum = e->has_sum;
 	memcpy(t->sum, e->sum, sizeof(t->sum));

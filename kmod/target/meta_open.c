@@ -107,6 +107,7 @@ static int grid_meta_restore_tables(struct grid *g, const struct gmeta_map *map)
 			r.values = t->values;
 			r.state = states[t->kind - GRID_META_INDEXING];
 			r.has_sum = t->has_sum;
+			r.lost = t->lost;
 			memcpy(r.sum.bytes, t->sum, sizeof(r.sum.bytes));
 		}
 		e = grid_missing_restore_table(g->gm, s, &r);

@@ -305,6 +305,15 @@ void gm_erase(struct gm_tracker *t, u32 slot, const struct gm_key *k)
 	gm_slot_free(t, slot);
 }
 
+/* A value was cancelled: the table won't be done. */
+static void gm_table_lost(struct gm_tracker *t, struct gm_table *tab)
+{
+	if (tab->lost)
+		return;
+	tab->lost = true;
+	gm_recorded_table(t, tab);
+}
+
 /*
  * The fault at @slot is gone, because of @why.  While the other one of a pair
  * stays, the block is missing as before: what is told is what the single one
@@ -328,7 +337,7 @@ void gm_remove_key(struct gm_tracker *t, u32 slot, u8 why,
 	}
 	tab = gm_leave(t, f);
 	if (tab && why == GRID_MISSING_WHY_CANCELLED)
-		tab->lost = true;
+		gm_table_lost(t, tab);
 	gm_erase(t, slot, k);
 	if (likely(note))
 		gm_note(t, k->address, from, to, why);
@@ -347,7 +356,8 @@ void gm_abort(struct gm_tracker *t, u32 slot, u8 why)
 	struct gm_table *tab = gm_leave(t, f);
 
 	if (tab) {
-		tab->lost |= why == GRID_MISSING_WHY_CANCELLED;
+		if (why == GRID_MISSING_WHY_CANCELLED)
+			gm_table_lost(t, tab);
 		f->member = f->member & GM_INDEX ? GM_ORPHAN_INDEX :
 						   GM_ORPHAN_VALUE;
 		t->orphans++;

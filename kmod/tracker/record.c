@@ -125,6 +125,7 @@ bool __gm_record_table(const struct gm_tracker *t, u32 s,
 	out->values = tab->values;
 	out->state = tab->state;
 	out->has_sum = tab->has_sum;
+	out->lost = tab->state == GRID_MISSING_TABLE_FILLING && tab->lost;
 	if (tab->has_sum)
 		memcpy(out->sum.bytes, tab->sum, sizeof(tab->sum));
 	return true;
@@ -197,6 +198,7 @@ int gm_restore_table(struct gm_tracker *t, u32 s,
 		.gone = r->values,
 		.state = r->state,
 		.has_sum = r->has_sum,
+		.lost = r->lost,
 	};
 	if (r->has_sum)
 		memcpy(tab->sum, r->sum.bytes, sizeof(tab->sum));

@@ -188,7 +188,8 @@ int area_write_map(struct area *a, struct gmeta_super *sb,
 	s.place = sb->snapshot_place[sb->snapshot_which];
 	for (i = 0; !err && i < map->tables_max; i++) {
 		const struct gmeta_table *t = &map->tables[i];
-		struct gmeta_entry e = { .kind = t->kind,
+		struct gmeta_entry e = { .kind = t->lost ? GRID_META_PARTIAL :
+							   t->kind,
 					 .has_sum = t->has_sum,
 					 .address = t->address,
 					 .table = (uint32_t)i,
