@@ -47,10 +47,12 @@ static void *device_thread(void *arg)
 		       !atomic_load(&d->s.orders.stop) &&
 		       !atomic_load(&d->s.orders.drain)) {
 			atomic_store(&d->s.gauges.heartbeat, now);
-			poll(&p, 1,
-			     until - now > HEARTBEAT_US ?
-				     (int)(HEARTBEAT_US / 1000) :
-				     (int)((until - now) / 1000) + 1);
+			session_files(&d->s, now);
+			if (poll(&p, 1,
+				 until - now > HEARTBEAT_US ?
+					 (int)(HEARTBEAT_US / 1000) :
+					 (int)((until - now) / 1000) + 1) > 0)
+				orders_read(&d->s.orders);
 		}
 		if (wait < 4000000)
 			wait *= 2;
@@ -61,36 +63,23 @@ static void *device_thread(void *arg)
 
 /* -------------------------------------------------------------- the device */
 
-struct device *device_new(struct config_device *config, char *error,
-			  size_t size)
+struct device *device_new(struct config_device *config)
 {
 	struct device *d = calloc(1, sizeof(*d));
+	uint64_t patience = config->answer_timeout_ms * 1000;
 
-	if (!d) {
-		snprintf(error, size, "out of memory");
+	if (!d)
 		return NULL;
-	}
 	d->s.orders.event = -1;
-	if (config->manifest &&
-	    known_load(&d->s.known, config->manifest, error, size))
-		goto err_free;
-	if (config->index_format &&
-	    index_format_open(&d->s.index, config->index_format, error, size))
-		goto err_free;
 	if (getrandom(&d->s.random, sizeof(d->s.random), GRND_NONBLOCK) < 0)
 		d->s.random = now_us();
-	d->s.orders.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (d->s.orders.event < 0) {
-		snprintf(error, size, "eventfd: %s", strerrordesc_np(errno));
-		goto err_free;
-	}
 	d->config = config;
 	d->s.config = config;
+	loader_init(&d->s.manifest, &known_kind, config->device,
+		    config->manifest, patience);
+	loader_init(&d->s.index, &index_format_kind, config->device,
+		    config->index_format, patience);
 	return d;
-
-err_free:
-	device_free(d);
-	return NULL;
 }
 
 int device_start(struct device *d)
@@ -98,6 +87,10 @@ int device_start(struct device *d)
 	pthread_attr_t attr;
 	int err;
 
+	if (d->s.orders.event < 0)
+		d->s.orders.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (d->s.orders.event < 0)
+		return -errno;
 	atomic_store(&d->s.gauges.heartbeat, now_us());
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 256 << 10);
@@ -107,22 +100,31 @@ int device_start(struct device *d)
 	return -err;
 }
 
-void device_stop(struct device *d)
+static void ring(struct device *d)
 {
 	uint64_t one = 1;
 
-	atomic_store(&d->s.orders.stop, true);
 	if (write(d->s.orders.event, &one, sizeof(one)) < 0)
-		return; /* rung already */
+		return; /* rung already; or it never began */
+}
+
+void device_stop(struct device *d)
+{
+	atomic_store(&d->s.orders.stop, true);
+	ring(d);
 }
 
 void device_drain(struct device *d)
 {
-	uint64_t one = 1;
-
 	atomic_store(&d->s.orders.drain, true);
-	if (write(d->s.orders.event, &one, sizeof(one)) < 0)
-		return; /* rung already */
+	ring(d);
+}
+
+void device_files(struct device *d)
+{
+	loader_again(&d->s.manifest);
+	loader_again(&d->s.index);
+	ring(d);
 }
 
 bool device_join(struct device *d, unsigned int ms)
@@ -146,8 +148,8 @@ void device_free(struct device *d)
 	/* A thread of its sources will use it, should it ever go on. */
 	if (d->s.stuck)
 		return;
-	known_free(&d->s.known);
-	index_format_close(&d->s.index);
+	loader_exit(&d->s.manifest);
+	loader_exit(&d->s.index);
 	marks_put(d->s.marks);
 	config_device_free(d->config);
 	if (d->s.orders.event >= 0)

@@ -14,16 +14,16 @@ struct device {
 
 	pthread_t thread;
 	bool started;
+	int said; /* errno: why it could not be started */
 	atomic_bool ended;
 };
 
-/*
- * Load what it needs.  The configuration becomes its own when that went well.
- * NULL with @error filled in.
- */
-struct device *device_new(struct config_device *config, char *error,
-			  size_t size);
+/* The configuration becomes its own.  NULL: memory. */
+struct device *device_new(struct config_device *config);
+/* 0 or a negative errno: it may be tried again. */
 int device_start(struct device *d);
+/* Look at its files again: they may have changed. */
+void device_files(struct device *d);
 /* End it at once. */
 void device_stop(struct device *d);
 /* End it when what is under way is done, or ten seconds later. */

@@ -10,16 +10,17 @@
 #include <stdint.h>
 
 #include "gridindex.h"
+#include "loader.h"
 
+/* A plug-in; where there is none (NULL, below), it is the library's. */
 struct index_format {
 	void *handle;
-	const struct grid_index_format *plugin; /* NULL: the library's */
+	const struct grid_index_format *plugin;
 };
 
-/* 0, or a negative errno with @error filled in. */
-int index_format_open(struct index_format *f, const char *path, char *error,
-		      size_t size);
-void index_format_close(struct index_format *f);
+/* Things of this kind are struct index_format. */
+extern const struct loader_kind index_format_kind;
+
 /* The most values that any index block of this size may list. */
 uint32_t index_format_room(const struct index_format *f, uint32_t block_size);
 /*

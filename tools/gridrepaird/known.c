@@ -15,15 +15,29 @@ static int compare_blocks(const void *a, const void *b)
 	return x->address < y->address ? -1 : x->address > y->address;
 }
 
-int known_load(struct known *k, const char *path, char *error, size_t size)
+static void known_free(void *thing)
 {
-	size_t i, count, kept = 0;
-	int err;
+	struct known *k = thing;
 
-	err = gm_manifest_read(&k->manifest, path, &k->blocks, &count);
-	if (err) {
+	free(k->blocks);
+	free(k->path);
+	free(k);
+}
+
+static void *known_load(const char *path, char *error, size_t size)
+{
+	struct known *k = calloc(1, sizeof(*k));
+	size_t i, count, kept = 0;
+
+	snprintf(error, size, "out of memory");
+	if (!k)
+		return NULL;
+	k->path = strdup(path);
+	if (!k->path)
+		goto err_free;
+	if (gm_manifest_read(&k->manifest, k->path, &k->blocks, &count)) {
 		snprintf(error, size, "%s", k->manifest.error);
-		return err;
+		goto err_free;
 	}
 	for (i = 0; i < count; i++) {
 		if (k->blocks[i].flags & GRID_MISSING_F_NO_CHECKSUM)
@@ -34,7 +48,11 @@ int known_load(struct known *k, const char *path, char *error, size_t size)
 	}
 	k->count = kept;
 	qsort(k->blocks, kept, sizeof(*k->blocks), compare_blocks);
-	return 0;
+	return k;
+
+err_free:
+	known_free(k);
+	return NULL;
 }
 
 bool known_fits(struct known *k, const char *device, uint32_t block_size,
@@ -59,17 +77,20 @@ const struct grid_missing_checksum *known_find(const struct known *k,
 	return hit ? &hit->checksum : NULL;
 }
 
-bool known_equal(const struct known *a, const struct known *b)
+static bool known_equal(const void *x, const void *y)
 {
+	const struct known *a = x, *b = y;
+
 	return a->count == b->count &&
 	       a->manifest.block_size == b->manifest.block_size &&
 	       !strcmp(a->manifest.checksum, b->manifest.checksum) &&
-	       (!a->count || !memcmp(a->blocks, b->blocks,
-				     a->count * sizeof(*a->blocks)));
+	       (!a->count ||
+		!memcmp(a->blocks, b->blocks, a->count * sizeof(*a->blocks)));
 }
 
-void known_free(struct known *k)
-{
-	free(k->blocks);
-	memset(k, 0, sizeof(*k));
-}
+const struct loader_kind known_kind = {
+	.what = "manifest",
+	.load = known_load,
+	.free = known_free,
+	.equal = known_equal,
+};

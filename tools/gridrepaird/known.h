@@ -10,22 +10,22 @@
 #include <stdint.h>
 
 #include "gridmissing.h"
+#include "loader.h"
 
 /* Those with a checksum, sorted by address. */
 struct known {
 	struct gm_manifest manifest; /* what it says of itself */
+	char *path;
 	struct grid_missing_block *blocks;
 	size_t count;
 };
 
-/* 0, or a negative errno with @error filled in. */
-int known_load(struct known *k, const char *path, char *error, size_t size);
+/* Things of this kind are struct known. */
+extern const struct loader_kind known_kind;
 /* Is it of such a device?  Else @error says why not. */
 bool known_fits(struct known *k, const char *device, uint32_t block_size,
 		const char *hash, char *error, size_t size);
 const struct grid_missing_checksum *known_find(const struct known *k,
 					       uint64_t address);
-bool known_equal(const struct known *a, const struct known *b);
-void known_free(struct known *k);
 
 #endif /* KNOWN_H */

@@ -88,15 +88,14 @@ static void fit_memory(struct config *config, uint64_t held)
 			share >> 10);
 }
 
-/* All devices, and their manifests, before any starts.  NULL with @error. */
-static struct device *load_devices(struct config *config, char *error,
-				   size_t size)
+/* All devices, before any starts.  NULL: memory. */
+static struct device *make_devices(struct config *config)
 {
 	struct device *all = NULL, *d;
 	unsigned int i;
 
 	for (i = config->device_count; i--;) {
-		d = device_new(config->devices[i], error, size);
+		d = device_new(config->devices[i]);
 		if (!d) {
 			free_list(all);
 			return NULL;
@@ -108,28 +107,32 @@ static struct device *load_devices(struct config *config, char *error,
 	return all;
 }
 
-static int start_device(struct daemon *m, struct device *d,
-			const struct device *before)
+/* It can't, for now: the others needn't mind. */
+static void start_device(struct daemon *m, struct device *d,
+			 const struct device *before)
 {
 	int err;
 
-	d->s.marks =
-		before ? marks_get(before->s.marks) :
-			 marks_new(m->config->runtime_dir, d->config->device);
+	if (!d->s.marks)
+		d->s.marks = before && before->s.marks ?
+				     marks_get(before->s.marks) :
+				     marks_new(m->config->runtime_dir,
+					       d->config->device);
 	err = d->s.marks ? device_start(d) : -ENOMEM;
-	if (err)
-		log_err("cannot start a thread: %s", strerrordesc_np(-err));
-	return err;
+	if (err && err != d->said)
+		log_err("%s: cannot start a thread: %s; trying on",
+			d->config->device, strerrordesc_np(-err));
+	d->said = err;
 }
 
-static int daemon_start(struct daemon *m)
+/* Those that could not be started before, too. */
+static void start_devices(struct daemon *m)
 {
 	struct device *d;
-	int err = 0;
 
-	for (d = m->devices; d && !err; d = d->next)
-		err = start_device(m, d, NULL);
-	return err;
+	for (d = m->devices; d; d = d->next)
+		if (!d->started)
+			start_device(m, d, NULL);
 }
 
 /* False when a thread is stuck: then nothing of it may be freed. */
@@ -196,7 +199,7 @@ static void reap(struct daemon *m)
 	struct device **at = &m->leaving, *d, *heir;
 
 	while ((d = *at)) {
-		if (!atomic_load(&d->ended)) {
+		if (d->started && !atomic_load(&d->ended)) {
 			at = &d->next;
 			continue;
 		}
@@ -211,7 +214,7 @@ static void reap(struct daemon *m)
 
 /*
  * From the devices of before to those of the new configuration.  One that
- * says the same goes on as it is.  Of one that changed the old finishes
+ * says the same goes on as it is, but for its files.  Of one that changed the old finishes
  * what it has under way, while the new begins.
  */
 static void replace(struct daemon *m, struct device *fresh)
@@ -224,12 +227,12 @@ static void replace(struct daemon *m, struct device *fresh)
 			if (!strcmp((*o)->config->device, d->config->device))
 				break;
 		before = *o;
-		if (before && config_device_equal(before->config, d->config) &&
-		    known_equal(&before->s.known, &d->s.known)) {
+		if (before && config_device_equal(before->config, d->config)) {
 			*o = before->next;
 			before->next = d->next;
 			*at = before;
 			device_free(d);
+			device_files(before);
 			at = &before->next;
 			continue;
 		}
@@ -252,7 +255,6 @@ static void reload(struct daemon *m)
 {
 	struct config *config;
 	struct device *fresh, *d;
-	char error[512];
 	uint64_t held = 0;
 
 	if (!m->config->path) {
@@ -272,9 +274,9 @@ static void reload(struct daemon *m)
 	for (d = m->devices; d; d = d->next)
 		held += d->config->memory_used;
 	fit_memory(config, held);
-	fresh = load_devices(config, error, sizeof(error));
+	fresh = make_devices(config);
 	if (!fresh) {
-		log_err("not reloaded: %s", error);
+		log_err("not reloaded: out of memory");
 		goto out;
 	}
 	/* These three are of the process: its directory stays. */
@@ -299,6 +301,8 @@ static bool alive(struct daemon *m)
 	struct device *d;
 
 	for (d = m->devices; d; d = d->next) {
+		if (!d->started)
+			continue;
 		heartbeat = atomic_load(&d->s.gauges.heartbeat);
 		if (now > heartbeat && now - heartbeat > STALLED_US)
 			return false;
@@ -357,6 +361,7 @@ static void run(struct daemon *m, int signals)
 			metrics_write(m->config->metrics, m->devices);
 			next_metrics = now + METRICS_US;
 		}
+		start_devices(m);
 		reap(m);
 		if (p[1].revents & POLLIN)
 			status_answer(m->listen, m->devices);
@@ -450,13 +455,13 @@ int main(int argc, char **argv)
 {
 	struct daemon m = { 0 };
 	struct config *config;
-	char error[512];
 	int signals, err;
 	bool ended;
 
 	config = calloc(1, sizeof(*config));
 	if (!config)
 		return EXIT_FAILURE;
+	block_early();
 	config_init(config);
 	err = config_command_line(config, argc, argv);
 	if (err) {
@@ -472,14 +477,13 @@ int main(int argc, char **argv)
 		daemon_free(&m);
 		return err;
 	}
-	block_early();
 	raise_limit();
 	fit_memory(config, 0);
-	m.devices = load_devices(config, error, sizeof(error));
+	m.devices = make_devices(config);
 	if (!m.devices) {
-		fprintf(stderr, "gridrepaird: %s\n", error);
+		fprintf(stderr, "gridrepaird: out of memory\n");
 		daemon_free(&m);
-		return EXIT_USAGE;
+		return EXIT_FAILURE;
 	}
 	signals = block_signals();
 	if (signals < 0) {
@@ -499,20 +503,18 @@ int main(int argc, char **argv)
 		log_warning("%s: %s", config->runtime_dir,
 			    strerrordesc_np(errno));
 	m.listen = status_listen(config->runtime_dir);
-	err = daemon_start(&m);
-	if (!err) {
-		if (config->lock_memory)
-			lock_memory();
-		sd_notify(0, "READY=1");
-		run(&m, signals);
-		sd_notify(0, "STOPPING=1");
-	}
+	start_devices(&m);
+	if (config->lock_memory)
+		lock_memory();
+	sd_notify(0, "READY=1");
+	run(&m, signals);
+	sd_notify(0, "STOPPING=1");
 	status_close(m.listen, config->runtime_dir);
 	ended = daemon_stop(&m);
 	status_log(m.devices);
 	log_stop();
-	if (!ended)
-		_exit(err ? EXIT_FAILURE : EXIT_SUCCESS);
+	if (!ended || loader_busy())
+		_exit(EXIT_SUCCESS);
 	daemon_free(&m);
-	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+	return EXIT_SUCCESS;
 }

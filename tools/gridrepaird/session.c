@@ -71,7 +71,7 @@ struct session {
 	struct source sources[POLICY_SOURCES_MAX];
 	unsigned int source_count;
 	const char *hash;
-	bool stated; /* the manifest is of this device */
+	const struct known *known; /* the manifest, if it is of this device */
 
 	struct item *items, *items_free;
 	unsigned int item_count;
@@ -124,6 +124,14 @@ static uint64_t random_next(uint64_t *random)
 uint64_t session_jitter(uint64_t *random, uint64_t period)
 {
 	return period - period / 4 + random_next(random) % (period / 2 + 1);
+}
+
+void orders_read(struct orders *orders)
+{
+	uint64_t count;
+
+	if (read(orders->event, &count, sizeof(count)) < 0)
+		return; /* nothing was rung meanwhile */
 }
 
 /* ------------------------------------------------------------------- items */
@@ -318,14 +326,15 @@ static void repaired(struct session *s, struct item *item)
 static const char *judge_index(struct session *s, struct item *item)
 {
 	const char *why = "memory is out";
-	uint32_t room = index_format_room(&s->d->index, s->gm.block_size);
+	const struct index_format *format = s->d->index.thing;
+	uint32_t room = index_format_room(format, s->gm.block_size);
 	int n;
 
 	/* The most there can be: a hostile index is bounded by its block. */
 	item->values = calloc(room ? room : 1, sizeof(*item->values));
 	if (!item->values)
 		return why;
-	n = index_format_decode(&s->d->index, item->read.buf, s->gm.block_size,
+	n = index_format_decode(format, item->read.buf, s->gm.block_size,
 				s->gm.blocks, item->job->address, item->values,
 				room, &why);
 	if (n <= 0)
@@ -680,6 +689,82 @@ static void read_events(struct session *s, uint64_t now)
 		s->events_after = now + EVENTS_US;
 }
 
+/* --------------------------------------------------- what files tell of blocks */
+
+/* The manifest as it is now, if it is of this device. */
+static void use_manifest(struct session *s)
+{
+	struct session_device *d = s->d;
+	struct known *known = d->manifest.thing;
+	char why[256];
+
+	s->known = NULL;
+	if (!known)
+		return;
+	if (known_fits(known, d->config->device, s->gm.block_size, s->hash, why,
+		       sizeof(why)))
+		s->known = known;
+	else
+		log_err("%s: the manifest is not used: %s", d->config->device,
+			why);
+}
+
+static void look_at_files(struct session *s, uint64_t now)
+{
+	struct session_device *d = s->d;
+	bool manifest = loader_look(&d->manifest, d->orders.event, now);
+	bool index = loader_look(&d->index, d->orders.event, now);
+
+	if (manifest)
+		use_manifest(s);
+	if (manifest || index)
+		retry_marked(s, false);
+}
+
+void session_files(struct session_device *d, uint64_t now)
+{
+	loader_look(&d->manifest, d->orders.event, now);
+	loader_look(&d->index, d->orders.event, now);
+}
+
+/*
+ * Does a file have to be there first?  Until then neither a manifest's block is
+ * repaired on trust, for it may state a checksum, nor is an index read in
+ * another format than its own.  It waits while the file may be there in a moment;
+ * then it is unavailable, until the file comes.
+ */
+static bool lacks_file(struct session *s, const struct grid_missing_fault *f,
+		       uint64_t now)
+{
+	struct session_device *d = s->d;
+	const char *what = NULL;
+	enum loader_state state = LOADER_NONE;
+	unsigned int suppressed;
+
+	if (f->flags & GRID_MISSING_F_NO_CHECKSUM && !s->known) {
+		state = loader_state(&d->manifest);
+		what = "its checksum may be in the manifest, which can't be used";
+	}
+	if (f->cause == GRID_MISSING_CAUSE_TABLE_INDEX && !d->index.thing &&
+	    (state == LOADER_NONE || state == LOADER_COMING)) {
+		state = loader_state(&d->index);
+		what = "its index-format isn't there";
+	}
+	if (state == LOADER_NONE)
+		return false;
+	if (state == LOADER_COMING)
+		return true;
+	if (s->mark_count == MARKS_MAX)
+		mark(s);
+	s->mark[s->mark_count++] = f->address;
+	if (marks_add(d->marks, f->address, false) &&
+	    log_allowed(&s->lost_limit, now, &suppressed))
+		log_err("%s: block %" PRIu64 " cannot be repaired: %s%s",
+			d->config->device, (uint64_t)f->address, what,
+			suppressed ? " (and others)" : "");
+	return true;
+}
+
 /*
  * Take what the kernel wants repaired.  When readers came, but there is no room
  * for the background, only a few are taken: half of them are the readers'.
@@ -718,8 +803,10 @@ static void take_batch(struct session *s, unsigned int room, uint64_t now)
 
 		if (f->address >= s->gm.blocks)
 			continue;
-		if (s->stated && f->flags & GRID_MISSING_F_NO_CHECKSUM)
-			stated = known_find(&d->known, f->address);
+		if (lacks_file(s, f, now))
+			continue;
+		if (s->known && f->flags & GRID_MISSING_F_NO_CHECKSUM)
+			stated = known_find(s->known, f->address);
 		if (policy_add(&s->policy, f, stated, s->hash, now) ==
 		    POLICY_ADDED)
 			added++;
@@ -783,6 +870,7 @@ static void session_loop(struct session *s)
 	while (!s->end && !atomic_load(&d->orders.stop)) {
 		now = now_us();
 		atomic_store(&d->gauges.heartbeat, now);
+		look_at_files(s, now);
 		find_silent(s, now);
 		look_for_readers(s, now);
 		policy_tick(&s->policy, now);
@@ -824,6 +912,8 @@ static void session_loop(struct session *s)
 		p[3].events = now >= s->events_after ? POLLIN : 0;
 		if (ppoll(p, 4, &ts, NULL) < 0 && errno != EINTR)
 			s->end = -errno;
+		if (p[1].revents)
+			orders_read(&d->orders);
 		if (p[3].revents & POLLIN)
 			read_events(s, now_us());
 		if (p[0].revents)
@@ -1021,7 +1111,6 @@ int session_run(struct session_device *d)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	unsigned int i;
-	char why[256];
 	int err;
 
 	if (!s)
@@ -1053,11 +1142,7 @@ int session_run(struct session_device *d)
 		log_warning(
 			"%s: no hash: nothing can be verified, so only what is trusted or agreed on is repaired",
 			d->config->device);
-	s->stated = known_fits(&d->known, d->config->device, s->gm.block_size,
-			       s->hash, why, sizeof(why));
-	if (!s->stated)
-		log_err("%s: the manifest is not used: %s", d->config->device,
-			why);
+	use_manifest(s);
 	err = session_memory(s);
 	if (!err)
 		err = session_policy(s);

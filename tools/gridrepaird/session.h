@@ -16,16 +16,18 @@
 
 /* What is asked of the device's thread, by others. */
 struct orders {
-	int event; /* rung with each */
+	int event; /* rung with each, and when a file was loaded */
 	atomic_bool stop; /* end at once */
 	atomic_bool drain; /* end when what is under way is done */
 };
 
+/* The event was rung: what it is about shows afterwards. */
+void orders_read(struct orders *orders);
+
 /* What a session needs of its device, which outlives it. */
 struct session_device {
 	const struct config_device *config;
-	struct known known;
-	struct index_format index;
+	struct loader manifest, index; /* of struct known, index_format */
 	struct marks *marks;
 	struct gauges gauges;
 	struct orders orders;
@@ -38,6 +40,8 @@ struct session_device {
  * ended it.
  */
 int session_run(struct session_device *d);
+/* Look after the device's files: for who waits for the device. */
+void session_files(struct session_device *d, uint64_t now);
 
 /* From three quarters to five quarters of @period; *@random: any state. */
 uint64_t session_jitter(uint64_t *random, uint64_t period);

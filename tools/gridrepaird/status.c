@@ -69,6 +69,14 @@ static struct json_object *source_status(const struct device *d, unsigned int i)
 	return o;
 }
 
+static void put_state(struct json_object *o, const char *key,
+		      const struct loader *l)
+{
+	json_object_object_add(
+		o, key,
+		json_object_new_string(loader_state_name(loader_state(l))));
+}
+
 static struct json_object *device_status(const struct device *d)
 {
 	struct json_object *o = json_object_new_object();
@@ -80,6 +88,8 @@ static struct json_object *device_status(const struct device *d)
 	json_object_object_add(
 		o, "attached",
 		json_object_new_boolean(atomic_load(&d->s.gauges.attached)));
+	put_state(o, "manifest", &d->s.manifest);
+	put_state(o, "index_format", &d->s.index);
 	put(o, "repaired", atomic_load(&d->s.gauges.repaired));
 	put(o, "refused", atomic_load(&d->s.gauges.refused));
 	put(o, "unavailable", atomic_load(&d->s.gauges.unavailable));
@@ -108,6 +118,13 @@ static struct json_object *all_status(const struct device *d)
 static const char *string(struct json_object *o, const char *key)
 {
 	return json_object_get_string(json_object_object_get(o, key));
+}
+
+static bool lacks(struct json_object *o, const char *key)
+{
+	const char *state = string(o, key);
+
+	return state && (!strcmp(state, "away") || !strcmp(state, "coming"));
 }
 
 static bool is(struct json_object *o, const char *key)
@@ -140,8 +157,12 @@ static void print_status(FILE *f, struct json_object *all)
 
 	for (i = 0; i < json_object_array_length(devices); i++) {
 		d = json_object_array_get_idx(devices, i);
-		fprintf(f, "device %s: %s", string(d, "device"),
-			is(d, "attached") ? "attached" : "not there");
+		fprintf(f, "device %s: %s%s%s", string(d, "device"),
+			is(d, "attached") ? "attached" : "not there",
+			lacks(d, "manifest") ? ", without its manifest" : "",
+			lacks(d, "index_format") ?
+				", without its index-format" :
+				"");
 		print_numbers(f, d);
 		sources = json_object_object_get(d, "sources");
 		for (j = 0; j < json_object_array_length(sources); j++) {
