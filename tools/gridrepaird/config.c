@@ -96,16 +96,24 @@ void config_init(struct config *config)
 	config->runtime_dir = strdup(dir && *dir ? dir : "/run/gridrepaird");
 }
 
+/* NULL with ->error. */
 static struct config_device *add_device(struct config *c, const char *name)
 {
 	struct config_device *d = calloc(1, sizeof(*d)), **more;
 
+	if (d && name)
+		d->device = strdup(name);
 	more = realloc(c->devices, (c->device_count + 1) * sizeof(*more));
-	if (!d || !more)
-		abort(); /* at the start: nothing is lost */
-	c->devices = more;
+	if (more)
+		c->devices = more;
+	if (!d || !more || (name && !d->device)) {
+		if (d)
+			free(d->device);
+		free(d);
+		fail(c, "out of memory");
+		return NULL;
+	}
 	more[c->device_count++] = d;
-	d->device = name ? strdup(name) : NULL;
 	d->batch = 64;
 	d->budget = 16;
 	d->budget_max = 64;
@@ -450,35 +458,58 @@ uint64_t config_fit_memory(struct config *c, uint64_t available)
 	return share;
 }
 
-static int check(struct config *c)
+/* The n-th device by itself, and beside those before it. */
+static int check_device(struct config *c, unsigned int n)
 {
+	struct config_device *d = c->devices[n];
 	const char *twice;
-	unsigned int i, j;
+	unsigned int i;
+
+	if (!d->device)
+		return fail(c, "there is no device (--device DEV)");
+	if (!d->source_count)
+		return fail(c, "device %s has no source", d->device);
+	if (d->agree > d->source_count)
+		return fail(c, "device %s: %u sources shall agree, it has %u",
+			    d->device, d->agree, d->source_count);
+	twice = d->agree ? source_twice(d) : NULL;
+	if (twice)
+		return fail(
+			c,
+			"device %s: source %s is there twice, and would agree with itself",
+			d->device, twice);
+	if (d->budget > d->budget_max)
+		d->budget = d->budget_max;
+	for (i = 0; i < n; i++)
+		if (!strcmp(d->device, c->devices[i]->device))
+			return fail(c, "device %s is there twice", d->device);
+	return 0;
+}
+
+/* The n-th device is left out, for ->error, at this place. */
+static void leave_out(struct config *c, unsigned int n, const char *place)
+{
+	struct config_device *d = c->devices[n];
+
+	if (!c->status)
+		log_err("%s: %.400s; [%s] is left out", place, c->error,
+			d->device);
+	config_device_free(d);
+	memmove(c->devices + n, c->devices + n + 1,
+		(--c->device_count - n) * sizeof(*c->devices));
+}
+
+static int check(struct config *c, const char *path)
+{
+	unsigned int i;
+	int err;
 
 	for (i = 0; i < c->device_count; i++) {
-		struct config_device *d = c->devices[i];
-
-		if (!d->device)
-			return fail(c, "there is no device (--device DEV)");
-		if (!d->source_count)
-			return fail(c, "device %s has no source", d->device);
-		if (d->agree > d->source_count)
-			return fail(
-				c,
-				"device %s: %u sources shall agree, it has %u",
-				d->device, d->agree, d->source_count);
-		twice = d->agree ? source_twice(d) : NULL;
-		if (twice)
-			return fail(
-				c,
-				"device %s: source %s is there twice, and would agree with itself",
-				d->device, twice);
-		if (d->budget > d->budget_max)
-			d->budget = d->budget_max;
-		for (j = 0; j < i; j++)
-			if (!strcmp(d->device, c->devices[j]->device))
-				return fail(c, "device %s is there twice",
-					    d->device);
+		err = check_device(c, i);
+		if (err && !c->lenient)
+			return err;
+		if (err)
+			leave_out(c, i--, path);
 	}
 	if (!c->device_count)
 		return fail(c, "there is no device");
@@ -615,7 +646,7 @@ static int config_line(struct config *c, struct config_device **d, char *line)
 		if (!*key)
 			return fail(c, "a section is written [DEVICE]");
 		*d = add_device(c, key);
-		return 0;
+		return *d ? 0 : -EINVAL;
 	}
 	value = strchr(line, '=');
 	if (!value)
@@ -642,36 +673,80 @@ static int config_line(struct config *c, struct config_device **d, char *line)
 	return fail(c, "unknown option \"%s\" (see gridrepaird.conf(5))", key);
 }
 
-int config_file(struct config *c, const char *path)
+/* The rest of a line that wasn't taken. */
+static void skip_line(FILE *f)
 {
-	char line[8192], copy[sizeof(c->error)], *text;
-	struct config_device *d = NULL;
-	unsigned long number = 0;
-	int got, err = 0;
-	FILE *f;
+	int ch;
 
-	f = fopen(path, "re");
-	if (!f)
-		return fail(c, "%s: %s", path, strerrordesc_np(errno));
-	while (!err && (got = gm_read_line(f, line, sizeof(line)))) {
+	do {
+		ch = getc_unlocked(f);
+	} while (ch != EOF && ch != '\n');
+}
+
+/*
+ * All lines.  A mistake is of the section it is in, of which no more is read
+ * when that is left out; one before all sections is everybody's.
+ */
+static int config_lines(struct config *c, FILE *f, const char *path)
+{
+	char line[8192], place[600], *text = line;
+	struct config_device *d = NULL;
+	bool skip = false, header;
+	unsigned long number = 0;
+	int got, err;
+
+	while ((got = gm_read_line(f, line, sizeof(line)))) {
 		number++;
+		err = 0;
+		header = false;
 		if (got < 0) {
 			err = fail(c, "%s",
 				   got == -EBADMSG ? "not text" :
 				   got == -E2BIG   ? "the line is too long" :
 						     strerrordesc_np(-got));
-			break;
+		} else {
+			text = trim(line);
+			header = *text == '[';
+			skip &= !header;
+			if (!skip && *text && *text != '#' && *text != ';')
+				err = config_line(c, &d, text);
 		}
-		text = trim(line);
-		if (*text && *text != '#' && *text != ';')
-			err = config_line(c, &d, text);
+		if (!err)
+			continue;
+		snprintf(place, sizeof(place), "%s:%lu", path, number);
+		if (!c->lenient || (!d && !skip && !header) ||
+		    (got < 0 && got != -EBADMSG && got != -E2BIG)) {
+			snprintf(line, sizeof(line), "%s", c->error);
+			return fail(c, "%s: %.400s", place, line);
+		}
+		if (got < 0)
+			skip_line(f);
+		if (header) {
+			if (!c->status)
+				log_err("%s: %.400s; this section is left out",
+					place, c->error);
+		} else if (!skip) {
+			leave_out(c, c->device_count - 1, place);
+		}
+		skip = true;
+		d = NULL;
 	}
+	return 0;
+}
+
+int config_file(struct config *c, const char *path)
+{
+	char copy[sizeof(c->error)];
+	FILE *f = fopen(path, "re");
+	int err;
+
+	if (!f)
+		return fail(c, "%s: %s", path, strerrordesc_np(errno));
+	err = config_lines(c, f, path);
 	fclose(f);
-	if (err) {
-		strcpy(copy, c->error);
-		return fail(c, "%s:%lu: %.400s", path, number, copy);
-	}
-	err = check(c);
+	if (err)
+		return err;
+	err = check(c, path);
 	if (err) {
 		strcpy(copy, c->error);
 		fail(c, "%s: %.400s", path, copy);
@@ -787,6 +862,8 @@ int config_command_line(struct config *c, int argc, char **argv)
 		any = true;
 		if (!d)
 			d = add_device(c, NULL);
+		if (!d)
+			return -EINVAL;
 		s = d->source_count ? &d->sources[d->source_count - 1] :
 				      &d->source_defaults;
 		switch (o) {
@@ -819,10 +896,14 @@ int config_command_line(struct config *c, int argc, char **argv)
 	if (c->json && !c->status)
 		return fail(c, "--json goes with --status");
 	if (any)
-		return check(c);
+		return check(c, "the command line");
 	/* A daemon without configuration file is asked in its directory. */
 	if (c->status && (runtime || !file))
 		return 0;
 	c->path = strdup(file ? file : "/etc/gridrepaird.conf");
+	if (!c->path)
+		return fail(c, "out of memory");
+	/* Who runs already isn't here: whom nothing is wrong with is to begin. */
+	c->lenient = true;
 	return config_file(c, c->path);
 }

@@ -4,7 +4,8 @@
  * one device.  The format is described in gridrepaird.conf(5).
  *
  * It is read and checked as a whole before anything starts; a mistake names
- * file, line and remedy.
+ * file, line and remedy.  At the start a mistake in a device's section costs
+ * that device only; at a reload nothing is changed, since all goes on then.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -68,6 +69,7 @@ struct config {
 	char *path; /* of the file, or NULL */
 	unsigned int given; /* on the command line: the file doesn't change it */
 	bool command_line; /* it is being read */
+	bool lenient; /* a device with mistakes is left out, and told */
 	char error[512];
 };
 
