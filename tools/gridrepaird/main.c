@@ -2,23 +2,24 @@
 /*
  * gridrepaird: repairs the missing blocks of grid devices from other replicas.
  *
- * The main thread only minds signals, the watchdog and the counters; a thread
- * for each device does the work (device.c, session.c).  There is no state worth
- * saving: kill -9 at any moment loses nothing, since the kernel knows what is
- * missing.
+ * The main thread only minds signals, the watchdog and the counters, by an event
+ * loop of libsystemd; a thread for each device does the work (device.c,
+ * session.c).  It opens no file but in the runtime directory once it has begun:
+ * any other may hang.  There is no state worth saving: kill -9 at any moment
+ * loses nothing, since the kernel knows what is missing.
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -32,12 +33,32 @@
 #define EXIT_USAGE 2
 #define STALLED_US 10000000 /* a device thread without a heartbeat */
 #define METRICS_US 15000000
+#define TICK_US 500000
+#define STATUS_TICKS 4
+#define REREAD_US 10000000 /* for the configuration file, before that is told */
+
+/* The configuration file, read anew by a thread. */
+struct reread {
+	struct config *config;
+	int err;
+	int event; /* the daemon's; rung at the end */
+	char path[];
+};
 
 struct daemon {
 	struct config *config;
 	struct device *devices;
 	struct device *leaving; /* of earlier configurations: finishing */
 	int listen;
+
+	sd_event *loop;
+	sd_event_source *tick, *stats, *metrics, *slow; /* timers */
+	unsigned int ticks;
+	bool stalled;
+
+	int event; /* a reread has ended */
+	struct reread *reread; /* under way */
+	bool again; /* and then once more */
 };
 
 static struct device *find(struct device *d, const char *name)
@@ -156,6 +177,11 @@ static void daemon_free(struct daemon *m)
 {
 	free_list(m->devices);
 	free_list(m->leaving);
+	sd_event_source_unref(m->tick);
+	sd_event_source_unref(m->stats);
+	sd_event_source_unref(m->metrics);
+	sd_event_source_unref(m->slow);
+	sd_event_unref(m->loop);
 	config_free(m->config);
 	free(m->config);
 	memset(m, 0, sizeof(*m));
@@ -250,34 +276,19 @@ static void replace(struct daemon *m, struct device *fresh)
 	}
 }
 
-/* Read the file again; what is wrong with it changes nothing. */
-static void reload(struct daemon *m)
+/* What the file says now; what is wrong with it changes nothing. */
+static void use(struct daemon *m, struct config *config)
 {
-	struct config *config;
 	struct device *fresh, *d;
 	uint64_t held = 0;
 
-	if (!m->config->path) {
-		log_notice("there is no configuration file to read again");
-		return;
-	}
-	config = calloc(1, sizeof(*config));
-	if (!config)
-		return;
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
-	config_init(config);
-	config_inherit(config, m->config);
-	if (config_file(config, m->config->path)) {
-		log_err("not reloaded: %s", config->error);
-		goto out;
-	}
 	for (d = m->devices; d; d = d->next)
 		held += d->config->memory_used;
 	fit_memory(config, held);
 	fresh = make_devices(config);
 	if (!fresh) {
 		log_err("not reloaded: out of memory");
-		goto out;
+		return;
 	}
 	/* These three are of the process: its directory stays. */
 	m->config->log_level = config->log_level;
@@ -288,10 +299,6 @@ static void reload(struct daemon *m)
 	log_level(config->log_level);
 	replace(m, fresh);
 	log_notice("reloaded %s", m->config->path);
-out:
-	config_free(config);
-	free(config);
-	sd_notify(0, "READY=1");
 }
 
 /* All device threads have been round lately? */
@@ -324,63 +331,266 @@ static void notify_status(struct daemon *m)
 		   attached, count, repaired);
 }
 
-static void run(struct daemon *m, int signals)
-{
-	struct pollfd p[2] = {
-		{ .fd = signals, .events = POLLIN },
-		{ .fd = m->listen, .events = POLLIN },
-	};
-	uint64_t watchdog = 0, interval, now, next_dog = 0, next_stats;
-	uint64_t next_metrics = 0;
-	struct signalfd_siginfo info;
-	bool stalled = false;
+/* ----------------------------------------------------------------- timers */
 
-	if (sd_watchdog_enabled(0, &watchdog) <= 0)
-		watchdog = 0;
-	interval = m->config->stats_interval_ms * 1000;
-	next_stats = now_us() + interval;
-	for (;;) {
-		poll(p, 2, 500);
-		now = now_us();
-		if (now >= next_dog) {
-			if (alive(m)) {
-				sd_notify(0, "WATCHDOG=1");
-				stalled = false;
-			} else if (!stalled) {
-				log_err("a device's thread is stuck");
-				stalled = true;
-			}
-			notify_status(m);
-			next_dog = now + (watchdog ? watchdog / 4 : 2000000);
-		}
-		if (interval && now >= next_stats) {
-			status_log(m->devices);
-			next_stats = now + interval;
-		}
-		if (m->config->metrics && now >= next_metrics) {
-			metrics_write(m->config->metrics, m->devices);
-			next_metrics = now + METRICS_US;
-		}
-		start_devices(m);
-		reap(m);
-		if (p[1].revents & POLLIN)
-			status_answer(m->listen, m->devices);
-		if (!(p[0].revents & POLLIN) ||
-		    read(signals, &info, sizeof(info)) != sizeof(info))
-			continue;
-		switch (info.ssi_signo) {
-		case SIGHUP:
-			reload(m);
-			interval = m->config->stats_interval_ms * 1000;
-			next_metrics = 0;
-			break;
-		case SIGUSR1:
-			status_log(m->devices);
-			break;
-		default:
-			return;
-		}
+/* Anew in @us, or not at all. */
+static void set_timer(sd_event_source *timer, uint64_t us)
+{
+	if (us)
+		sd_event_source_set_time_relative(timer, us);
+	sd_event_source_set_enabled(timer,
+				    us ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static int on_tick(sd_event_source *timer, uint64_t when, void *arg)
+{
+	struct daemon *m = arg;
+	bool stalled = !alive(m);
+
+	(void)when;
+	/* Without its food the watchdog bites. */
+	if (stalled != m->stalled) {
+		if (stalled)
+			log_err("a device's thread is stuck");
+		sd_event_set_watchdog(m->loop, !stalled);
+		m->stalled = stalled;
 	}
+	start_devices(m);
+	reap(m);
+	if (!(m->ticks++ % STATUS_TICKS))
+		notify_status(m);
+	set_timer(timer, TICK_US);
+	return 0;
+}
+
+static int on_stats(sd_event_source *timer, uint64_t when, void *arg)
+{
+	struct daemon *m = arg;
+
+	(void)when;
+	status_log(m->devices);
+	set_timer(timer, m->config->stats_interval_ms * 1000);
+	return 0;
+}
+
+static int on_metrics(sd_event_source *timer, uint64_t when, void *arg)
+{
+	struct daemon *m = arg;
+
+	(void)when;
+	metrics_write(m->config->metrics, m->devices);
+	set_timer(timer, METRICS_US);
+	return 0;
+}
+
+/* As the configuration has them. */
+static void set_timers(struct daemon *m)
+{
+	set_timer(m->stats, m->config->stats_interval_ms * 1000);
+	set_timer(m->metrics, m->config->metrics ? 1 : 0);
+}
+
+/* ----------------------------------------------------------------- reloads */
+
+static void reread_free(struct reread *r)
+{
+	config_free(r->config);
+	free(r->config);
+	free(r);
+}
+
+static void *reread_thread(void *arg)
+{
+	struct reread *r = arg;
+	uint64_t one = 1;
+
+	r->err = config_file(r->config, r->path);
+	if (write(r->event, &one, sizeof(one)) < 0)
+		return NULL; /* it is rung already */
+	return NULL;
+}
+
+/* 0 or a negative errno. */
+static int reread(struct daemon *m)
+{
+	const char *path = m->config->path;
+	struct reread *r = calloc(1, sizeof(*r) + strlen(path) + 1);
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	strcpy(r->path, path);
+	r->event = m->event;
+	r->config = calloc(1, sizeof(*r->config));
+	if (!r->config) {
+		free(r);
+		return -ENOMEM;
+	}
+	config_init(r->config);
+	config_inherit(r->config, m->config);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 256 << 10);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	err = -pthread_create(&thread, &attr, reread_thread, r);
+	pthread_attr_destroy(&attr);
+	if (err)
+		reread_free(r);
+	else
+		m->reread = r;
+	return err;
+}
+
+static void reload(struct daemon *m)
+{
+	int err;
+
+	if (!m->config->path) {
+		log_notice("there is no configuration file to read again");
+		return;
+	}
+	if (m->reread) {
+		m->again = true;
+		return;
+	}
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_us());
+	err = reread(m);
+	if (err) {
+		log_err("not reloaded: %s", strerrordesc_np(-err));
+		sd_notify(0, "READY=1");
+		return;
+	}
+	set_timer(m->slow, REREAD_US);
+}
+
+static int on_slow(sd_event_source *timer, uint64_t when, void *arg)
+{
+	struct daemon *m = arg;
+
+	(void)timer;
+	(void)when;
+	log_warning("%s can't be read for long; reloading when it can",
+		    m->config->path);
+	sd_notify(0, "READY=1");
+	return 0;
+}
+
+static int on_reread(sd_event_source *source, int fd, uint32_t events,
+		     void *arg)
+{
+	struct daemon *m = arg;
+	struct reread *r = m->reread;
+	uint64_t count;
+
+	(void)source;
+	(void)events;
+	if (read(fd, &count, sizeof(count)) < 0 || !r)
+		return 0;
+	m->reread = NULL;
+	set_timer(m->slow, 0);
+	if (r->err)
+		log_err("not reloaded: %s", r->config->error);
+	else
+		use(m, r->config);
+	reread_free(r);
+	set_timers(m);
+	sd_notify(0, "READY=1");
+	if (m->again) {
+		m->again = false;
+		reload(m);
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+static int on_hangup(sd_event_source *source,
+		     const struct signalfd_siginfo *info, void *arg)
+{
+	(void)source;
+	(void)info;
+	reload(arg);
+	return 0;
+}
+
+static int on_user(sd_event_source *source, const struct signalfd_siginfo *info,
+		   void *arg)
+{
+	struct daemon *m = arg;
+
+	(void)source;
+	(void)info;
+	status_log(m->devices);
+	return 0;
+}
+
+static int on_asked(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct daemon *m = arg;
+
+	(void)source;
+	(void)events;
+	status_answer(fd, m->devices);
+	return 0;
+}
+
+static int add_timer(struct daemon *m, sd_event_source **timer,
+		     sd_event_time_handler_t handler)
+{
+	int err = sd_event_add_time_relative(m->loop, timer, CLOCK_MONOTONIC, 0,
+					     1, handler, m);
+
+	if (!err)
+		set_timer(*timer, 0);
+	return err;
+}
+
+/* 0 or a negative errno. */
+static int loop_init(struct daemon *m)
+{
+	int err;
+
+	m->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (m->event < 0)
+		return -errno;
+	err = sd_event_new(&m->loop);
+	if (err < 0)
+		return err;
+	err = sd_event_add_signal(m->loop, NULL, SIGTERM, NULL, NULL);
+	if (err >= 0)
+		err = sd_event_add_signal(m->loop, NULL, SIGINT, NULL, NULL);
+	if (err >= 0)
+		err = sd_event_add_signal(m->loop, NULL, SIGHUP, on_hangup, m);
+	if (err >= 0)
+		err = sd_event_add_signal(m->loop, NULL, SIGUSR1, on_user, m);
+	if (err >= 0)
+		err = sd_event_add_io(m->loop, NULL, m->event, EPOLLIN,
+				      on_reread, m);
+	if (err >= 0)
+		err = add_timer(m, &m->stats, on_stats);
+	if (err >= 0)
+		err = add_timer(m, &m->metrics, on_metrics);
+	if (err >= 0)
+		err = add_timer(m, &m->slow, on_slow);
+	if (err >= 0)
+		err = add_timer(m, &m->tick, on_tick);
+	return err < 0 ? err : 0;
+}
+
+/* Until a signal ends it. */
+static void run(struct daemon *m)
+{
+	int err;
+
+	if (m->listen >= 0)
+		sd_event_add_io(m->loop, NULL, m->listen, EPOLLIN, on_asked, m);
+	set_timers(m);
+	set_timer(m->tick, TICK_US);
+	sd_event_set_watchdog(m->loop, true);
+	err = sd_event_loop(m->loop);
+	if (err < 0)
+		log_err("the event loop ended: %s", strerrordesc_np(-err));
 }
 
 /*
@@ -398,7 +608,8 @@ static void block_early(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int block_signals(void)
+/* The loop takes them. */
+static void block_signals(void)
 {
 	sigset_t set;
 
@@ -408,7 +619,6 @@ static int block_signals(void)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* A device takes some eight descriptors, and up to nine more a source. */
@@ -455,8 +665,8 @@ int main(int argc, char **argv)
 {
 	struct daemon m = { 0 };
 	struct config *config;
-	int signals, err;
 	bool ended;
+	int err;
 
 	config = calloc(1, sizeof(*config));
 	if (!config)
@@ -485,10 +695,10 @@ int main(int argc, char **argv)
 		daemon_free(&m);
 		return EXIT_FAILURE;
 	}
-	signals = block_signals();
-	if (signals < 0) {
-		fprintf(stderr, "gridrepaird: signalfd: %s\n",
-			strerrordesc_np(errno));
+	block_signals();
+	err = loop_init(&m);
+	if (err) {
+		fprintf(stderr, "gridrepaird: %s\n", strerrordesc_np(-err));
 		return EXIT_FAILURE;
 	}
 	/* Before any thread: they inherit it. */
@@ -507,13 +717,13 @@ int main(int argc, char **argv)
 	if (config->lock_memory)
 		lock_memory();
 	sd_notify(0, "READY=1");
-	run(&m, signals);
+	run(&m);
 	sd_notify(0, "STOPPING=1");
 	status_close(m.listen, config->runtime_dir);
 	ended = daemon_stop(&m);
 	status_log(m.devices);
 	log_stop();
-	if (!ended || loader_busy())
+	if (!ended || loader_busy() || m.reread)
 		_exit(EXIT_SUCCESS);
 	daemon_free(&m);
 	return EXIT_SUCCESS;
