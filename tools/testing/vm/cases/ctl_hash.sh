@@ -22,6 +22,14 @@ must_fail gridctl manifest /tmp/data --block-size=4K
 must_fail gridctl manifest /tmp/data --block-size=4K --checksum=nosuchhash
 rm /tmp/data /tmp/sums
 
+log "the library's and the kernel's own"
+modprobe -q algif_hash || :
+CMOCKA_MESSAGE_OUTPUT=TAP "$GRID_TOP/tools/testing/tools/build/test_hash" > /tmp/out 2>&1 ||
+	fail "$(cat /tmp/out)"
+grep -q "^ok .* test_vectors$" /tmp/out || fail "$(cat /tmp/out)"
+grep -q "^ok .* test_same$" /tmp/out || fail "$(cat /tmp/out)"
+rm /tmp/out
+
 for hash in crc32c xxhash64 sha512; do
 	modprobe -q "crypto-$hash" || modprobe -q "${hash}_generic" || :
 	log "$hash"
