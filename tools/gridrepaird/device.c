@@ -84,7 +84,6 @@ struct device *device_new(struct config_device *config)
 
 int device_start(struct device *d)
 {
-	pthread_attr_t attr;
 	int err;
 
 	if (d->s.orders.event < 0)
@@ -92,12 +91,9 @@ int device_start(struct device *d)
 	if (d->s.orders.event < 0)
 		return -errno;
 	atomic_store(&d->s.gauges.heartbeat, now_us());
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 256 << 10);
-	err = pthread_create(&d->thread, &attr, device_thread, d);
-	pthread_attr_destroy(&attr);
+	err = thread_start(&d->thread, THREAD_SMALL, device_thread, d);
 	d->started = !err;
-	return -err;
+	return err;
 }
 
 static void ring(struct device *d)

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,8 +69,6 @@ static void *load_thread(void *arg)
 static int begin(struct loader *l, int event)
 {
 	struct load *load = calloc(1, sizeof(*load) + strlen(l->path) + 1);
-	pthread_attr_t attr;
-	pthread_t thread;
 	int err;
 
 	if (!load)
@@ -87,11 +84,7 @@ static int begin(struct loader *l, int event)
 		return err;
 	}
 	atomic_fetch_add(&busy, 1);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 512 << 10);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	err = -pthread_create(&thread, &attr, load_thread, load);
-	pthread_attr_destroy(&attr);
+	err = thread_start(NULL, THREAD_LARGE, load_thread, load);
 	if (err) {
 		atomic_fetch_sub(&busy, 1);
 		close(load->event);

@@ -415,8 +415,6 @@ static int reread(struct daemon *m)
 {
 	const char *path = m->config->path;
 	struct reread *r = calloc(1, sizeof(*r) + strlen(path) + 1);
-	pthread_attr_t attr;
-	pthread_t thread;
 	int err;
 
 	if (!r)
@@ -430,11 +428,7 @@ static int reread(struct daemon *m)
 	}
 	config_init(r->config);
 	config_inherit(r->config, m->config);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 256 << 10);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	err = -pthread_create(&thread, &attr, reread_thread, r);
-	pthread_attr_destroy(&attr);
+	err = thread_start(NULL, THREAD_SMALL, reread_thread, r);
 	if (err)
 		reread_free(r);
 	else
@@ -650,15 +644,8 @@ static void *lock_thread(void *arg)
 
 static void lock_memory(void)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 128 << 10);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &attr, lock_thread, NULL))
+	if (thread_start(NULL, THREAD_SMALL, lock_thread, NULL))
 		lock_thread(NULL);
-	pthread_attr_destroy(&attr);
 }
 
 int main(int argc, char **argv)

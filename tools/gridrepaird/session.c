@@ -990,7 +990,6 @@ static int session_policy(struct session *s)
 static int session_threads(struct session *s)
 {
 	const struct config_device *c = s->d->config;
-	pthread_attr_t attr;
 	unsigned int i;
 	int err;
 
@@ -1001,15 +1000,12 @@ static int session_threads(struct session *s)
 		err = inbox_init(&s->writers[1].inbox);
 	if (err)
 		return err;
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 256 << 10);
 	for (i = 0; !err && i < 2; i++) {
 		s->writers[i].s = s;
-		err = -pthread_create(&s->writers[i].thread, &attr,
-				      writer_thread, &s->writers[i]);
+		err = thread_start(&s->writers[i].thread, THREAD_SMALL,
+				   writer_thread, &s->writers[i]);
 		s->writers[i].started = !err;
 	}
-	pthread_attr_destroy(&attr);
 	for (i = 0; !err && i < c->source_count; i++) {
 		struct source *source = &s->sources[i];
 

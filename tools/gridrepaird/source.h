@@ -25,6 +25,7 @@
 #include "gridmissing.h"
 #include "inbox.h"
 #include "log.h"
+#include "thread.h"
 
 enum read_status {
 	READ_GOOD,
@@ -58,6 +59,7 @@ struct source_stats {
 /* A kind of sources. */
 struct source_ops {
 	const char *name;
+	size_t stack; /* of a thread */
 	/* Start its threads, with source_start_thread(); 0 or a negative errno. */
 	int (*start)(struct source *s);
 	/* It is to end: wake those of its threads that don't wait for the queue. */

@@ -280,6 +280,7 @@ static int start(struct source *s)
 
 const struct source_ops source_file = {
 	.name = "file",
+	.stack = THREAD_SMALL,
 	.start = start,
 	.wake = wake,
 };

@@ -45,6 +45,7 @@ void source_says(struct source *s, bool up)
 	if (atomic_exchange(&s->up, up) == up)
 		return;
 	s->told = true;
+	inbox_ring(&s->urgent); /* who serves that depends on it */
 	post_news(s, up ? MAIL_UP : MAIL_DOWN);
 }
 
@@ -103,18 +104,13 @@ bool source_hash(struct source *s, struct gm_hash *hash, int *said)
 
 int source_start_thread(struct source *s, void *(*run)(void *))
 {
-	pthread_attr_t attr;
 	int err;
 
-	pthread_attr_init(&attr);
-	/* All of it is locked in memory; libnbd and TLS need some. */
-	pthread_attr_setstacksize(&attr, 512 << 10);
 	atomic_fetch_add(&s->running, 1);
-	err = pthread_create(&s->threads[s->thread_count], &attr, run, s);
-	pthread_attr_destroy(&attr);
+	err = thread_start(&s->threads[s->thread_count], s->ops->stack, run, s);
 	if (err)
 		atomic_fetch_sub(&s->running, 1);
 	else
 		s->thread_count++;
-	return -err;
+	return err;
 }

@@ -28,6 +28,7 @@
 
 #define LASTING_US 10000000U
 #define PART_MAX (32U << 20)
+#define IDLE_MS 10000 /* nothing is due */
 #define SECOND_MS 5000U /* for a second connection to come up */
 #define SECOND_PAUSE_MS 60000U /* before it is tried again */
 
@@ -207,7 +208,9 @@ static bool serve(struct connection *c, bool ready)
 		p[1].events |= POLLIN;
 	if (direction & LIBNBD_AIO_DIRECTION_WRITE)
 		p[1].events |= POLLOUT;
-	if (poll(p, 2, 200) < 0 && errno != EINTR)
+	/* It is rung to end; time matters while something is asked for. */
+	if (poll(p, 2, c->out_count || !ready ? 200 : IDLE_MS) < 0 &&
+	    errno != EINTR)
 		return false;
 	if (p[0].revents & POLLIN)
 		for (mail = inbox_take(c->queue); mail; mail = next) {
@@ -433,14 +436,17 @@ static void *second_thread(void *arg)
 				.second = true };
 	struct pollfd p = { .fd = s->urgent.event, .events = POLLIN };
 	unsigned int times = 0;
-	uint64_t next = 0;
+	uint64_t next = 0, now;
 	int said = 0;
 
 	c.out.nbd_next = &c.out;
 	c.out.nbd_prev = &c.out;
 	while (!atomic_load(&s->stop)) {
-		if (!atomic_load(&s->up) || now_us() < next) {
-			poll(&p, 1, 200);
+		now = now_us();
+		if (!atomic_load(&s->up) || now < next) {
+			poll(&p, 1,
+			     now < next ? (int)((next - now) / 1000) + 1 :
+					  IDLE_MS);
 			lose_all(&c);
 			continue;
 		}
@@ -474,5 +480,6 @@ static int start(struct source *s)
 
 const struct source_ops source_nbd = {
 	.name = "NBD",
+	.stack = THREAD_LARGE,
 	.start = start,
 };

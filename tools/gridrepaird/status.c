@@ -485,8 +485,6 @@ static void *metrics_thread(void *arg)
 void metrics_write(const char *path, const struct device *devices)
 {
 	struct metrics *m;
-	pthread_attr_t attr;
-	pthread_t thread;
 	FILE *f;
 
 	if (atomic_exchange(&metrics_busy, true))
@@ -500,14 +498,8 @@ void metrics_write(const char *path, const struct device *devices)
 	m->path = strdup(path);
 	if (!m->path)
 		goto err_free;
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 128 << 10);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	if (!pthread_create(&thread, &attr, metrics_thread, m))
-		m = NULL; /* its own now */
-	pthread_attr_destroy(&attr);
-	if (!m)
-		return;
+	if (!thread_start(NULL, THREAD_SMALL, metrics_thread, m))
+		return; /* it is its own now */
 
 err_free:
 	if (m)
