@@ -166,6 +166,7 @@ static const struct option_of_device {
 };
 
 #define MEMORY_LEAST (1ULL << 20) /* whatever there is */
+#define MEMORY_BESIDES (2ULL << 20) /* stacks, requests: measured with 200 */
 
 #define DEVICE_OPTIONS (sizeof(device_options) / sizeof(*device_options))
 
@@ -428,8 +429,10 @@ static const char *source_twice(const struct config_device *d)
 uint64_t config_fit_memory(struct config *c, uint64_t available)
 {
 	uint64_t sum = 0, left, share, small;
+	uint64_t besides = c->device_count * MEMORY_BESIDES;
 	unsigned int i, many;
 
+	available -= available < besides ? available : besides;
 	for (i = 0; i < c->device_count; i++) {
 		c->devices[i]->memory_used = c->devices[i]->memory;
 		sum += c->devices[i]->memory;

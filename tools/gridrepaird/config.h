@@ -84,7 +84,8 @@ void config_free(struct config *config);
 void config_device_free(struct config_device *d);
 /*
  * Give each device the memory it is to have, or less of it where @available
- * bytes are less than the sum; then the most that any gets is returned, else 0.
+ * bytes are less than the sum, with what a device takes besides; then the most
+ * that any gets is returned, else 0.
  */
 uint64_t config_fit_memory(struct config *c, uint64_t available);
 /* Do they say the same? */
