@@ -38,7 +38,8 @@ release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 
 .PHONY: all modules tools install uninstall modules_install tools_install
 .PHONY: check check-user check-vm check-kcsan kunit lint demo setup clean
-.PHONY: help kdir bench-tracker bench-path bench-ioctl bench-meta bench-sync fuzz
+.PHONY: help kdir bench-tracker bench-path bench-ioctl bench-meta bench-sync \
+	bench-fill-readers fuzz
 .PHONY: fuzz-ioctl fuzz-meta check-random check-arm64
 .PHONY: dkms_install dkms_uninstall deb check-system
 
@@ -147,6 +148,9 @@ bench-meta: setup
 bench-sync: setup
 	@tools/bench/sync
 
+bench-fill-readers: setup
+	@tools/bench/fill-readers
+
 fuzz: setup
 	@$(MAKE) --no-print-directory -C $(testing)/user fuzz MINUTES=$(MINUTES)
 
@@ -204,6 +208,7 @@ help:
 	@echo '  bench-ioctl      what ioctls add to the tracker (icount)'
 	@echo '  bench-meta       what metadata adds to these, and to overwrites (icount)'
 	@echo '  bench-sync       gridrepaird beside nbdcopy from the same server'
+	@echo '  bench-fill-readers  readers beside a fill, and the same by dm-clone'
 	@echo '  fuzz             the tracker, coverage-guided, for MINUTES [10]'
 	@echo '  fuzz-meta        the loader of metadata, likewise'
 	@echo '  fuzz-ioctl       random ioctls on the debug kernel, CALLS [10000000]'
