@@ -71,6 +71,7 @@
 #include <linux/hashtable.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/uuid.h>
 #include <linux/wait.h>
@@ -189,9 +190,9 @@ enum grid_baton {
  * @iter: the clone's iterator as mapped, bi_sector relative to the target
  * @epoch: in which it is counted as a write in flight, or GRID_NO_EPOCH
  * @hash: in grid->parked_hash, by @block (the lock)
- * @node: in one of grid->lots, by @since; or ->woken, ->going, ->ending; a
- *	flush: ->flushes_ended; waits for a commit: in its struct grid_meta (the
- *	lock)
+ * @parked: in one of grid->lots, by @since (the lock)
+ * @node: in ->woken, ->going, ->ending; a flush: ->flushes_ended; waits for a
+ *	commit: in its struct grid_meta (the lock)
  * @block: what it is parked on, or GRID_NO_BLOCK, GRID_DETECTING; a flush:
  *	waits for those of ours with smaller numbers
  * @since: jiffies when it parked first
@@ -216,7 +217,10 @@ struct grid_io {
 	struct bvec_iter iter;
 	u32 epoch;
 	struct hlist_node hash;
-	struct list_head node;
+	union {
+		struct rb_node parked;
+		struct list_head node;
+	};
 	u64 block;
 	union {
 		unsigned long since;
@@ -295,7 +299,7 @@ struct grid {
 
 	/* park.c */
 	DECLARE_HASHTABLE(parked_hash, GRID_PARK_HASH_BITS);
-	struct list_head lots[GRID_LOTS]; /* who is parked, by since */
+	struct rb_root_cached lots[GRID_LOTS]; /* who is parked, by since */
 	struct list_head woken; /* to be tried anew */
 	struct list_head going; /* nothing in their way: to be submitted */
 	struct list_head ending; /* to be ended, or requeued */

@@ -4,10 +4,10 @@
  * (D3, D10).  What stops it is in verdict.c.
  *
  * A bio parks on one block at a time, in its per-bio data: in a hash by block,
- * to be woken, and in one of grid->lots (enum grid_lot) in the order of arrival,
- * to be timed out.  In each of these lists the deadlines come in the order of
- * the list, whatever the options say, because they apply to all alike; so only
- * the head need be looked at.
+ * to be woken, and in one of grid->lots (enum grid_lot), a tree by arrival, to
+ * be timed out.  In each of these the deadlines come in the order of arrival,
+ * whatever the options say, because they apply to all alike; so only the first
+ * need be looked at.
  *
  * Waking moves a bio to grid->woken, from where a worker tries it anew
  * (again.c): it may park again, on this block or the next one.  Of very many on
@@ -89,6 +89,26 @@ static unsigned long grid_half(struct grid *g, const struct grid_io *io)
 	return time_after(d, io->since) ? io->since + (d - io->since) / 2 : d;
 }
 
+static struct grid_io *grid_oldest(struct grid *g, unsigned int lot)
+{
+	return rb_entry_safe(rb_first_cached(&g->lots[lot]), struct grid_io,
+			     parked);
+}
+
+/* Which of grid->lots @io, parked, is in. */
+static struct rb_root_cached *grid_lot(struct grid *g, const struct grid_io *io)
+{
+	return &g->lots[io->block == GRID_DETECTING ? GRID_LOT_DETECT :
+			io->kernel_wait		    ? GRID_LOT_KERNEL :
+						      GRID_LOT_USER];
+}
+
+static bool grid_earlier(struct rb_node *a, const struct rb_node *b)
+{
+	return time_before(rb_entry(a, struct grid_io, parked)->since,
+			   rb_entry(b, struct grid_io, parked)->since);
+}
+
 /**
  * __grid_rearm - let the time-out worker run when the next one is due
  * @g: the grid
@@ -103,8 +123,7 @@ void __grid_rearm(struct grid *g)
 
 	grid_assert_locked(g);
 	for (i = 0; i < GRID_LOTS; i++) {
-		struct grid_io *io = list_first_entry_or_null(
-			&g->lots[i], struct grid_io, node);
+		struct grid_io *io = grid_oldest(g, i);
 
 		if (!io)
 			continue;
@@ -130,11 +149,6 @@ void __grid_rearm(struct grid *g)
  */
 void __grid_park(struct grid *g, struct grid_io *io, u64 b, bool kernel_wait)
 {
-	enum grid_lot lot = b == GRID_DETECTING ? GRID_LOT_DETECT :
-			    kernel_wait		? GRID_LOT_KERNEL :
-						  GRID_LOT_USER;
-	struct list_head *list = &g->lots[lot], *pos;
-
 	grid_assert_locked(g);
 	if (!io->waited) {
 		io->waited = true;
@@ -146,16 +160,11 @@ void __grid_park(struct grid *g, struct grid_io *io, u64 b, bool kernel_wait)
 	io->kernel_wait = kernel_wait;
 	g->deciding += b == GRID_DETECTING;
 	hlist_add_head(&io->hash, grid_bucket(g, b));
-	/* One that comes back from the other list belongs before later ones. */
-	list_for_each_prev(pos, list)
-		if (!time_after(list_entry(pos, struct grid_io, node)->since,
-				io->since))
-			break;
-	list_add(&io->node, pos);
 	g->parked++;
 	if (!kernel_wait && b != GRID_NO_BLOCK)
 		__grid_missing_readers(g->gm, b, true);
-	if (list->next == &io->node)
+	/* One that comes back belongs before those that came later. */
+	if (rb_add_cached(&io->parked, grid_lot(g, io), grid_earlier))
 		__grid_rearm(g);
 }
 
@@ -171,7 +180,7 @@ void __grid_unpark(struct grid *g, struct grid_io *io, blk_status_t status)
 {
 	grid_assert_locked(g);
 	hlist_del_init(&io->hash);
-	list_del(&io->node);
+	rb_erase_cached(&io->parked, grid_lot(g, io));
 	g->parked--;
 	g->deciding -= io->block == GRID_DETECTING;
 	if (g->detecting == io)
@@ -329,12 +338,9 @@ void grid_requeue_all(struct grid *g)
 
 	for (i = 0; i < GRID_LOTS; i += !n) {
 		grid_lock(g, &flags);
-		for (n = GRID_TICK_MAX; n && !list_empty(&g->lots[i]); n--) {
-			io = list_first_entry(&g->lots[i], struct grid_io,
-					      node);
+		for (n = GRID_TICK_MAX; n && (io = grid_oldest(g, i)); n--)
 			__grid_unpark(g, io, BLK_STS_DM_REQUEUE);
-		}
-		n = !list_empty(&g->lots[i]);
+		n = !!grid_oldest(g, i);
 		grid_unlock(g, flags);
 		cond_resched();
 	}
@@ -350,8 +356,7 @@ void grid_requeue_all(struct grid *g)
 struct grid_io *__grid_next_detecting(struct grid *g)
 {
 	grid_assert_locked(g);
-	return list_first_entry_or_null(&g->lots[GRID_LOT_DETECT],
-					struct grid_io, node);
+	return grid_oldest(g, GRID_LOT_DETECT);
 }
 
 /** __grid_oldest_ms - how long the oldest parked bio has waited */
@@ -362,8 +367,7 @@ u64 __grid_oldest_ms(struct grid *g)
 
 	grid_assert_locked(g);
 	for (i = 0; i < GRID_LOTS; i++) {
-		struct grid_io *io = list_first_entry_or_null(
-			&g->lots[i], struct grid_io, node);
+		struct grid_io *io = grid_oldest(g, i);
 
 		if (io)
 			oldest = max(oldest, jiffies - io->since);
@@ -372,17 +376,18 @@ u64 __grid_oldest_ms(struct grid *g)
 }
 
 /*
- * End what has waited too long on @list; *@warn: a block half through.  When
+ * End what has waited too long in @lot; *@warn: a block half through.  When
  * there are very many, __grid_rearm() finds that the next one is due.
  */
-static void __grid_expire(struct grid *g, struct list_head *list, u64 *warn)
+static void __grid_expire(struct grid *g, unsigned int lot, u64 *warn)
 {
+	struct rb_node *pos;
 	u64 parked = g->parked, b;
 	struct grid_io *io;
 	unsigned int n = 0;
 
 	grid_assert_locked(g);
-	while ((io = list_first_entry_or_null(list, struct grid_io, node))) {
+	while ((io = grid_oldest(g, lot))) {
 		if (parked - g->parked >= GRID_TICK_MAX)
 			return;
 		if (time_before(jiffies, grid_deadline(g, io)))
@@ -397,7 +402,8 @@ static void __grid_expire(struct grid *g, struct list_head *list, u64 *warn)
 		__grid_unpark(g, io, BLK_STS_IOERR);
 		__grid_missing_timed_out(g->gm, b);
 	}
-	list_for_each_entry(io, list, node) {
+	for (pos = rb_first_cached(&g->lots[lot]); pos; pos = rb_next(pos)) {
+		io = rb_entry(pos, struct grid_io, parked);
 		if (n++ == GRID_TICK_MAX ||
 		    time_before(jiffies, grid_half(g, io)))
 			break;
@@ -418,7 +424,7 @@ static void grid_tick_worker(struct work_struct *work)
 
 	grid_lock(g, &flags);
 	for (i = 0; i < GRID_LOTS; i++)
-		__grid_expire(g, &g->lots[i], &warn);
+		__grid_expire(g, i, &warn);
 	__grid_rearm(g);
 	grid_unlock(g, flags);
 	if (warn != GRID_NO_BLOCK)
@@ -433,7 +439,7 @@ void grid_park_init(struct grid *g)
 
 	hash_init(g->parked_hash);
 	for (i = 0; i < GRID_LOTS; i++)
-		INIT_LIST_HEAD(&g->lots[i]);
+		g->lots[i] = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&g->woken);
 	INIT_LIST_HEAD(&g->going);
 	INIT_LIST_HEAD(&g->ending);
