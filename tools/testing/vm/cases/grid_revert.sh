@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# rule: D5 D11 checkpoint revert: what is released and not yet freed is in use again
+# rule: D5 D11 U1 checkpoint revert: what is released and not yet freed is in use again, and told
 # kernels: stock
 # timeout: 90
 # boot: shared
@@ -59,12 +59,20 @@ trimmed 6 0
 log "checkpoint:explicit: both generations, and the checkpoint is none any more"
 dm_remove t0
 dm_create t0 "$(grid_table no_helper_ms:3600000 checkpoint:explicit)"
+gridctl --json monitor t0 > /tmp/events &
+monitor=$!
+# Attached, it waits in poll.
+polls() { grep -q poll /proc/$monitor/wchan; }
+told() { grep -q "\"reason\":\"$1\",\"address\":$2," /tmp/events; }
+wait_until 20 polls
 disk mark
 discard 7
 id=$(dmsetup message t0 0 checkpoint take)
 discard 8
 dmsetup message t0 0 checkpoint revert
 wait_until 60 is released 0
+wait_until 20 told checkpoint-reverted 0
+told checkpoint-taken "$id"
 must_fail gridctl checkpoint t0 durable "$id"
 assert_match "$REPLY" "no such"
 next=$(dmsetup message t0 0 checkpoint take)
@@ -84,6 +92,9 @@ gridctl sync-jump t0 complete
 gridctl checkpoint t0 durable "$id"
 wait_until 60 is discarding 0
 trimmed 10 1
+
+kill $monitor
+wait $monitor || :
 
 log "a device that goes while blocks are missing says so"
 miss 11 12
