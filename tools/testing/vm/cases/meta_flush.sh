@@ -66,4 +66,30 @@ wait_until 60 has_faults "3 4 6 "
 holds 5 /tmp/block
 assert_eq "$(gridctl --json faults t0 | grep -c "$(checksum 4)")" 1
 assert_eq "$(dm_get t0 metadata)" ok
+# Whoever came before the loss was told, and who comes first after it.
+must_fail flush
+flush
+assert_eq "$(known 3)$(known 4)$(known 5)$(known 6)" 1101
+mend 3 4
+put /tmp/block 6
+flush
+assert_eq "$(known 3)$(known 4)$(known 6)" 000
+
+log "a barrier's that fails, and ours after it does not"
+lose 7
+discard 9
+hold keep flush 0
+begin flush flush
+wait_until 60 held 1
+mend 7
+assert_eq "$(faults)" ""
+disk refuse flush
+finish flush
+assert_ne "$REPLY" 0 "exit status of a flush that failed"
+wait_until 60 has_faults "7 "
+mend 7
+assert_eq "$(dm_get t0 metadata)" ok
+# The one that counted as failed is told to the next one.
+flush || flush
+assert_eq "$(faults)" ""
 assert_verified
