@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -214,24 +215,27 @@ struct place {
 static int open_place(const struct ctl *ctl, const struct gm_dev *dev,
 		      struct place *p)
 {
+	char directory[sizeof(p->temporary)];
+
 	p->path = ctl->argv[1];
 	if (snprintf(p->temporary, sizeof(p->temporary), "%s.new", p->path) >=
 	    (int)sizeof(p->temporary))
 		return ctl_fail(ctl, CTL_FAILED, "%s: the name is too long",
 				p->path);
-	p->f = fopen(p->temporary, "we");
-	if (!p->f)
-		return ctl_fail(ctl, CTL_FAILED, "%s: %s", p->temporary,
-				gm_open_reason(errno));
-	/* Writing it would wait for the device, which waits for us. */
-	if (ctl_lies_on(p->temporary, makedev(dev->major, dev->minor))) {
-		fclose(p->f);
-		unlink(p->temporary);
+	/*
+	 * Writing it would wait for the device, which waits for us; on one that is
+	 * suspended already even opening it would.
+	 */
+	snprintf(directory, sizeof(directory), "%s", p->path);
+	if (ctl_lies_on(dirname(directory), makedev(dev->major, dev->minor)))
 		return ctl_fail(
 			ctl, CTL_FAILED,
 			"%s lies on %s itself, where nothing can be written while that is suspended: choose another place",
 			p->path, ctl->argv[0]);
-	}
+	p->f = fopen(p->temporary, "we");
+	if (!p->f)
+		return ctl_fail(ctl, CTL_FAILED, "%s: %s", p->temporary,
+				gm_open_reason(errno));
 	return CTL_GOOD;
 }
 
