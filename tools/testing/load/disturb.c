@@ -624,16 +624,17 @@ void *disturber(void *arg)
 	/* `dm stats` may wait for a reader of what is aside. */
 	if (kinds[i] == disturb_faults)
 		jump_end();
+	/* A suspend may wait for what an old rule will hold from now on. */
+	if (kinds[i] == disturb_disk && disk_in) {
+		forget();
+		disk("release");
+	}
 	return NULL;
 }
 
 /* The disturbers have ended: nothing is left of what they did. */
 void disturb_calm(void)
 {
-	if (disk_in) {
-		forget();
-		disk("release");
-	}
 	detect = true;
 	must(load_table(sectors, block_size, blocks_max), "load");
 	must(suspend(true), "suspend");
