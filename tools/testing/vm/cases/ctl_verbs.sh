@@ -161,3 +161,56 @@ exits 1 "block 10: no fault" gridctl cancel g0 10
 exits 0 "" gridctl cancel g0 --all --force
 exits 0 "" gridctl remove g0
 exits 3 "no such device" gridctl remove g0
+
+log "a name with a blank; who holds a device; what lies on it"
+exits 0 '"target":"grid".*"unused_bytes":61440' gridctl --json create x "$lower" \
+	--block-size=64K --offset=4K --print-table
+exits 0 "the last 61440 bytes" gridctl create "a b" "$lower" --block-size=64K --offset=4K
+exits 0 '"removed":true' gridctl --json remove "a b"
+exits 0 "a b: 256 blocks" gridctl create "a b" "$lower" --block-size=64K --uuid=seven
+assert_eq "$(dmsetup info -c --noheadings -o uuid 'a\x20b')" GRID-seven
+defer dm_remove 'a\x20b'
+exits 0 "a b: clean" gridctl status "a b"
+exits 0 " a b " gridctl list
+exits 0 '"set":\["on_missing:error"\]' gridctl --json set "a b" on_missing:error
+exits 0 '"durable":true' gridctl --json checkpoint "a b"
+exits 0 '"sync_jump":"commence"' gridctl --json sync-jump "a b" commence
+exits 0 '"sync_jump":"complete"' gridctl --json sync-jump "a b" complete
+exits 0 "128 blocks, 256 before" gridctl resize "a b" --length=8M
+exits 0 "256 blocks, 128 before" gridctl resize "a b"
+gridctl enqueue "a b" 200 > /dev/null
+exits 1 "a b: refused: .*grid" gridctl resize "a b" --length=8M
+exits 0 '"suspended":false' gridctl --json status "a b"
+gridctl cancel "a b" 200 --force
+dmsetup suspend 'a\x20b'
+exits 0 "a b goes on" gridctl resume "a b"
+number=$(stat -L -c %Hr:%Lr "/dev/mapper/a\\x20b")
+exits 0 "256 blocks" gridctl status "$number"
+mkfs.ext4 -q -b 4096 "/dev/mapper/a\\x20b"
+mkdir -p "/tmp/m t"
+mount "/dev/mapper/a\\x20b" "/tmp/m t"
+defer sh -c 'umount "/tmp/m t/d" "/tmp/m t" 2> /dev/null; :'
+exits 1 "m t/s lies on a b itself" gridctl save "a b" "/tmp/m t/s" --suspend
+exits 0 '"suspended":false' gridctl --json status "a b"
+dmsetup suspend 'a\x20b'
+exits 1 "m t/s lies on a b itself" gridctl save "a b" "/tmp/m t/s"
+gridctl resume "a b"
+truncate -s 1M "/tmp/m t/image"
+loop=$(losetup -f --show "/tmp/m t/image")
+defer sh -c "losetup -d $loop 2> /dev/null; :"
+mkfs.ext4 -q "$loop"
+mkdir "/tmp/m t/d"
+mount "$loop" "/tmp/m t/d"
+exits 1 "m t/d/s lies on a b itself" gridctl save "a b" "/tmp/m t/d/s" --suspend
+umount "/tmp/m t/d"
+losetup -d "$loop"
+exits 1 "a b is in use: mounted on /tmp/m t" gridctl remove "a b"
+umount "/tmp/m t"
+dmsetup create top --table "0 8 linear $number 0"
+defer dm_remove top
+exits 1 "a b is in use: the dm device top lies on it" gridctl remove "a b"
+dmsetup remove top
+exec 9< "/dev/mapper/a\\x20b"
+exits 7 "goes when it is closed: open in process [0-9]* (" gridctl remove "a b" --deferred
+exec 9<&-
+exits 3 "no such device" gridctl status "a b"
