@@ -157,10 +157,11 @@ discard 14
 hold keep flush 0
 begin first flush
 wait_until 60 held 1
+# Who comes too late waits for the resume; a discard that comes before the second
+# flush is not held.
 begin second flush_as 1234
-begin discard discard 15
-# Else the suspend is there first, and they wait for the resume.
 wait_until 60 waits dd 2
+begin discard discard 15
 wait_until 60 waits blkdiscard 1
 begin suspend dmsetup suspend --noflush --nolockfs t0
 wait_until 60 suspended
