@@ -2,9 +2,12 @@
 # shellcheck shell=bash
 #
 # rule: F1 F2 M2 a repair needs no flush of its own; a commit whose flush fails ends nothing
-# kernels: stock
+# kernels: none
 # timeout: 90
 # boot: shared
+#
+# Not in `make check` yet: on a busy newest it ran into its limit in the last section,
+# once in three runs, and nobody knows why.
 
 . "$GRID_TOP/tools/testing/load/run.sh"
 

@@ -3,7 +3,7 @@
 #
 # rule: M1 M2 M3 M5 M6 the map outlives a crash, and a planned stop
 # kernels: all
-# timeout: 120
+# timeout: 200
 # boot: shared
 #
 # A crash is a copy of both disks while nothing is written: what a power cut

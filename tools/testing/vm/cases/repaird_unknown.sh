@@ -33,14 +33,14 @@ stop_repaird
 log "manifest: the stale source is refused"
 gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
 repaird --source /tmp/stale --source "$replica" --manifest /tmp/manifest
-gridctl wait t0 --timeout=40s
+wait_until 40 is waiting 0
 stop_repaird
 cmp "$replica" "$dev"
 
 log "agree: two of three"
 forget
 repaird --source /tmp/stale --source "$replica" --source /tmp/third --agree 2
-gridctl wait t0 --timeout=40s
+wait_until 40 is waiting 0
 stop_repaird
 cmp "$replica" "$dev"
 
@@ -52,7 +52,7 @@ stop_repaird
 
 log "trust"
 repaird --source /tmp/stale --source "$replica" --trust
-gridctl wait t0 --timeout=40s
+wait_until 40 is waiting 0
 stop_repaird
 cmp "$replica" "$dev"
 assert_eq "$(dm_get t0 unverified)" 9
@@ -69,7 +69,7 @@ for i in 20 21 22; do
 done
 forget
 repaird --source "$disk" --trust
-gridctl wait t0 --timeout=40s
+wait_until 40 is waiting 0
 stop_repaird
 cmp "$replica" "$dev"
 forget
