@@ -21,11 +21,13 @@ serve()
 	nbdkit -f -i 127.0.0.1 -p "$port" "$@" 2>> /tmp/nbdkit.log &
 	pid=$!
 	defer kill_wait $pid
-	wait_until 20 listening "$port"
+	wait_until 60 listening_or_gone "$port" $pid
+	listening "$port" || fail "nbdkit ended: $(tail -n 5 /tmp/nbdkit.log)"
 	REPLY=$pid
 }
 
 listening() { (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null; }
+listening_or_gone() { listening "$1" || ! kill -0 "$2" 2> /dev/null; }
 
 # repaird ARGUMENT...: the daemon on t0; $daemon is its process.
 repaird()
