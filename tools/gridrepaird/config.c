@@ -18,6 +18,7 @@
 
 #define USAGE                                                                                \
 	"Usage: gridrepaird [--config FILE]\n"                                               \
+	"       gridrepaird --check [--config FILE]\n"                                       \
 	"       gridrepaird --status [--json] [--config FILE | --runtime-dir DIR]\n"         \
 	"       gridrepaird --device DEV --source URI [--source URI …] [OPTION…]\n"      \
 	"\n"                                                                                 \
@@ -54,6 +55,7 @@
 	"Options of the daemon:\n"                                                           \
 	"  --foreground          stay in the foreground (it always does)\n"                  \
 	"  --stats-interval TIME log counters of each source this often (never)\n"           \
+	"  --check               read it and the files it names, say what is wrong, end\n"   \
 	"  --metrics FILE        write them there for node-exporter (nowhere)\n"             \
 	"  --runtime-dir DIR     for --status, and for what outlives a crash\n"              \
 	"                        (RUNTIME_DIRECTORY or /run/gridrepaird)\n"                  \
@@ -772,6 +774,7 @@ enum {
 	O_METRICS,
 	O_RUNTIME,
 	O_STATUS,
+	O_CHECK,
 	O_JSON,
 	O_NO_LOCK,
 	O_HELP,
@@ -792,6 +795,7 @@ int config_command_line(struct config *c, int argc, char **argv)
 		{ "metrics", required_argument, NULL, O_METRICS },
 		{ "runtime-dir", required_argument, NULL, O_RUNTIME },
 		{ "status", no_argument, NULL, O_STATUS },
+		{ "check", no_argument, NULL, O_CHECK },
 		{ "json", no_argument, NULL, O_JSON },
 		{ "no-lock", no_argument, NULL, O_NO_LOCK },
 		{ "help", no_argument, NULL, O_HELP },
@@ -846,6 +850,10 @@ int config_command_line(struct config *c, int argc, char **argv)
 			c->status = true;
 			continue;
 		}
+		if (o == O_CHECK) {
+			c->check = true;
+			continue;
+		}
 		if (o == O_JSON) {
 			c->json = true;
 			continue;
@@ -896,6 +904,8 @@ int config_command_line(struct config *c, int argc, char **argv)
 		return fail(c, "either --config or a device, not both");
 	if (any && c->status)
 		return fail(c, "--status takes no device");
+	if (c->check && c->status)
+		return fail(c, "either --check or --status");
 	if (c->json && !c->status)
 		return fail(c, "--json goes with --status");
 	if (any)
@@ -907,6 +917,6 @@ int config_command_line(struct config *c, int argc, char **argv)
 	if (!c->path)
 		return fail(c, "out of memory");
 	/* Who runs already isn't here: whom nothing is wrong with is to begin. */
-	c->lenient = true;
+	c->lenient = !c->check;
 	return config_file(c, c->path);
 }

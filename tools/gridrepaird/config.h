@@ -65,6 +65,7 @@ struct config {
 	bool foreground;
 	bool lock_memory;
 	bool status; /* don't run, ask the daemon that does */
+	bool check; /* don't run, say what is wrong with the configuration */
 	bool json; /* and print the answer so */
 	char *path; /* of the file, or NULL */
 	unsigned int given; /* on the command line: the file doesn't change it */

@@ -648,6 +648,40 @@ static void lock_memory(void)
 		lock_thread(NULL);
 }
 
+static bool check_file(const struct config_device *d,
+		       const struct loader_kind *kind, const char *path)
+{
+	char error[512];
+	void *thing = path ? kind->load(path, error, sizeof(error)) : NULL;
+
+	if (thing)
+		kind->free(thing);
+	else if (path)
+		fprintf(stderr, "gridrepaird: [%s]: %s: %s\n", d->device,
+			kind->what, error);
+	return thing || !path;
+}
+
+/* The configuration is good; are the files it names? */
+static int check_files(const struct config *config)
+{
+	const struct config_device *d;
+	bool good = true;
+	unsigned int i;
+
+	for (i = 0; i < config->device_count; i++) {
+		d = config->devices[i];
+		good &= check_file(d, &known_kind, d->manifest);
+		good &= check_file(d, &index_format_kind, d->index_format);
+	}
+	if (!good)
+		return EXIT_USAGE;
+	printf("%s: good; devices: %u\n",
+	       config->path ? config->path : "the command line",
+	       config->device_count);
+	return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon m = { 0 };
@@ -671,6 +705,11 @@ int main(int argc, char **argv)
 	m.config = config;
 	if (config->status) {
 		err = status_ask(config->runtime_dir, config->json);
+		daemon_free(&m);
+		return err;
+	}
+	if (config->check) {
+		err = check_files(config);
 		daemon_free(&m);
 		return err;
 	}
