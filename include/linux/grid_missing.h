@@ -96,7 +96,7 @@ struct grid_missing_item {
  *	runs; interruptible.
  * @ready: ends start:held.  -EINVAL when not held.
  * @enqueue_ok: may @address be enqueued: 0, -ERANGE, -EBUSY (its discard is not
- *	through).  Tracker lock held, interrupts off.
+ *	through), -ENOSPC (the map is full).  Tracker lock held, interrupts off.
  * @list_released: fill in up to @max runs of released blocks from *@cursor on,
  *	which is moved; U64_MAX at the end.  Also while suspended.
  * @release: @n runs of blocks join the open generation, before @ready.  -ERANGE,
@@ -114,6 +114,8 @@ struct grid_missing_item {
  * @room: up to @changes calls of the two above are to come: wait until there
  *	is room for them.  May sleep, as long as the target's devices take; when
  *	@interruptible -EINTR.
+ * @jump_over: a sync jump is over, or all was cancelled: what it dropped, and
+ *	nobody enqueued since, leaves the map.  May sleep, as @room.
  * @ticket: what was changed up to now is to be committed: a number for
  *	grid_missing_committed().  Never sleeps.
  */
@@ -134,6 +136,7 @@ struct grid_missing_ops {
 	void (*record)(void *priv, u64 address);
 	void (*record_table)(void *priv, u32 slot);
 	int (*room)(void *priv, u32 changes, bool interruptible);
+	void (*jump_over)(void *priv);
 	u64 (*ticket)(void *priv);
 };
 
@@ -210,6 +213,9 @@ int __grid_missing_supersede(struct grid_missing *gm, u64 address);
 int __grid_missing_readers(struct grid_missing *gm, u64 address, bool readers);
 int __grid_missing_wanted(struct grid_missing *gm, u64 address);
 int __grid_missing_timed_out(struct grid_missing *gm, u64 address);
+/* Is a sync jump open?  How many single faults are there? */
+bool __grid_missing_jumping(struct grid_missing *gm);
+u32 __grid_missing_single(struct grid_missing *gm);
 /* An event: checkpoint @id was taken, or (0) releases were reverted. */
 void __grid_missing_checkpoint_told(struct grid_missing *gm, u64 id);
 

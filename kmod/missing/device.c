@@ -402,6 +402,8 @@ static int gm_ioctl_sync_jump(struct gm_ioctl_call *c)
 		ret = gm_sync_jump_commence(&gm->tracker);
 	else if (!ret)
 		ret = gm_sync_jump_complete(&gm->tracker, addresses, a->count);
+	if (!ret && a->op == GRID_MISSING_SYNC_JUMP_COMPLETE)
+		gm_jump_over(gm);
 	gm_end(gm);
 	if (!ret) {
 		trace_grid_missing_tracker(

@@ -407,6 +407,32 @@ void gm_tell_commenced(struct grid_missing *gm, u64 id, u64 count)
 }
 
 /**
+ * __grid_missing_jumping - is a sync jump open, and not landing for good
+ * @gm: the tracker
+ *
+ * Context: lock held.
+ */
+bool __grid_missing_jumping(struct grid_missing *gm)
+{
+	lockdep_assert_held(&gm->tracker.lock);
+	return gm->tracker.jump;
+}
+EXPORT_SYMBOL_GPL(__grid_missing_jumping);
+
+/**
+ * __grid_missing_single - how many single faults there are, aborting ones too
+ * @gm: the tracker
+ *
+ * Context: lock held.
+ */
+u32 __grid_missing_single(struct grid_missing *gm)
+{
+	lockdep_assert_held(&gm->tracker.lock);
+	return gm->tracker.single;
+}
+EXPORT_SYMBOL_GPL(__grid_missing_single);
+
+/**
  * __grid_missing_checkpoint_told - tell of a checkpoint that the target has
  * @gm: the tracker
  * @id: the one that was taken, or 0: all releases were reverted
@@ -496,9 +522,11 @@ int gm_cancel_everything(struct grid_missing *gm)
 {
 	int ret = gm_cancel_all(&gm->tracker, !gm->private);
 
-	if (!ret)
-		trace_grid_missing_tracker(gm->id, GM_TRACE_CANCELLED_ALL, 0);
-	return ret;
+	if (ret)
+		return ret;
+	gm_jump_over(gm);
+	trace_grid_missing_tracker(gm->id, GM_TRACE_CANCELLED_ALL, 0);
+	return 0;
 }
 
 /**

@@ -91,6 +91,13 @@ int gm_wait_committed(struct grid_missing *gm, u64 ticket)
 	return gm_removed(gm) ? -ENODEV : -EIO;
 }
 
+/* A jump has ended: the map need not keep what it dropped (M3). */
+void gm_jump_over(struct grid_missing *gm)
+{
+	if (gm->ops && gm->ops->jump_over)
+		gm->ops->jump_over(gm->priv);
+}
+
 /* ---- for the target ---- */
 
 /**

@@ -114,6 +114,7 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 				return true;
 			}
 			__grid_end_written(g, b);
+			__grid_jump_written(g, b);
 			continue;
 		}
 		state = __grid_missing_find(g->gm, b, NULL);

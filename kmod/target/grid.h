@@ -18,6 +18,7 @@
  *   release.c  staged discards, checkpoint barriers, discards in background
  *   repair.c   verify, write, complete, flush (the ioctl's data path)
  *   meta_open.c  the map is loaded from its metadata
+ *   jump.c     what a sync jump took stays in the map until it is over
  *   meta_io.c  ... and kept there; who waits for that
  *   meta_log.c, meta_load.c, meta_map.c, meta_format.c  see meta.h
  *   park.c     parked bios: where they wait, how they wake, how they time out
@@ -32,7 +33,7 @@
  * A file calls only files below it in this order, but for calls by pointer
  * (operations, workers); tools/testing/layers checks it from the objects:
  *   target, map, meta_open, again, room, verdict, detect, release, repair,
- *   meta_io, park, flush, ends, meta_log, meta_load, meta_map, meta_format,
+ *   jump, meta_io, park, flush, ends, meta_log, meta_load, meta_map, meta_format,
  *   io | epoch | lower | bits | options
  *
  * Words (Documentation/dm-grid.rst):
@@ -45,6 +46,8 @@
  *   released   of a block: discarded, but part of the last durable checkpoint
  *   marked     of a block: released, or its discard is not through
  *   dropped    of a block: a barrier took its fault, but no commit says so yet
+ *   jumped     of a block: a sync jump under way took its fault, but it stays in
+ *              the map
  *   end        of a block: it became good by a write; unflushed until a flush
  *              has followed
  *   lost       of a block: an end whose flush failed, and no slot is left
@@ -326,6 +329,9 @@ struct grid {
 	struct list_head repairs; /* struct grid_repair */
 	struct grid_bits lost; /* to be faults again; reads fail */
 	struct work_struct lost_work;
+
+	/* jump.c */
+	struct grid_bits jumped; /* taken by a sync jump; still in the map */
 
 	/* epoch.c; drain_lock guards what begins an epoch, and stamps */
 	struct mutex drain_lock; /* one wait at a time */
@@ -638,7 +644,14 @@ int grid_meta_next(const struct grid *g, const struct grid_table *t,
 bool grid_meta_overlap(const struct grid *g, const struct grid *other);
 void grid_meta_last(struct grid *g);
 
+/* jump.c */
+void __grid_jump_took(struct grid *g, u64 b);
+bool __grid_jump_has_room(struct grid *g, u64 b);
+void __grid_jump_written(struct grid *g, u64 b);
+void grid_jump_over(void *priv);
+
 /* meta_io.c */
+void __grid_meta_good(struct grid *g, u64 b, u64 count, bool written);
 void __grid_meta_record(void *priv, u64 b);
 void __grid_meta_record_table(void *priv, u32 slot);
 int __grid_meta_supersede(struct grid *g, u64 b, bool durable);

@@ -371,6 +371,7 @@ void gmeta_log_add(struct gmeta_log *log, const struct gmeta_entry *e);
 void gmeta_log_end(struct gmeta_log *log, const struct gmeta_fault *f,
 		   bool durable, bool more);
 void gmeta_log_written(struct gmeta_log *log, u64 address);
+void gmeta_log_unflushed(struct gmeta_log *log);
 bool gmeta_log_lost(struct gmeta_log *log);
 
 void gmeta_log_want(struct gmeta_log *log);

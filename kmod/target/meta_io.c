@@ -171,6 +171,27 @@ static void __grid_meta_add(struct grid_meta *m, const struct gmeta_entry *e)
 	__grid_meta_tick(m);
 }
 
+/**
+ * __grid_meta_good - blocks that were in the map without a fault are good
+ * @g: the grid, with metadata
+ * @b: the first block
+ * @count: how many
+ * @written: a write that has ended makes it so: no commit says so before a flush
+ *
+ * Context: the lock is held, there is room.
+ */
+void __grid_meta_good(struct grid *g, u64 b, u64 count, bool written)
+{
+	const struct gmeta_entry e = { .kind = GRID_META_GOOD,
+				       .address = b,
+				       .count = count };
+
+	grid_assert_locked(g);
+	__grid_meta_add(g->meta, &e);
+	if (written)
+		gmeta_log_unflushed(&g->meta->log);
+}
+
 /* A block that was written is good once a data flush has succeeded. */
 static void __grid_meta_end(struct grid_meta *m)
 {
@@ -197,6 +218,9 @@ void __grid_meta_record(void *priv, u64 b)
 	if (m->reviving)
 		return;
 	__grid_missing_record(g->gm, b, &r);
+	/* The map keeps it until the jump is over, or it is written. */
+	if (r.kind == GRID_MISSING_RECORD_GOOD && grid_bits_test(&g->jumped, b))
+		return;
 	if (r.kind == GRID_MISSING_RECORD_GOOD && m->ending.kind &&
 	    m->ending.address == b) {
 		__grid_meta_end(m);
@@ -568,6 +592,32 @@ static void grid_meta_end_all(struct grid *g, struct list_head *flushes,
  */
 
 /*
+ * Of what a sync jump took there is no slot any more, and no checksum.  They come
+ * last: who joins them when they have been passed was met as a fault.  True: that
+ * was all.
+ */
+static bool grid_meta_fill_jumped(struct grid_meta *m,
+				  struct gmeta_writer *piece, u32 free)
+{
+	struct gmeta_entry e = { .kind = GRID_META_BLOCK };
+	struct grid *g = m->g;
+	unsigned long flags;
+	u32 i;
+
+	grid_lock(g, &flags);
+	for (i = 0; i < min(free, GRID_META_FILL); i++) {
+		e.address = grid_bits_next(&g->jumped, m->fill_jumped);
+		m->fill_jumped = e.address;
+		if (e.address == U64_MAX)
+			break;
+		gmeta_add(piece, &e);
+		m->fill_jumped++;
+	}
+	grid_unlock(g, flags);
+	return m->fill_jumped == U64_MAX;
+}
+
+/*
  * What comes next of the map goes into the snapshot's piece.  A slot that has
  * been passed is heard of by the log if it changes, one that has not is met
  * as it is then.  1: that was all.
@@ -585,6 +635,7 @@ static int grid_meta_fill(struct grid_meta *m, struct gmeta_writer *piece)
 	if (!m->log.snap_pieces) {
 		m->fill_table = 0;
 		m->fill_cursor = 0;
+		m->fill_jumped = 0;
 	}
 	for (;;) {
 		free = (piece->size - piece->used) /
@@ -592,6 +643,12 @@ static int grid_meta_fill(struct grid_meta *m, struct gmeta_writer *piece)
 		if (!free)
 			return 0;
 		n = 0;
+		if (!more && m->fill_cursor == U64_MAX) {
+			if (grid_meta_fill_jumped(m, piece, free))
+				return 1;
+			cond_resched();
+			continue;
+		}
 		grid_lock(g, &flags);
 		for (i = 0; more && i < min(free, GRID_META_FILL); i++) {
 			more = __grid_missing_record_table(g->gm, m->fill_table,
@@ -603,7 +660,7 @@ static int grid_meta_fill(struct grid_meta *m, struct gmeta_writer *piece)
 				gmeta_add(piece, &e);
 			m->fill_table++;
 		}
-		if (!more)
+		if (!more && m->fill_cursor != U64_MAX)
 			n = __grid_missing_list_records(
 				g->gm, &m->fill_cursor,
 				min(free, GRID_META_FILL), r);
@@ -612,8 +669,6 @@ static int grid_meta_fill(struct grid_meta *m, struct gmeta_writer *piece)
 			grid_meta_entry(&r[i], &e);
 			gmeta_add(piece, &e);
 		}
-		if (!more && m->fill_cursor == U64_MAX)
-			return 1;
 		cond_resched();
 	}
 }

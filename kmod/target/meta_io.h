@@ -34,6 +34,7 @@
  * @reviving: what is enqueued is in the log already
  * @fill_table: next table slot of the snapshot
  * @fill_cursor: next fault
+ * @fill_jumped: next block that a sync jump took
  * @was_failed: ... is what was told last
  */
 struct grid_meta {
@@ -57,6 +58,7 @@ struct grid_meta {
 	bool reviving;
 	u32 fill_table;
 	u64 fill_cursor;
+	u64 fill_jumped;
 	bool was_failed;
 };
 

@@ -312,6 +312,17 @@ void gmeta_log_written(struct gmeta_log *log, u64 address)
 }
 
 /**
+ * gmeta_log_unflushed - what was added last was made so by a write
+ * @log: log
+ *
+ * So no commit has it before the data device is flushed.  No record is kept.
+ */
+void gmeta_log_unflushed(struct gmeta_log *log)
+{
+	log->open->unflushed = true;
+}
+
+/**
  * gmeta_log_lost - a flush of the data device failed that the log didn't ask for
  * @log: log
  *

@@ -250,6 +250,8 @@ int grid_meta_first(struct grid *g, const struct grid_table *t, char **error)
 	}
 	/* Their number does not change: the superblocks have it. */
 	r = grid_bits_init(&g->dropped, t->geo.blocks);
+	if (!r)
+		r = grid_bits_init(&g->jumped, t->geo.blocks);
 	if (r) {
 		grid_meta_free(m);
 		m = NULL;
@@ -280,6 +282,7 @@ void grid_meta_last(struct grid *g)
 		grid_meta_free(g->meta);
 	g->meta = NULL;
 	grid_bits_exit(&g->dropped);
+	grid_bits_exit(&g->jumped);
 }
 
 /**

@@ -334,10 +334,13 @@ static u64 grid_set_next(const struct grid_missing_set *set, u64 from,
 /* A sync jump lasts as long as userspace likes. */
 static bool grid_jumping(struct grid *g)
 {
-	struct grid_missing_status st;
+	unsigned long flags;
+	bool jumping;
 
-	grid_missing_get_status(g->gm, &st);
-	return st.flags & GRID_MISSING_STATUS_SYNC_JUMP;
+	grid_lock(g, &flags);
+	jumping = __grid_missing_jumping(g->gm);
+	grid_unlock(g, flags);
+	return jumping;
 }
 
 /*

@@ -63,10 +63,14 @@ static void grid_change(void *priv, u64 b, u8 from, u8 to, u8 why)
 		set_bit(b, g->missing);
 		grid_bits_clear(&g->dropped, b);
 		grid_bits_clear(&g->lost, b);
+		if (g->meta)
+			grid_bits_clear(&g->jumped, b);
 		__grid_end_forget(g, b);
 		if (!g->faults++)
 			queue_work(g->wq, &g->event_work);
 	} else if (to == GRID_MISSING_STATE_GONE) {
+		if (why == GRID_MISSING_WHY_JUMPED)
+			__grid_jump_took(g, b);
 		if (__grid_is_dropped(g, why))
 			grid_bits_set(&g->dropped, b);
 		else if (!__grid_closed(g, b))
@@ -124,7 +128,9 @@ static int grid_enqueue_ok(void *priv, u64 b)
 
 	if (b >= g->geo.blocks)
 		return -ERANGE;
-	return __grid_is_freed(g, b) ? -EBUSY : 0;
+	if (__grid_is_freed(g, b))
+		return -EBUSY;
+	return __grid_jump_has_room(g, b) ? 0 : -ENOSPC;
 }
 
 static void grid_get_status(void *priv, struct grid_missing_status *st)
@@ -172,6 +178,7 @@ static const struct grid_missing_ops grid_meta_ops = {
 	.record = __grid_meta_record,
 	.record_table = __grid_meta_record_table,
 	.room = grid_meta_room,
+	.jump_over = grid_jump_over,
 	.ticket = grid_meta_ticket,
 };
 

@@ -76,6 +76,22 @@ assert_eq "$(in_file 1)$(in_file 2)$(in_file 3)$(in_file 4)$(in_file 5)" 00111
 must_fail dmsetup message t0 0 metadata retry
 mend 3 4 5
 
+log "the whole map has what a sync jump has dropped, until that is over (M3)"
+lose 10 11
+gridctl sync-jump t0 commence
+assert_eq "$(faults)" ""
+metadata error
+must_fail gridctl enqueue t0 "12:$(checksum 12)"
+dd if="$replica" of="$dev" bs=$bs skip=11 seek=11 count=1 oflag=direct conv=notrunc status=none
+metadata good
+dmsetup message t0 0 metadata retry
+wait_until 20 is metadata ok
+assert_eq "$(in_file 10)$(in_file 11)$(in_file 12)" 101
+gridctl sync-jump t0 complete
+flush
+assert_eq "$(in_file 10)$(in_file 11)$(in_file 12)" 001
+gridctl cancel t0 12 --force
+
 log "a barrier whose commit fails: what it dropped is not good, nor discarded"
 lose 20 21 22 23
 discard 20 5

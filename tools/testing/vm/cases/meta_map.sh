@@ -121,6 +121,25 @@ assert_eq "$(gridctl --json tables t1 | grep -c '"address":200')" 1
 assert_eq "$(faults_of t1)" "200 1023 "
 uncrash
 
+log "what a sync jump drops stays in the map until it is over, or is written"
+lose 20 21 22 23 24
+gridctl sync-jump t0 commence
+assert_eq "$(faults_of t0)" "200 "
+dd if=/tmp/new of="$dev" bs=4096 seek=$((21 * bs / 4096)) count=1 oflag=direct conv=fsync,notrunc status=none
+dd if=/tmp/new of="$dev" bs="$bs" seek=22 count=1 oflag=direct,dsync conv=notrunc status=none
+gridctl enqueue t0 "23:$(checksum 7)" > /dev/null
+crash
+assert_eq "$(faults_of t1)" "20 23 24 200 1023 " "after a crash in the jump"
+assert_eq "$(gridctl --json faults t1 | grep -c "$(checksum 7)")" 1
+uncrash
+gridctl sync-jump t0 complete
+flush
+crash
+assert_eq "$(faults_of t1)" "23 200 " "after the jump"
+uncrash
+gridctl cancel t0 23 --force
+lose 1023
+
 log "what a suspend leaves is what a reload, a removal and another create find"
 dmsetup suspend t0
 dmsetup resume t0
