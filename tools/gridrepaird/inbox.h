@@ -10,7 +10,13 @@
 #include <stdint.h>
 
 /* What is put on an inbox; embedded as the first member. */
-enum mail_kind { MAIL_READ, MAIL_UP, MAIL_DOWN, MAIL_REPAIRED };
+enum mail_kind {
+	MAIL_READ,
+	MAIL_UP,
+	MAIL_DOWN,
+	MAIL_SILENT, /* down: it said nothing for too long */
+	MAIL_REPAIRED
+};
 
 struct mail {
 	struct mail *next;

@@ -22,6 +22,7 @@
 #define HOLD_MIN_US \
 	20000ULL /* after a request that was lost without a reason */
 #define HELD_MAX 64U /* background jobs taken while the rate holds them */
+#define LASTING_US 10000000ULL /* a connection that isn't dropped at once */
 #define RECENT 4U /* answers that must all be slow before a budget shrinks */
 #define QUEUE_MIN 4U /* requests that delay alone doesn't take away */
 #define READERS_US 1000000ULL /* readers are about for so long after one */
@@ -499,6 +500,7 @@ unsigned int policy_add_source(struct policy *p, bool trust,
 	s->trust = trust;
 	s->priority = priority;
 	s->down_since = now;
+	s->useful = true;
 	s->budget = p->config.budget;
 	s->end = UINT64_MAX;
 	list_init(&s->requests);
@@ -521,6 +523,7 @@ void policy_source_up(struct policy *p, unsigned int source, uint64_t now)
 	struct policy_source *s = &p->sources[source];
 
 	s->up = true;
+	s->up_since = now;
 	s->tried = true;
 	s->rest = 0;
 	s->rest_end = 0;
@@ -547,12 +550,18 @@ void policy_source_end(struct policy *p, unsigned int source, uint64_t blocks)
 	p->sources[source].end = blocks;
 }
 
-void policy_source_down(struct policy *p, unsigned int source, uint64_t now)
+void policy_source_down(struct policy *p, unsigned int source, bool silent,
+			uint64_t now)
 {
 	struct policy_source *s = &p->sources[source];
 
-	if (s->up)
-		s->down_since = now;
+	if (s->up) {
+		/* One that comes and goes for nothing is away all the time. */
+		if (s->useful)
+			s->down_since = now;
+		s->useful = false;
+		s->lost = !silent;
+	}
 	s->up = false;
 	s->tried = true;
 	look_elsewhere(p);
@@ -650,8 +659,11 @@ static bool rate_holds(const struct policy *p)
 static bool may_return(const struct policy *p, const struct policy_source *s,
 		       uint64_t now)
 {
-	/* One that never answered isn't waited for, once it was tried. */
-	return (s->answered || !s->tried) &&
+	/*
+	 * One that never answered isn't waited for, once it was tried; but one
+	 * that was lost had no time to, and is being connected to again.
+	 */
+	return (s->answered || s->lost || !s->tried) &&
 	       now - s->down_since < p->config.patience_us;
 }
 
@@ -852,6 +864,7 @@ static struct policy_request *ask(struct policy *p, struct policy_job *job,
 	r->data = NULL;
 	list_add(&r->link, &s->requests);
 	r->alone = !s->inflight && !s->late;
+	s->useful |= r->alone && now - s->up_since >= LASTING_US;
 	r->background = !is_urgent(job->urgency);
 	if (!r->background)
 		p->readers_until = now + READERS_US;
@@ -1056,6 +1069,7 @@ enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,
 		sample(s, now - r->sent);
 	if (outcome != POLICY_LOST) {
 		s->answered = true;
+		s->useful = true;
 		s->losses = 0;
 	} else if (s->up) {
 		/* For no reason that anybody knows: it isn't asked at once. */

@@ -27,7 +27,8 @@
  *    so, it rests: it is asked only for what no other one is left for, by the
  *    background less at a time.  A block beyond its end isn't asked of it.
  *  - When every source that counts has failed the block, it is given up at once.
- *    A source that is away counts for patience_us if it ever answered.
+ *    A source that is away counts for patience_us if it ever answered, or was
+ *    lost before it could; one that was silent doesn't.
  *  - A request that is lost while its source is up costs that source a pause.
  *  - A block whose sources have no room now keeps neither the others waiting nor
  *    their sources idle; and late requests have a share of all there may be.
@@ -135,6 +136,9 @@ struct policy_source {
 	uint64_t shrunk; /* when the budget was last halved */
 	bool tried; /* it has been up, or failed to come up */
 	bool answered; /* a request, ever */
+	bool lost; /* it was up, and went away, though not by its silence */
+	bool useful; /* it has answered, or just lasted, since it was last lost */
+	uint64_t up_since;
 	uint64_t end; /* blocks it has */
 	uint32_t history; /* of what could be compared: 1 failed, newest first */
 	unsigned int compared, rests;
@@ -197,8 +201,12 @@ unsigned int policy_add_source(struct policy *p, bool trust,
 void policy_source_up(struct policy *p, unsigned int source, uint64_t now);
 /* It has so many blocks. */
 void policy_source_end(struct policy *p, unsigned int source, uint64_t blocks);
-/* Also: it failed to come up.  Its requests come back one by one as POLICY_LOST. */
-void policy_source_down(struct policy *p, unsigned int source, uint64_t now);
+/*
+ * Also: it failed to come up.  @silent: it is left since it says nothing.  Its
+ * requests come back one by one as POLICY_LOST.
+ */
+void policy_source_down(struct policy *p, unsigned int source, bool silent,
+			uint64_t now);
 
 /* How many more blocks are worth asking the kernel for, now: urgent ones, or any. */
 unsigned int policy_room(const struct policy *p, bool urgent, uint64_t now);

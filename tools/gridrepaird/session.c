@@ -359,15 +359,17 @@ static void retry_marked(struct session *s, bool lacking)
 	s->redo.slice = 1;
 }
 
-static void source_is(struct session *s, unsigned int n, bool up, uint64_t now)
+static void source_is(struct session *s, unsigned int n, enum mail_kind what,
+		      uint64_t now)
 {
+	bool up = what == MAIL_UP;
 	const struct source *source = &s->sources[n];
 	unsigned long long size = atomic_load(&source->size);
 	uint64_t offset = source->config->offset;
 
 	atomic_store(&s->d->gauges.sources[n].up, up);
 	if (!up) {
-		policy_source_down(&s->policy, n, now);
+		policy_source_down(&s->policy, n, what == MAIL_SILENT, now);
 		return;
 	}
 	policy_source_end(&s->policy, n,
@@ -387,7 +389,7 @@ static void hear(struct session *s, unsigned int n, uint64_t now)
 		return;
 	s->silent[n] = false;
 	log_notice("source %s: it answers again", s->sources[n].config->uri);
-	source_is(s, n, true, now);
+	source_is(s, n, MAIL_UP, now);
 }
 
 /*
@@ -411,7 +413,7 @@ static void find_silent(struct session *s, uint64_t now)
 			"source %s: no answers for %llu ms; it isn't asked until it answers",
 			s->sources[n].config->uri,
 			(unsigned long long)s->d->config->answer_timeout_ms);
-		source_is(s, n, false, now);
+		source_is(s, n, MAIL_SILENT, now);
 	}
 }
 
@@ -638,9 +640,9 @@ static void read_mail(struct session *s)
 			break;
 		case MAIL_UP:
 		case MAIL_DOWN:
+		case MAIL_SILENT:
 			s->silent[read->source->number] = false;
-			source_is(s, read->source->number,
-				  mail->kind == MAIL_UP, now);
+			source_is(s, read->source->number, mail->kind, now);
 			free(read);
 			break;
 		}
@@ -1082,7 +1084,8 @@ static void session_free(struct session *s)
 	for (mail = s->source_count ? inbox_take(&s->inbox) : NULL; mail;
 	     mail = next) {
 		next = mail->next;
-		if (mail->kind == MAIL_UP || mail->kind == MAIL_DOWN)
+		if (mail->kind == MAIL_UP || mail->kind == MAIL_DOWN ||
+		    mail->kind == MAIL_SILENT)
 			free(mail);
 	}
 	for (i = 0; s->items && i < s->item_count; i++)

@@ -40,13 +40,25 @@ static void post_news(struct source *s, enum mail_kind kind)
 	inbox_put(s->owner, &r->mail);
 }
 
-void source_says(struct source *s, bool up)
+static void say(struct source *s, enum mail_kind kind)
 {
+	bool up = kind == MAIL_UP;
+
 	if (atomic_exchange(&s->up, up) == up)
 		return;
 	s->told = true;
 	inbox_ring(&s->urgent); /* who serves that depends on it */
-	post_news(s, up ? MAIL_UP : MAIL_DOWN);
+	post_news(s, kind);
+}
+
+void source_says(struct source *s, bool up)
+{
+	say(s, up ? MAIL_UP : MAIL_DOWN);
+}
+
+void source_silent(struct source *s)
+{
+	say(s, MAIL_SILENT);
 }
 
 void source_failed(struct source *s)

@@ -329,7 +329,10 @@ static unsigned int stay(struct connection *c, unsigned int *times)
 	source_says(s, true);
 	while (!atomic_load(&s->stop) && !silent && serve(c, true))
 		silent = c->out_count && now_us() - c->heard > timeout;
-	source_says(s, false);
+	if (silent)
+		source_silent(s);
+	else
+		source_says(s, false);
 	if (c->answered || now_us() - begin >= LASTING_US)
 		*times = 0;
 	ms = source_pause(times);
