@@ -193,11 +193,20 @@ void ctl_progress(const char *what, uint64_t done, uint64_t left,
 /* Say so when nobody repairs what is waited for; true when it was said. */
 bool ctl_no_helper(const struct ctl *ctl, const struct grid_missing_status *s,
 		   double seconds);
+/* What ctl_stuck() remembers; 0 at first. */
+struct ctl_stuck {
+	double since;
+	bool settled;
+};
+
+/* Is all that is left marked unavailable, and stays so? */
+bool ctl_stuck(const struct ctl *ctl, const struct grid_missing_status *s,
+	       struct ctl_stuck *stuck);
 /*
- * Is all that is left marked unavailable, and stays so?  *@since is 0 at first, and
- * this function's.
+ * Does the daemon still try what is marked on this tracker?  1: no, 0: yes,
+ * -1: there is none that says so.
  */
-bool ctl_stuck(const struct grid_missing_status *s, double *since);
+int ctl_helper_settled(const struct ctl *ctl, uint64_t tracker);
 /* All that is left is unavailable; returns CTL_UNAVAILABLE. */
 int ctl_unavailable(const struct ctl *ctl, const struct grid_missing_status *s);
 

@@ -50,7 +50,7 @@ void ctl_progress(const char *what, uint64_t done, uint64_t left,
 
 #define HELPER_SECONDS 1 /* one that is just starting is none to miss */
 
-#define STUCK_SECONDS 2 /* a helper asks again when a source is back */
+#define STUCK_SECONDS 2 /* a helper may ask again, and doesn't say */
 
 bool ctl_no_helper(const struct ctl *ctl, const struct grid_missing_status *s,
 		   double seconds)
@@ -64,17 +64,28 @@ bool ctl_no_helper(const struct ctl *ctl, const struct grid_missing_status *s,
 	return true;
 }
 
-bool ctl_stuck(const struct grid_missing_status *s, double *since)
+bool ctl_stuck(const struct ctl *ctl, const struct grid_missing_status *s,
+	       struct ctl_stuck *stuck)
 {
 	double now = ctl_now();
+	int settled;
 
 	if (!s->unavailable || s->unavailable < ctl_missing(s)) {
-		*since = 0;
+		*stuck = (struct ctl_stuck){ 0 };
 		return false;
 	}
-	if (!*since)
-		*since = now;
-	return !s->helpers || now - *since >= STUCK_SECONDS;
+	/* It said so before it was looked again, and found the same. */
+	if (stuck->settled)
+		return true;
+	settled = ctl_helper_settled(ctl, s->id);
+	if (settled >= 0) {
+		stuck->settled = settled;
+		stuck->since = 0;
+		return false;
+	}
+	if (!stuck->since)
+		stuck->since = now;
+	return !s->helpers || now - stuck->since >= STUCK_SECONDS;
 }
 
 int ctl_unavailable(const struct ctl *ctl, const struct grid_missing_status *s)

@@ -509,7 +509,8 @@ int verb_wait(struct ctl *ctl)
 	bool show = !ctl->json && (terminal || ctl_option(ctl, "progress"));
 	struct grid_missing_status s, first;
 	uint64_t timeout = 0;
-	double start, now, next = 0, since = 0;
+	struct ctl_stuck still = { 0 };
+	double start, now, next = 0;
 	struct gm_dev dev;
 	unsigned int step = 10;
 	int code, err;
@@ -558,7 +559,7 @@ int verb_wait(struct ctl *ctl)
 					ctl->argv[0], ctl_missing(&s),
 					(uint64_t)s.unavailable, s.helpers);
 		}
-		if (!checkpoint && ctl_stuck(&s, &since)) {
+		if (!checkpoint && ctl_stuck(ctl, &s, &still)) {
 			stuck = true;
 			break;
 		}

@@ -272,7 +272,8 @@ static int follow(struct sync *s, const struct grid_missing_status *before)
 	bool wait = !ctl_option(s->ctl, "nowait"), show = s->scan.show;
 	bool held = before->flags & GRID_MISSING_STATUS_HELD;
 	struct grid_missing_status st = *before, first;
-	double start = ctl_now(), now, next = 0, since = 0;
+	double start = ctl_now(), now, next = 0;
+	struct ctl_stuck still = { 0 };
 	unsigned int step = 10;
 	int code = CTL_GOOD, err;
 
@@ -301,7 +302,7 @@ static int follow(struct sync *s, const struct grid_missing_status *before)
 			code = CTL_TIMEOUT;
 			break;
 		}
-		if (wait && ctl_stuck(&st, &since) &&
+		if (wait && ctl_stuck(s->ctl, &st, &still) &&
 		    (!to_come(s) || short_of_room(s))) {
 			code = CTL_UNAVAILABLE;
 			break;

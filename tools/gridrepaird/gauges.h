@@ -17,6 +17,9 @@ struct source_gauges {
 struct gauges {
 	atomic_ullong heartbeat; /* now_us() of the device thread's last round */
 	atomic_bool attached;
+	atomic_ullong tracker; /* the last it was attached to, or 0 */
+	/* Nothing is under way, and what is marked stays so for now. */
+	atomic_bool settled;
 	atomic_uint jobs; /* blocks under way */
 	atomic_ullong repaired, refused, unavailable;
 	/* Readers' blocks asked for; requests of others sent while they waited. */

@@ -853,6 +853,24 @@ static bool drained(struct session *s, uint64_t now)
 	       now >= s->drain_until;
 }
 
+/*
+ * What is marked now stays so, until something happens: no mark is being undone,
+ * and none will be for what the session has begun with.
+ */
+static bool settled(const struct session *s)
+{
+	unsigned int n;
+
+	if (s->policy.job_count || s->accepted || s->mark_count ||
+	    loader_state(&s->d->manifest) == LOADER_COMING ||
+	    loader_state(&s->d->index) == LOADER_COMING)
+		return false;
+	for (n = 0; n < s->source_count; n++)
+		if (!s->policy.sources[n].tried)
+			return false;
+	return !s->redo.on || !any_up(s);
+}
+
 static void session_loop(struct session *s)
 {
 	struct session_device *d = s->d;
@@ -889,6 +907,7 @@ static void session_loop(struct session *s)
 								   1000);
 		}
 		redo(s, now);
+		atomic_store(&d->gauges.settled, settled(s));
 		room = drain ? 0 : policy_room(&s->policy, false, now);
 		/* Seldom also unasked: what was handed out lately comes late. */
 		want = now >= s->batch_after &&
@@ -1150,6 +1169,8 @@ int session_run(struct session_device *d)
 	if (!err)
 		err = marks_attach(d->marks, s->gm.id, s->gm.blocks);
 	if (!err) {
+		atomic_store(&d->gauges.tracker, s->gm.id);
+		atomic_store(&d->gauges.settled, false);
 		atomic_store(&d->gauges.attached, true);
 		/* A new start, or configuration, is a reason to try again. */
 		retry_marked(s, false);

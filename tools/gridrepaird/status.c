@@ -88,6 +88,10 @@ static struct json_object *device_status(const struct device *d)
 	json_object_object_add(
 		o, "attached",
 		json_object_new_boolean(atomic_load(&d->s.gauges.attached)));
+	json_object_object_add(
+		o, "settled",
+		json_object_new_boolean(atomic_load(&d->s.gauges.attached) &&
+					atomic_load(&d->s.gauges.settled)));
 	put_state(o, "manifest", &d->s.manifest);
 	put_state(o, "index_format", &d->s.index);
 	put(o, "repaired", atomic_load(&d->s.gauges.repaired));
@@ -96,6 +100,7 @@ static struct json_object *device_status(const struct device *d)
 	put(o, "under_way", atomic_load(&d->s.gauges.jobs));
 	put(o, "urgent", atomic_load(&d->s.gauges.urgent));
 	put(o, "overtaken", atomic_load(&d->s.gauges.overtaken));
+	put(o, "tracker", atomic_load(&d->s.gauges.tracker));
 	for (i = 0; i < d->config->source_count; i++)
 		json_object_array_add(sources, source_status(d, i));
 	json_object_object_add(o, "sources", sources);

@@ -19,6 +19,13 @@ forget()
 	gridctl enqueue t0 20 21 22 > /dev/null
 }
 
+# It says itself whether it still tries what the one before has marked.
+all_repaired()
+{
+	wait_until 40 is helpers 1
+	gridctl wait t0 --timeout=60s
+}
+
 marked() { [ "$(dm_get t0 unavailable)" = "$1" ]; }
 
 log "without a policy they stay, and are told of"
@@ -33,14 +40,14 @@ stop_repaird
 log "manifest: the stale source is refused"
 gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
 repaird --source /tmp/stale --source "$replica" --manifest /tmp/manifest
-wait_until 40 is waiting 0
+all_repaired
 stop_repaird
 cmp "$replica" "$dev"
 
 log "agree: two of three"
 forget
 repaird --source /tmp/stale --source "$replica" --source /tmp/third --agree 2
-wait_until 40 is waiting 0
+all_repaired
 stop_repaird
 cmp "$replica" "$dev"
 
@@ -52,7 +59,7 @@ stop_repaird
 
 log "trust"
 repaird --source /tmp/stale --source "$replica" --trust
-wait_until 40 is waiting 0
+all_repaired
 stop_repaird
 cmp "$replica" "$dev"
 assert_eq "$(dm_get t0 unverified)" 9
@@ -69,7 +76,7 @@ for i in 20 21 22; do
 done
 forget
 repaird --source "$disk" --trust
-wait_until 40 is waiting 0
+all_repaired
 stop_repaird
 cmp "$replica" "$dev"
 forget

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What gridrepaird says about a device, asked as gridrepaird --status asks it.
+ *
+ * Nobody depends on its answer: a daemon may have its runtime directory
+ * elsewhere, be stopped, or be another program.
+ */
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "ctl.h"
+
+#define ANSWER_MS 1000
+
+/* A connected socket, or -1. */
+static int reach(void)
+{
+	const char *dir = getenv("RUNTIME_DIRECTORY");
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int n, fd;
+
+	n = snprintf(a.sun_path, sizeof(a.sun_path), "%s/status",
+		     dir && *dir ? dir : "/run/gridrepaird");
+	if (n < 0 || (size_t)n >= sizeof(a.sun_path))
+		return -1;
+	/* One that is stopped takes no connection after some. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* What it says, or NULL. */
+static struct json_object *ask(void)
+{
+	double end = ctl_now() + ANSWER_MS / 1000.0, left;
+	struct json_tokener *tokener;
+	struct json_object *all = NULL;
+	struct pollfd p = { .events = POLLIN };
+	char buf[4096];
+	ssize_t n;
+
+	p.fd = reach();
+	if (p.fd < 0)
+		return NULL;
+	tokener = json_tokener_new();
+	while (tokener && !all && (left = end - ctl_now()) > 0) {
+		if (poll(&p, 1, (int)(left * 1000) + 1) <= 0)
+			continue;
+		n = read(p.fd, buf, sizeof(buf));
+		if (n <= 0)
+			break;
+		all = json_tokener_parse_ex(tokener, buf, (int)n);
+	}
+	if (tokener)
+		json_tokener_free(tokener);
+	close(p.fd);
+	return all;
+}
+
+/* Is it ours; or will it be, by the name that we have, once it is attached? */
+static bool is_ours(const struct ctl *ctl, struct json_object *d,
+		    uint64_t tracker)
+{
+	struct json_object *id = json_object_object_get(d, "tracker");
+	const char *name =
+		json_object_get_string(json_object_object_get(d, "device"));
+
+	if (json_object_get_boolean(json_object_object_get(d, "attached")))
+		return json_object_get_uint64(id) == tracker;
+	return name && !strcmp(name, ctl->argv[0]);
+}
+
+int ctl_helper_settled(const struct ctl *ctl, uint64_t tracker)
+{
+	struct json_object *all = ask(), *devices, *d, *settled;
+	int answer = -1, one;
+	size_t i;
+
+	devices = json_object_object_get(all, "devices");
+	if (!json_object_is_type(devices, json_type_array))
+		goto out;
+	for (i = 0; i < json_object_array_length(devices); i++) {
+		d = json_object_array_get_idx(devices, i);
+		settled = json_object_object_get(d, "settled");
+		/* An older one doesn't say. */
+		if (!settled || !is_ours(ctl, d, tracker))
+			continue;
+		one = json_object_get_boolean(settled);
+		answer = answer < 0 ? one : answer && one;
+	}
+out:
+	json_object_put(all);
+	return answer;
+}
