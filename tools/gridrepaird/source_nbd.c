@@ -416,8 +416,7 @@ static bool serve_readers(struct connection *c)
 
 	good = establish(c, why, sizeof(why));
 	if (good) {
-		log_debug("source %s: a connection for readers",
-			  s->config->uri);
+		log_info("source %s: a connection for readers", s->config->uri);
 		c->heard = now_us();
 		atomic_store(&s->urgent_up, true);
 		while (!atomic_load(&s->stop) && atomic_load(&s->up) &&
