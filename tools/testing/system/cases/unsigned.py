@@ -10,7 +10,7 @@ from run import UUID, check
 
 
 def run(t):
-    m = t.machine(append="module.sig_enforce=1", files={
+    m = t.machine(append="nompath module.sig_enforce=1", files={
         "/etc/gridtab": "store /dev/disk/by-id/virtio-gridlower none "
                         "block-size=64K,start=clean,nofail\n",
         "/etc/blkid.conf": "EVALUATE=udev\n"})
