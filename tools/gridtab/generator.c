@@ -17,7 +17,8 @@
  * after the unit, in going up and, the other way round, in going down: the grid
  * is detached when it is unmounted.  (Also one by UUID=: once it is mounted, systemd
  * knows the device from /proc/self/mountinfo.)  The helper, where it runs, is started
- * before remote-fs-pre.target, and the units of _netdev lines after that.
+ * before remote-fs-pre.target, and the units of _netdev lines after that.  LVM volumes
+ * on a grid end with blk-availability.service, before it does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -192,7 +193,7 @@ static void generate(const char *dir, const struct gridtab_entry *e,
 		"After=systemd-udevd.service systemd-modules-load.service\n"
 		"Wants=gridrepaird.service\n"
 		"Conflicts=umount.target\n"
-		"Before=umount.target\n"
+		"Before=umount.target blk-availability.service\n"
 		"Wants=blockdev@%s.target\n"
 		"Before=blockdev@%s.target\n",
 		tab, e->line, tab, device, device);
