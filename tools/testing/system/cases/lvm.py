@@ -2,15 +2,18 @@
 """S2: LVM volumes on a grid are found there, and never on the disk below
 
 lvm.conf has what gridtab(5) says. Without it, and without the grid, vgchange would
-take the disk: which is looked at too, or the test could not fail.
+take the disk: which is looked at too, or the test could not fail. The initramfs, in
+which LVM runs before any grid is there, has no lvm.conf that would help, but gridtab
+and the udev rule.
 """
 
 from common import DATA, last_minute
 from run import check
 
+TAB = "store %s none block-size=64K,start=clean,nofail\n" % DATA
 LVM_CONF = """\
 devices {
-    global_filter = [ "a|^/dev/mapper/|", "r|.*|" ]
+    global_filter = [ "a|^/dev/mapper/|", "a|^/dev/dm-|", "r|.*|" ]
 }
 """
 OPEN = "--config 'devices { global_filter = [ \"a|.*|\" ] }'"
@@ -25,9 +28,10 @@ def on_grid(m, text):
 
 def run(t):
     m = t.machine(files={
-        "/etc/gridtab": "store %s none block-size=64K,start=clean,nofail\n" % DATA,
+        "/etc/gridtab": TAB,
         "/etc/fstab": "LABEL=gridroot / ext4 defaults,noatime 0 1\n",
         "/etc/lvm/lvm.conf": LVM_CONF})
+    m.in_initramfs("/etc/gridtab", TAB)
     m.start()
     check(m.booted() == "running", m.run("systemctl --failed", ok=False)[1])
     m.run("wipefs -qa /dev/mapper/store && pvcreate -qy /dev/mapper/store && "
@@ -44,11 +48,15 @@ def run(t):
         out = m.run("timeout 100 pvs --noheadings -o pv_name %s 2> /dev/null" % options,
                     120)
         check(out.split() == ["/dev/mapper/store"], "pvs %s: %s" % (options, out))
-        m.run("vgchange -qan vg; timeout 100 vgchange -ay %s" % options, 120)
-        on_grid(m, "vgchange -ay " + options)
-    t.ok("pvs and vgchange take the grid, with the filter and without")
+    m.run("vgchange -qan vg; timeout 100 vgchange -ay", 120)
+    on_grid(m, "vgchange -ay")
+    # It is there twice, then, and LVM takes neither.
+    code, out = m.run("vgchange -qan vg; timeout 100 vgchange -ay " + OPEN, 120, ok=False)
+    check(code == 5 and "duplicate" in out, "vgchange without the filter: " + out)
+    check("vg-lv" not in m.run("dmsetup ls"), "a volume is active: " + out)
+    t.ok("pvs and vgchange take the grid, and never the disk, with the filter and without")
 
-    m.run("vgchange -qan vg && systemctl stop grid@store && udevadm settle", 120)
+    m.run("systemctl stop grid@store && udevadm settle", 120)
     m.run("timeout 100 vgchange -ay", 120)
     out = m.run("ls /dev/vg; dmsetup ls", ok=False)[1]
     check("vg-lv" not in out, "without the grid: " + out)
