@@ -4,6 +4,7 @@
 # kernels: stock
 # timeout: 120
 # boot: shared
+# cpus: 1
 #
 # A hash shorter than 16 bytes is padded: crc32c has 4, xxhash64 has 8.
 . "$GRID_TOP/tools/testing/vm/repaird.sh"

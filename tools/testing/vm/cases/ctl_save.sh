@@ -4,6 +4,7 @@
 # kernels: all
 # timeout: 60
 # boot: shared
+# cpus: 1
 load_modules
 ram_disk 16
 lower=$REPLY

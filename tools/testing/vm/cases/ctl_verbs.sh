@@ -4,6 +4,7 @@
 # kernels: stock
 # timeout: 90
 # boot: shared
+# cpus: 1
 load_modules
 ram_disk 16
 lower=$REPLY

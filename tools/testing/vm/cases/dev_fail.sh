@@ -5,6 +5,7 @@
 # kernels: all
 # timeout: 120
 # boot: shared
+# cpus: 1
 
 . "$GRID_TOP/tools/testing/dev/run.sh"
 

@@ -5,6 +5,7 @@
 # kernels: stock
 # timeout: 60
 # boot: shared
+# cpus: 1
 
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 

@@ -4,6 +4,7 @@
 # kernels: all
 # timeout: 120
 # boot: shared
+# cpus: 1
 load_modules
 ram_disk 16
 lower=$REPLY

@@ -4,6 +4,7 @@
 # kernels: all
 # timeout: 90
 # boot: shared
+# cpus: 1
 #
 # dm-log-writes below records what comes; every prefix of it is checked.
 # GRID_CUT_SEED and GRID_CUT_TRANSACTIONS in the environment.

@@ -4,6 +4,7 @@
 # kernels: all
 # timeout: 120
 # boot: shared
+# cpus: 1
 #
 # dm-integrity without a journal, tags on a device of their own; blocks are
 # overwritten beneath it.

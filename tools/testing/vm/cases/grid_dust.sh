@@ -4,6 +4,7 @@
 # kernels: debug
 # timeout: 60
 # boot: shared
+# cpus: 1
 #
 # dm-dust below: a bad sector fails its reads until it is written, like a disk's.
 . "$GRID_TOP/tools/testing/vm/grid.sh"

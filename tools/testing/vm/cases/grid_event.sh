@@ -4,6 +4,7 @@
 # kernels: stock
 # timeout: 120
 # boot: shared
+# cpus: 1
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 
 events() { dmsetup info -c --noheadings -o events t0; }

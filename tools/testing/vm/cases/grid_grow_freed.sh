@@ -4,6 +4,7 @@
 # kernels: stock
 # timeout: 60
 # boot: shared
+# cpus: 1
 . "$GRID_TOP/tools/testing/load/run.sh"
 
 stopped() { ! dmsetup message t0 0 cancel all 2> /dev/null; }

@@ -4,6 +4,7 @@
 # kernels: stock
 # timeout: 180
 # boot: shared
+# cpus: 1
 #
 # A dm table of linear and error segments below: errors of no particular kind.
 . "$GRID_TOP/tools/testing/vm/grid.sh"

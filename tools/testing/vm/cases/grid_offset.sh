@@ -4,6 +4,7 @@
 # kernels: stock
 # timeout: 60
 # boot: shared
+# cpus: 1
 . "$GRID_TOP/tools/testing/load/run.sh"
 
 grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000

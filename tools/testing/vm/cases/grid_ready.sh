@@ -4,6 +4,7 @@
 # kernels: stock
 # timeout: 60
 # boot: shared
+# cpus: 1
 #
 # No udev here: what the kernel tells it is seen by a listener of our own.
 . "$GRID_TOP/tools/testing/vm/grid.sh"

@@ -4,6 +4,7 @@
 # kernels: all
 # timeout: 120
 # boot: shared
+# cpus: 1
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 
 flush() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none; blockdev --flushbufs "$dev"; }

@@ -4,6 +4,7 @@
 # kernels: stock
 # timeout: 60
 # boot: shared
+# cpus: 1
 #
 # The target does such work in slices, but a run is one discard below.
 . "$GRID_TOP/tools/testing/load/run.sh"

@@ -4,6 +4,7 @@
 # kernels: stock
 # timeout: 90
 # boot: shared
+# cpus: 1
 . "$GRID_TOP/tools/testing/load/run.sh"
 
 # trimmed BLOCK N: so many discards of it have come below.

@@ -4,6 +4,7 @@
 # kernels: stock
 # timeout: 60
 # boot: shared
+# cpus: 1
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 need_module sd_mod
 have_module scsi_debug || skip "this kernel has no scsi_debug"

@@ -4,6 +4,7 @@
 # kernels: stock
 # timeout: 180
 # boot: shared
+# cpus: 1
 load_modules
 defer rm -f /tmp/sizes.py /tmp/image
 defer dm_remove t0

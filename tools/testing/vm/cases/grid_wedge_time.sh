@@ -4,6 +4,7 @@
 # kernels: stock
 # timeout: 120
 # boot: shared
+# cpus: 1
 #
 # dm reuses the memory of a bio that has ended, and the target's part of it is
 # not cleared. Reads wait for a while and end; the writes that come next, held

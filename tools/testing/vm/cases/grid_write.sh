@@ -4,6 +4,7 @@
 # kernels: all
 # timeout: 60
 # boot: shared
+# cpus: 1
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 
 grid_setup 16 65536 checksum:sha256 no_helper_ms:60000

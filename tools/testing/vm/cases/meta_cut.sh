@@ -5,6 +5,7 @@
 # kernels: stock
 # timeout: 150
 # boot: shared
+# cpus: 1
 #
 # As grid_cut, with metadata at the head of the disk: after each write that came
 # below, it is loaded. GRID_CUT_SEED and GRID_CUT_TRANSACTIONS in the environment.

@@ -5,6 +5,7 @@
 # kernels: all
 # timeout: 90
 # boot: shared
+# cpus: 1
 
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 

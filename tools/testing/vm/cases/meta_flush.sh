@@ -5,6 +5,7 @@
 # kernels: newest
 # timeout: 90
 # boot: shared
+# cpus: 1
 
 . "$GRID_TOP/tools/testing/load/run.sh"
 

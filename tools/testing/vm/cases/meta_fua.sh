@@ -5,6 +5,7 @@
 # kernels: all
 # timeout: 90
 # boot: shared
+# cpus: 1
 #
 # On the device node the kernel sends a flush behind a FUA write, and that waits
 # as well. So the writes are those of a file, on a disk that has FUA: ext4 then

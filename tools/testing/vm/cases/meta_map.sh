@@ -5,6 +5,7 @@
 # kernels: all
 # timeout: 200
 # boot: shared
+# cpus: 1
 #
 # A crash is a copy of both disks while nothing is written: what a power cut
 # leaves of disks without a cache.

@@ -5,6 +5,7 @@
 # kernels: stock
 # timeout: 120
 # boot: shared
+# cpus: 1
 
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 

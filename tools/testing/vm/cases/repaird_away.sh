@@ -4,6 +4,7 @@
 # kernels: newest
 # timeout: 120
 # boot: shared
+# cpus: 1
 . "$GRID_TOP/tools/testing/vm/repaird.sh"
 load_modules
 

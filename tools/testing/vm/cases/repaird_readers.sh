@@ -4,6 +4,7 @@
 # kernels: newest
 # timeout: 180
 # boot: shared
+# cpus: 1
 . "$GRID_TOP/tools/testing/vm/repaird.sh"
 grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
 gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest

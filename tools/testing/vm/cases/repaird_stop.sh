@@ -4,6 +4,7 @@
 # kernels: newest
 # timeout: 120
 # boot: shared
+# cpus: 1
 . "$GRID_TOP/tools/testing/vm/repaird.sh"
 grid_setup 4 65536 checksum:sha256 park_timeout_ms:2000
 serve 10809 file "$replica"

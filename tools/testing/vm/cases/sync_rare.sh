@@ -4,6 +4,7 @@
 # kernels: newest
 # timeout: 240
 # boot: shared
+# cpus: 1
 #
 # 100 000 blocks: GRID_RARE=100000 here, and --mem 4096; it takes ten times as
 # long. On the debug kernel (--kernel debug --case sync_rare) two minutes.

@@ -4,6 +4,7 @@
 # kernels: newest
 # timeout: 120
 # boot: shared
+# cpus: 1
 . "$GRID_TOP/tools/testing/vm/repaird.sh"
 
 field() { sed -n "s/.*\"$1\":\([a-z0-9]*\).*/\1/p" /tmp/sync.out; }
