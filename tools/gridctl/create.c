@@ -16,12 +16,16 @@
 #include "area.h"
 #include "ctl.h"
 
-/* Bytes and number of a block device; CTL_GOOD or an exit code. */
-static int lower_device(const struct ctl *ctl, const char *path, uint64_t *size,
-			unsigned int *major, unsigned int *minor)
+/*
+ * Bytes and number of a block device, that nothing lies on ahead of @begin; CTL_GOOD
+ * or an exit code.
+ */
+static int lower_device(const struct ctl *ctl, const char *path, uint64_t begin,
+			uint64_t *size, unsigned int *major,
+			unsigned int *minor)
 {
 	struct stat st;
-	int fd, err = 0;
+	int fd, err = 0, code = CTL_GOOD;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -32,9 +36,13 @@ static int lower_device(const struct ctl *ctl, const char *path, uint64_t *size,
 		err = -ENOTBLK;
 	else if (ioctl(fd, BLKGETSIZE64, size))
 		err = -errno;
+	else
+		code = ctl_check_ahead(ctl, path, fd, begin);
 	close(fd);
 	if (err)
 		return ctl_open_error(ctl, err, "%s", path);
+	if (code)
+		return code;
 	*major = major(st.st_rdev);
 	*minor = minor(st.st_rdev);
 	return CTL_GOOD;
@@ -313,7 +321,9 @@ int verb_create(struct ctl *ctl)
 			"table_values_max", false))
 		return CTL_USAGE;
 
-	code = lower_device(ctl, path, &size, &major, &minor);
+	/* What format has looked at, and put there, is not looked at again. */
+	code = lower_device(ctl, path, ctl_option(ctl, "metadata") ? 0 : offset,
+			    &size, &major, &minor);
 	if (!code && !ctl_option(ctl, "metadata"))
 		code = check_internal(ctl, path);
 	if (code)

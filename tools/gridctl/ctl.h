@@ -193,6 +193,13 @@ void ctl_progress(const char *what, uint64_t done, uint64_t left,
 /* Say so when nobody repairs what is waited for; true when it was said. */
 bool ctl_no_helper(const struct ctl *ctl, const struct grid_missing_status *s,
 		   double seconds);
+/*
+ * Does something lie on the disk (@path, open as @fd) ahead of a grid that begins at
+ * byte @begin?  CTL_GOOD: no, or --force.
+ */
+int ctl_check_ahead(const struct ctl *ctl, const char *path, int fd,
+		    uint64_t begin);
+
 /* What ctl_stuck() remembers; 0 at first. */
 struct ctl_stuck {
 	double since;

@@ -9,6 +9,7 @@
  */
 #include <blkid/blkid.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,21 @@ static int check_blank(const struct ctl *ctl, const struct area *a)
 			a->path, type);
 	}
 	blkid_free_probe(probe);
+	return code;
+}
+
+/* Nor is anything on the data device ahead of the grid? */
+static int check_data(const struct ctl *ctl, uint64_t offset)
+{
+	int fd, code;
+
+	if (!offset)
+		return CTL_GOOD;
+	fd = open(ctl->argv[0], O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return ctl_open_error(ctl, errno, "%s", ctl->argv[0]);
+	code = ctl_check_ahead(ctl, ctl->argv[0], fd, offset);
+	close(fd);
 	return code;
 }
 
@@ -292,6 +308,8 @@ int verb_format(struct ctl *ctl)
 	sb.flags = internal ? GRID_META_INTERNAL : 0;
 	sb.created = (uint64_t)time(NULL);
 	code = place(ctl, &sb, &a, internal, offset, length);
+	if (!code)
+		code = check_data(ctl, offset);
 	if (!code)
 		code = check_blank(ctl, &a);
 	if (code)

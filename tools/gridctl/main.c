@@ -51,6 +51,7 @@ static const struct ctl_verb verbs[] = {
 	    { "tables-max", "N", "most tables at a time (8)" },
 	    { "table-values-max", "N", "most values of a table (16384)" },
 	    { "read-only", NULL, "a device that cannot be written" },
+	    { "force", NULL, "whatever lies on DEVICE ahead of --offset" },
 	    { "uuid", "UUID", "of the dm device (GRID- and a random one)" },
 	    { "print-table", NULL, "print the table line, create nothing" } },
 	  verb_create },

@@ -180,6 +180,8 @@ static int create(const struct ctl *ctl, const struct gridtab_entry *e)
 		word(&c, "--start=%s", gridtab_option(e, "start"));
 	else if (gridtab_held(e))
 		word(&c, "--start=held");
+	/* The line says where it is to lie; by hand it was asked once. */
+	word(&c, "--force");
 	if (gridtab_option(e, "read-only"))
 		word(&c, "--read-only");
 	if (!strcmp(e->metadata, "internal")) {

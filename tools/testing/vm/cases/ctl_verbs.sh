@@ -166,6 +166,15 @@ exits 3 "no such device" gridctl remove g0
 log "a name with a blank; who holds a device; what lies on it"
 exits 0 '"target":"grid".*"unused_bytes":61440' gridctl --json create x "$lower" \
 	--block-size=64K --offset=4K --print-table
+# What lies ahead of the grid is somebody's; what lies in it is the grid's own.
+wipefs -qa "$lower"
+mkfs.ext4 -q -F "$lower"
+exits 1 "holds ext4 ahead of byte 4096" gridctl create "a b" "$lower" --block-size=64K --offset=4K
+exits 0 "" gridctl create "a b" "$lower" --block-size=64K
+exits 0 "" gridctl remove "a b"
+exits 0 "" gridctl create "a b" "$lower" --block-size=64K --offset=4K --force
+exits 0 "" gridctl remove "a b"
+wipefs -qa "$lower"
 exits 0 "the last 61440 bytes" gridctl create "a b" "$lower" --block-size=64K --offset=4K
 exits 0 '"removed":true' gridctl --json remove "a b"
 exits 0 "a b: 256 blocks" gridctl create "a b" "$lower" --block-size=64K --uuid=seven
