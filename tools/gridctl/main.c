@@ -247,7 +247,9 @@ static const struct ctl_verb verbs[] = {
 	  "write the missing blocks of a suspended device to a file",
 	  "For a planned stop.  The device must be suspended, and stay so until it is\n"
 	  "removed: otherwise what changes afterwards is not in FILE.\n",
-	  { { "suspend", NULL, "suspend it first; it stays suspended" } },
+	  { { "suspend", NULL, "suspend it first; it stays suspended" },
+	    { "timeout", "TIME",
+	      "with --suspend: resume it if FILE takes longer (30s)" } },
 	  verb_save },
 	{ "load",
 	  "DEV FILE",

@@ -25,13 +25,18 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ctl.h"
 
+#define SAVE_MS 30000 /* for FILE, while the device is suspended */
 #define HEADER "grid-missing save 2"
 
 static void boot_id(char id[64])
@@ -271,6 +276,71 @@ static int write_save(const struct ctl *ctl, struct gm_dev *dev,
 	return CTL_GOOD;
 }
 
+/*
+ * Where FILE lies is known of local disks only.  By NFS, FUSE or a loop through
+ * another machine its writes may come back to the device, and wait for ever
+ * while that is suspended; nobody can tell beforehand.  So a process watches,
+ * that writes nothing: when it isn't called off in time, or we die, the device
+ * is resumed, and whoever was stuck on it, we too, goes on.
+ */
+struct watch {
+	pid_t pid;
+	int end; /* a byte begins its time, another one calls it off */
+};
+
+static int watch_begin(const struct ctl *ctl, struct watch *w, const char *name,
+		       uint64_t ms)
+{
+	struct pollfd p = { .events = POLLIN };
+	int ends[2];
+
+	if (pipe(ends))
+		return ctl_fail(ctl, CTL_FAILED, "pipe: %s",
+				strerrordesc_np(errno));
+	w->end = ends[1];
+	w->pid = fork();
+	if (w->pid) {
+		close(ends[0]);
+		if (w->pid > 0)
+			return CTL_GOOD;
+		close(ends[1]);
+		return ctl_fail(ctl, CTL_FAILED, "fork: %s",
+				strerrordesc_np(errno));
+	}
+	close(ends[1]);
+	/* A Ctrl-C is for the one that is watched. */
+	signal(SIGINT, SIG_IGN);
+	p.fd = ends[0];
+	if (read(p.fd, &(char){ 0 }, 1) != 1 ||
+	    (poll(&p, 1, (int)ms) && read(p.fd, &(char){ 0 }, 1) == 1))
+		_exit(0);
+	gm_dm_resume(name);
+	_exit(1);
+}
+
+/* False: it was too late, and the device was resumed. */
+static bool watch_end(const struct ctl *ctl, const struct watch *w,
+		      const char *file, const char *name)
+{
+	int status;
+
+	/* It may have ended: that is told by its status. */
+	signal(SIGPIPE, SIG_IGN);
+	if (write(w->end, "", 1) != 1 && errno != EPIPE)
+		return true;
+	close(w->end);
+	while (waitpid(w->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return true;
+	if (!status)
+		return true;
+	ctl_fail(
+		ctl, CTL_FAILED,
+		"%s could not be written while %s was suspended, which was resumed: does it lie on that, by NFS or FUSE? (--timeout)",
+		file, name);
+	return false;
+}
+
 /* Is there anything that a save cannot hold? */
 static int check_save(const struct ctl *ctl, const char *name,
 		      const struct grid_missing_status *s)
@@ -299,13 +369,21 @@ int verb_save(struct ctl *ctl)
 	struct grid_missing_status s;
 	struct saved saved = { 0 };
 	struct json_object *o;
+	uint64_t timeout = SAVE_MS;
 	bool suspended = false;
+	struct watch watch = { 0 };
 	struct place place;
 	struct gm_dev dev;
 	size_t count = 0;
 	char name[128];
 	int code, err;
 
+	if (!ctl_ms(ctl, "timeout", &timeout))
+		return CTL_USAGE;
+	if (!timeout || timeout > INT_MAX)
+		return ctl_fail(ctl, CTL_USAGE,
+				"--timeout=%s: must be from 1ms to 24 days",
+				ctl_option(ctl, "timeout"));
 	code = ctl_dm_name(ctl, name, sizeof(name));
 	if (code)
 		return code;
@@ -322,24 +400,37 @@ int verb_save(struct ctl *ctl)
 		goto out_close;
 	if (ctl_option(ctl, "suspend") &&
 	    !(s.flags & GRID_MISSING_STATUS_SUSPENDED)) {
+		code = watch_begin(ctl, &watch, name, timeout);
+		if (code)
+			goto out_drop;
 		err = gm_dm_suspend(name);
 		if (err) {
+			close(watch.end);
+			waitpid(watch.pid, NULL, 0);
 			code = ctl_dm_error(ctl, err, "%s: suspend", name);
 			goto out_drop;
 		}
 		suspended = true;
+		if (write(watch.end, "", 1) != 1)
+			code = ctl_fail(ctl, CTL_FAILED, "pipe: %s",
+					strerrordesc_np(errno));
 	}
-	err = gm_status(&dev, &s);
-	if (err) {
+	err = code ? 0 : gm_status(&dev, &s);
+	if (err)
 		code = ctl_error(ctl, err, "%s", name);
-		goto out_drop;
-	}
-	code = check_save(ctl, name, &s);
+	if (!code)
+		code = check_save(ctl, name, &s);
 	if (!code)
 		code = ctl_all_faults(ctl, &dev, &v, &count);
 	if (!code)
 		code = write_save(ctl, &dev, &place, &s, v, count, &saved);
 	free(v);
+	if (suspended && !watch_end(ctl, &watch, place.path, name)) {
+		suspended = false;
+		if (!code)
+			unlink(place.path);
+		code = CTL_FAILED;
+	}
 	if (code)
 		goto out_drop;
 	fclose(place.f);
