@@ -105,6 +105,16 @@ wait_until 60 test -b /dev/disk/by-uuid/12345678-1234-1234-1234-123456789abc
 
 assert_eq "$(dm_get t0 timeouts)" 0
 
+log "link_priority: the disk below, opened for writing and closed, doesn't get the link"
+is_grid() { assert_eq "$(readlink -f /dev/disk/by-uuid/12345678-1234-1234-1234-123456789abc)" "$(readlink -f $dev)" "$1"; }
+is_grid "by-uuid"
+: 3<> "$lower"
+inside udevadm settle
+# The same event once more, whatever the watch did, and waited for.
+inside udevadm trigger --settle --action=change "$lower"
+assert_match "$(udevadm info --query=property "$lower")" DEVLINKS=.*/by-uuid/12345678 "the disk wants it"
+is_grid "by-uuid, after the disk below was written to"
+
 log "in its sandbox: a disk, TCP, a socket, TLS"
 loop_disk "$replica" -r
 repairs "$REPLY"
