@@ -172,6 +172,37 @@ void watch_end(void)
 	watch_begin(NULL, 0);
 }
 
+/* What there is to know of a call that doesn't end: who else is stuck, and what on. */
+static void tell_all(void)
+{
+	struct grid_missing_fault f[256];
+	uint64_t now = load_now(), since, number;
+	int i, n;
+
+	for (i = 0; i < THREADS; i++) {
+		since = __atomic_load_n(&watches[i].since, __ATOMIC_ACQUIRE);
+		if (since)
+			fprintf(stderr, "%s of %llu for %llu ms\n",
+				watches[i].what,
+				(unsigned long long)watches[i].n,
+				(unsigned long long)(now - since) / 1000000);
+	}
+	n = load_call(&grid, GRID_MISSING_LIST_FAULTS, f, sizeof(f[0]),
+		      ARRAY_SIZE(f));
+	for (i = 0; i < n; i++) {
+		memcpy(&number, f[i].checksum.bytes, sizeof(number));
+		fprintf(stderr,
+			"fault %llu: number %llu, flags %x, state %u, cause %u, %u failures, table %llu; ours has %llu%s%s\n",
+			(unsigned long long)f[i].address,
+			(unsigned long long)number, f[i].flags, f[i].state,
+			f[i].cause, f[i].failures,
+			(unsigned long long)f[i].table,
+			(unsigned long long)block[f[i].address].number,
+			block[f[i].address].member ? ", a member" : "",
+			block[f[i].address].freed ? ", freed" : "");
+	}
+}
+
 static void *watcher(void *arg)
 {
 	struct grid_missing_status st;
@@ -186,6 +217,7 @@ static void *watcher(void *arg)
 			if (!since || load_now() - since < bound * 1000000000ULL)
 				continue;
 			get_status(&st);
+			tell_all();
 			load_die("%s of %llu: no end within %u s; %llu waiting, %llu writing, %llu aborting, %llu parked, flags %x",
 				 watches[i].what,
 				 (unsigned long long)watches[i].n, bound,

@@ -182,6 +182,24 @@ static uint64_t number_of(const struct grid_missing_checksum *c)
 }
 
 /*
+ * An index was written, but a flush that failed may have lost it (F1): it is
+ * missing again, as a single fault, and its values are faults all the same.
+ * Nobody else knows their numbers.
+ */
+static bool is_fault(uint64_t n, uint64_t number)
+{
+	struct grid_missing_fault f[512];
+	int i, count = load_call(&grid, GRID_MISSING_LIST_FAULTS, f,
+				 sizeof(f[0]), ARRAY_SIZE(f));
+
+	for (i = 0; i < count; i++)
+		if (f[i].address == n && !(f[i].flags & GRID_MISSING_F_NO_CHECKSUM) &&
+		    number_of(&f[i].checksum) == number)
+			return true;
+	return false;
+}
+
+/*
  * An index: its values are blocks that are good, as far as we know.  Their
  * gates are held until they are faults, or not.
  */
@@ -211,7 +229,8 @@ static void repair_index(struct grid_missing_repair *e, char *buffer)
 	repair_call(e, 1);
 	for (i = 0; i < VALUES; i++) {
 		n = from + i;
-		if (!e->result) {
+		if (!e->result ||
+		    (e->result == -EIO && is_fault(n, number[i]))) {
 			model_enqueued(n, number[i]);
 			block[n].member = true;
 			if (quiet(n))
