@@ -727,6 +727,7 @@ static void test_drain(void **state)
 	assert_int_equal(policy_drain(&p), 2);
 	r = must(&p);
 	accept(&p, r);
+	assert_int_equal(policy_drain(&p), 1);
 	policy_exit(&p);
 }
 
