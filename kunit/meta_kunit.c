@@ -4,19 +4,8 @@
  * decoded; what is impossible is an error that names it; a damaged log is told
  * from one that ends.  Runs in KUnit, and in userspace by tools/testing/meta,
  * where every byte is flipped too.
- *
- * The sources are included, not linked: they are in no module yet.
  */
-#include <kunit/test.h>
-#include <linux/module.h>
-#include <linux/vmalloc.h>
-
-#include "../kmod/target/meta_format.c"
-#include "../kmod/target/meta_map.c"
-#include "../kmod/target/meta_load.c"
-
-#define MK_UNIT 4096
-#define MK_BYTES (7 * 1024 * 1024)
+#include "meta_sources.h"
 
 /* A device in memory, and a writer of its log. */
 struct mk {
@@ -45,51 +34,20 @@ static int mk_read(void *priv, u64 from, void *buf, u32 bytes)
 
 static void mk_super(void)
 {
-	gmeta_super_encode(&mk.sb, mk.bytes);
-	gmeta_super_encode(&mk.sb, mk.bytes + GRID_META_SUPER_SECOND);
-}
-
-static void mk_init_super(struct gmeta_super *sb)
-{
-	memset(sb, 0, sizeof(*sb));
-	sb->version = GRID_META_VERSION;
-	sb->state = GRID_META_ACTIVE;
-	memcpy(sb->uuid, "0123456789abcdef", 16);
-	sb->sequence = 1;
-	sb->block_size = 4096;
-	sb->unit_size = MK_UNIT;
-	sb->blocks = 1000;
-	sb->data_start = 8;
-	sb->data_sectors = 8 + 8000 + 7;
-	sb->blocks_max = 100;
-	sb->tables_max = 3;
-	sb->table_values_max = 10;
-	memcpy(sb->hash, "sha256", sizeof("sha256"));
-	memcpy(sb->wwid, "eui.0011", sizeof("eui.0011"));
-	sb->commit_max = GRID_META_COMMIT_MIN;
-	sb->snapshot_place[0] = GRID_META_HEAD / MK_UNIT;
-	sb->snapshot_units = GRID_META_PIECE_MAX / MK_UNIT;
-	sb->snapshot_place[1] = sb->snapshot_place[0] + sb->snapshot_units;
-	sb->log_place = sb->snapshot_place[1] + sb->snapshot_units;
-	sb->log_units = 4 * GRID_META_COMMIT_MIN / MK_UNIT;
-	sb->area_units = sb->log_place + sb->log_units;
-	sb->floor = GRID_META_SESSION;
-	sb->begin_previous = GRID_META_SESSION;
-	sb->reach = GRID_META_SESSION;
-	sb->snapshot_end = GRID_META_SESSION;
+	meta_put_supers(&mk.sb, mk.bytes);
 }
 
 static int mk_start(struct kunit *test)
 {
 	memset(&mk, 0, sizeof(mk));
-	mk.size = MK_BYTES;
+	mk.size = META_BYTES;
 	mk.bytes = gmeta_alloc(mk.size, 1);
 	mk.buf = gmeta_alloc(GRID_META_COMMIT_MIN, 1);
 	if (!mk.bytes || !mk.buf)
 		return -ENOMEM;
 	mk.dev.read = mk_read;
 	mk.dev.bytes = mk.size;
-	mk_init_super(&mk.sb);
+	meta_init_super(&mk.sb);
 	mk.number = mk.sb.floor;
 	mk_super();
 	gmeta_begin(&mk.w, mk.buf, GRID_META_COMMIT_MIN);
@@ -137,13 +95,13 @@ static u64 mk_commit(void)
 	u32 bytes = gmeta_padded(&mk.sb, mk.w.whole);
 	u64 at;
 
-	if (bytes / MK_UNIT > mk.sb.log_units - mk.unit)
+	if (bytes / META_UNIT > mk.sb.log_units - mk.unit)
 		mk.unit = 0;
 	at = mk.unit;
 	head.place = at;
 	gmeta_end(&mk.w, &mk.sb, &head);
-	memcpy(mk.bytes + (mk.sb.log_place + at) * MK_UNIT, mk.buf, bytes);
-	mk.unit = (at + bytes / MK_UNIT) % mk.sb.log_units;
+	memcpy(mk.bytes + (mk.sb.log_place + at) * META_UNIT, mk.buf, bytes);
+	mk.unit = (at + bytes / META_UNIT) % mk.sb.log_units;
 	mk.number++;
 	gmeta_begin(&mk.w, mk.buf, GRID_META_COMMIT_MIN);
 	return at;
@@ -160,7 +118,7 @@ static void mk_snapshot(void)
 	head.number = mk.sb.snapshot;
 	head.place = mk.sb.snapshot_place[mk.sb.snapshot_which];
 	bytes = gmeta_end(&mk.w, &mk.sb, &head);
-	memcpy(mk.bytes + head.place * MK_UNIT, mk.buf, bytes);
+	memcpy(mk.bytes + head.place * META_UNIT, mk.buf, bytes);
 	mk.sb.snapshot_pieces = 1;
 	mk.sb.snapshot_entries = head.count;
 	mk.sb.begin_unit = mk.unit;
@@ -235,15 +193,15 @@ static int mk_decode(struct gmeta_super *sb, u64 bytes, char *why)
 		r = gmeta_super_decode(block, bytes, &got, why);
 		vfree(block);
 	}
-	mk_init_super(sb);
+	meta_init_super(sb);
 	return r;
 }
 
-#define MK_SPOILT(field, value, error, text)                                 \
-	do {                                                                 \
-		sb.field = value;                                            \
-		KUNIT_EXPECT_EQ(test, mk_decode(&sb, MK_BYTES, why), error); \
-		KUNIT_EXPECT_TRUE(test, strstr(why, text));                  \
+#define MK_SPOILT(field, value, error, text)                                   \
+	do {                                                                   \
+		sb.field = value;                                              \
+		KUNIT_EXPECT_EQ(test, mk_decode(&sb, META_BYTES, why), error); \
+		KUNIT_EXPECT_TRUE(test, strstr(why, text));                    \
 	} while (0)
 
 static void super_impossible(struct kunit *test)
@@ -251,7 +209,7 @@ static void super_impossible(struct kunit *test)
 	struct gmeta_super sb;
 	char why[GMETA_WHY] = "";
 
-	mk_init_super(&sb);
+	meta_init_super(&sb);
 	MK_SPOILT(version, 2, -EOPNOTSUPP, "version 2");
 	MK_SPOILT(version, 0, -EUCLEAN, "version 0");
 	MK_SPOILT(incompat, 0x10, -EOPNOTSUPP, "0x10");
@@ -269,7 +227,7 @@ static void super_impossible(struct kunit *test)
 	MK_SPOILT(blocks_max, 0, -EUCLEAN, "limits");
 	MK_SPOILT(tables_max, U32_MAX, -EUCLEAN, "limits");
 	MK_SPOILT(table_values_max, 1 << 20, -EUCLEAN, "longest commit");
-	MK_SPOILT(commit_max, MK_UNIT, -EUCLEAN, "longest commit");
+	MK_SPOILT(commit_max, META_UNIT, -EUCLEAN, "longest commit");
 	MK_SPOILT(commit_max, GRID_META_COMMIT_MIN + 1, -EUCLEAN,
 		  "longest commit");
 	MK_SPOILT(snapshot_place[0], 1, -EUCLEAN, "places");
@@ -282,11 +240,11 @@ static void super_impossible(struct kunit *test)
 	MK_SPOILT(snapshot_entries, 1, -EUCLEAN, "snapshot");
 	MK_SPOILT(begin_unit, sb.log_units, -EUCLEAN, "begin");
 	MK_SPOILT(reach, 1, -EUCLEAN, "begin");
-	MK_SPOILT(area_units, MK_BYTES / MK_UNIT + 1, -ENOSPC, "only");
+	MK_SPOILT(area_units, META_BYTES / META_UNIT + 1, -ENOSPC, "only");
 	sb.compat = 0x80;
-	KUNIT_EXPECT_EQ(test, mk_decode(&sb, MK_BYTES, why), 0);
+	KUNIT_EXPECT_EQ(test, mk_decode(&sb, META_BYTES, why), 0);
 	sb.ro_compat = 0x80;
-	KUNIT_EXPECT_EQ(test, mk_decode(&sb, MK_BYTES, why), 0);
+	KUNIT_EXPECT_EQ(test, mk_decode(&sb, META_BYTES, why), 0);
 }
 
 /* Which of two superblocks, and what is told when there is none. */
@@ -314,7 +272,7 @@ static void super_two(struct kunit *test)
 	mk.bad_to = 4096;
 	KUNIT_EXPECT_EQ(test, mk_load(), -EUCLEAN);
 	KUNIT_EXPECT_TRUE(test, mk_says("byte 524288: damaged"));
-	mk.bad_to = MK_BYTES;
+	mk.bad_to = META_BYTES;
 	KUNIT_EXPECT_EQ(test, mk_load(), -EIO);
 	mk.bad_to = 0;
 
@@ -331,7 +289,7 @@ static void super_two(struct kunit *test)
 	gmeta_super_encode(&mk.sb, mk.bytes + GRID_META_SUPER_SECOND);
 	KUNIT_EXPECT_EQ(test, mk_load(), -EOPNOTSUPP);
 
-	memset(mk.bytes, 0, MK_BYTES);
+	memset(mk.bytes, 0, META_BYTES);
 	KUNIT_EXPECT_EQ(test, mk_load(), -ENODATA);
 	KUNIT_EXPECT_TRUE(test, mk_says("blank"));
 	mk.bytes[510] = 0x55;
@@ -403,13 +361,13 @@ static void log_wraps(struct kunit *test)
 /* The end of the log, and what is none. */
 static void log_ends(struct kunit *test)
 {
-	u64 at, unit = mk.sb.log_place * MK_UNIT;
+	u64 at, unit = mk.sb.log_place * META_UNIT;
 	u8 *first = mk.bytes + unit;
 
 	mk_block(1, 1);
 	mk_commit();
 	mk_block(2, 2);
-	at = mk_commit() * MK_UNIT;
+	at = mk_commit() * META_UNIT;
 	mk_block(3, 3);
 	mk_commit();
 	KUNIT_EXPECT_EQ(test, mk_load(), 0);
@@ -482,7 +440,7 @@ static void snapshot_damaged(struct kunit *test)
 	mk_block(2, 2);
 	mk_snapshot();
 	KUNIT_EXPECT_EQ(test, mk_load(), 0);
-	at = mk.sb.snapshot_place[1] * MK_UNIT;
+	at = mk.sb.snapshot_place[1] * META_UNIT;
 	mk.bytes[at + 4000] ^= 1;
 	KUNIT_EXPECT_EQ(test, mk_load(), -EUCLEAN);
 	KUNIT_EXPECT_TRUE(test, mk_says("piece 0 of snapshot 1"));
@@ -643,7 +601,7 @@ static void map_random(struct kunit *test)
 	struct gmeta_map map;
 	static u8 model[6000];
 
-	mk_init_super(&sb);
+	meta_init_super(&sb);
 	sb.blocks = ARRAY_SIZE(model);
 	KUNIT_ASSERT_EQ(test, gmeta_map_init(&map, &sb), 0);
 	memset(model, 0, sizeof(model));

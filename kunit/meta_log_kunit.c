@@ -4,26 +4,17 @@
  * done, who waits for which commit, what a failure leaves.  What it wrote is
  * loaded again after each step, as after a crash.  Runs in KUnit, and in
  * userspace by tools/testing/meta, whose cut.c throws random runs at it.
- *
- * The sources are included, not linked, as in meta_kunit.c.
  */
-#include <kunit/test.h>
-#include <linux/module.h>
-#include <linux/vmalloc.h>
-
-#include "../kmod/target/meta_format.c"
-#include "../kmod/target/meta_map.c"
-#include "../kmod/target/meta_load.c"
+#include "meta_sources.h"
 #include "../kmod/target/meta_log.c"
 
-#define ML_UNIT 4096
-#define ML_BYTES (7 * 1024 * 1024)
 #define ML_BLOCKS 1000
+#define ML_PIECE 100
+#define ML_BYTES (2 * META_BYTES)
 
 static struct {
 	u8 *bytes; /* the device */
 	struct gmeta_device dev;
-	struct gmeta_super sb;
 	struct gmeta_log log;
 	struct gmeta_io io; /* the last thing done */
 	bool missing[ML_BLOCKS]; /* what a snapshot gets */
@@ -49,35 +40,6 @@ static void ml_again(void *priv, const struct gmeta_end *end)
 	ml.missing[end->address] = true;
 }
 
-static void ml_init_super(struct gmeta_super *sb)
-{
-	memset(sb, 0, sizeof(*sb));
-	sb->version = GRID_META_VERSION;
-	sb->state = GRID_META_ACTIVE;
-	memcpy(sb->uuid, "0123456789abcdef", 16);
-	sb->sequence = 1;
-	sb->block_size = 4096;
-	sb->unit_size = ML_UNIT;
-	sb->blocks = ML_BLOCKS;
-	sb->data_start = 8;
-	sb->data_sectors = 8 + 8000 + 7;
-	sb->blocks_max = ML_BLOCKS;
-	sb->tables_max = 3;
-	sb->table_values_max = 10;
-	memcpy(sb->hash, "sha256", sizeof("sha256"));
-	sb->commit_max = GRID_META_COMMIT_MIN;
-	sb->snapshot_place[0] = GRID_META_HEAD / ML_UNIT;
-	sb->snapshot_units = GRID_META_PIECE_MAX / ML_UNIT;
-	sb->snapshot_place[1] = sb->snapshot_place[0] + sb->snapshot_units;
-	sb->log_place = sb->snapshot_place[1] + sb->snapshot_units;
-	sb->log_units = 4 * GRID_META_COMMIT_MIN / ML_UNIT;
-	sb->area_units = sb->log_place + sb->log_units;
-	sb->floor = GRID_META_SESSION;
-	sb->begin_previous = GRID_META_SESSION;
-	sb->reach = GRID_META_SESSION;
-	sb->snapshot_end = GRID_META_SESSION;
-}
-
 /* A new session: as a load leaves the log. */
 static int ml_session(void)
 {
@@ -97,15 +59,20 @@ static int ml_session(void)
 
 static int ml_start(struct kunit *test)
 {
+	struct gmeta_super sb;
+
 	memset(&ml, 0, sizeof(ml));
 	ml.bytes = gmeta_alloc(ML_BYTES, 1);
 	if (!ml.bytes)
 		return -ENOMEM;
 	ml.dev.read = ml_read;
 	ml.dev.bytes = ML_BYTES;
-	ml_init_super(&ml.sb);
-	gmeta_super_encode(&ml.sb, ml.bytes);
-	gmeta_super_encode(&ml.sb, ml.bytes + GRID_META_SUPER_SECOND);
+	meta_init_super(&sb);
+	sb.blocks_max = ML_BLOCKS;
+	/* Beyond its half, where a snapshot begins, there is room for commits. */
+	sb.area_units += sb.log_units;
+	sb.log_units *= 2;
+	meta_put_supers(&sb, ml.bytes);
 	return ml_session();
 }
 
@@ -181,8 +148,11 @@ static void ml_told(int r)
 	if (!r && ml.io.what == GMETA_FILL) {
 		if (!ml.log.snap_pieces)
 			ml.fill = 0;
+		/* Small pieces: a snapshot has some. */
 		for (; ml.fill < ML_BLOCKS; ml.fill++) {
 			e.address = ml.fill;
+			if (ml.io.piece->count == ML_PIECE)
+				break;
 			if (ml.missing[ml.fill] && gmeta_add(ml.io.piece, &e))
 				break;
 		}
@@ -295,6 +265,14 @@ static void who_waits_for_which(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gmeta_log_state(&ml.log, second), 0);
 	KUNIT_EXPECT_EQ(test, gmeta_log_flush_state(&ml.log, &f), 0);
 	KUNIT_EXPECT_EQ(test, ml_step(0), GMETA_NOTHING);
+
+	/* It wants that flush also of a commit without ends. */
+	ml_fault(3, 1);
+	gmeta_log_flush(&ml.log, &f);
+	KUNIT_EXPECT_EQ(test, ml_step(0), GMETA_FLUSH_DATA);
+	KUNIT_EXPECT_EQ(test, gmeta_log_flush_state(&ml.log, &f), -EINPROGRESS);
+	KUNIT_EXPECT_EQ(test, ml_step(0), GMETA_WRITE);
+	KUNIT_EXPECT_EQ(test, gmeta_log_flush_state(&ml.log, &f), 0);
 }
 
 static void flush_fails(struct kunit *test)
@@ -339,7 +317,7 @@ static void flush_lost(struct kunit *test)
 
 static void write_fails(struct kunit *test)
 {
-	u8 *was = gmeta_alloc(ML_UNIT, 1);
+	u8 *was = gmeta_alloc(META_UNIT, 1);
 	struct gmeta_flush f;
 	u64 ticket, sector;
 
@@ -349,14 +327,14 @@ static void write_fails(struct kunit *test)
 	ticket = gmeta_log_ticket(&ml.log);
 	gmeta_log_want(&ml.log);
 	KUNIT_EXPECT_EQ(test, ml_next(), GMETA_WRITE);
-	memcpy(was, ml.io.buf, ML_UNIT);
+	memcpy(was, ml.io.buf, META_UNIT);
 	sector = ml.io.sector;
 	ml_told(-EIO);
 	/* Once more, unchanged, whatever came meanwhile. */
 	ml_fault(2, 1);
 	KUNIT_EXPECT_EQ(test, ml_next(), GMETA_WRITE);
 	KUNIT_EXPECT_EQ(test, ml.io.sector, sector);
-	KUNIT_EXPECT_EQ(test, memcmp(was, ml.io.buf, ML_UNIT), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(was, ml.io.buf, META_UNIT), 0);
 	KUNIT_EXPECT_EQ(test, gmeta_log_state(&ml.log, ticket), -EINPROGRESS);
 	ml_told(-EIO);
 	vfree(was);
@@ -387,6 +365,44 @@ static void write_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gmeta_log_state(&ml.log, ticket), 0);
 }
 
+/* Who relies on what was under way, or not cut yet, when it failed is told (M4). */
+static void failed_with_ends(struct kunit *test)
+{
+	struct gmeta_flush f;
+	int cut;
+
+	ml_begin(test);
+	for (cut = 0; cut < 2; cut++) {
+		ml_fault(1, 1);
+		ml_fault(2, 1);
+		gmeta_log_want(&ml.log);
+		ml_run(test);
+		if (cut)
+			ml_end(1, 1, false);
+		else
+			ml_fault(3, 1);
+		gmeta_log_want(&ml.log);
+		while (ml_next() != GMETA_WRITE)
+			ml_told(0);
+		if (!cut)
+			ml_end(2, 1, false);
+		ml_told(-EIO);
+		KUNIT_EXPECT_EQ(test, ml_step(-EIO), GMETA_WRITE);
+		KUNIT_EXPECT_TRUE(test, ml.log.failed);
+		gmeta_log_flush(&ml.log, &f);
+		KUNIT_EXPECT_EQ(test, gmeta_log_flush_state(&ml.log, &f), -EIO);
+		KUNIT_EXPECT_EQ(test,
+				gmeta_log_state(&ml.log,
+						gmeta_log_good_ticket(&ml.log)),
+				-EIO);
+		gmeta_log_retry(&ml.log);
+		ml_run(test);
+		KUNIT_EXPECT_FALSE(test, ml_survives(test, cut ? 1 : 2));
+		gmeta_log_flush(&ml.log, &f);
+		KUNIT_EXPECT_EQ(test, gmeta_log_flush_state(&ml.log, &f), 0);
+	}
+}
+
 /* A whole turn of the log: a snapshot counts only when a commit closed it. */
 static void snapshot_turn(struct kunit *test)
 {
@@ -407,6 +423,12 @@ static void snapshot_turn(struct kunit *test)
 		do {
 			/* What its pieces show is committed by then. */
 			what = ml_step(0);
+			/* Commits come in between. */
+			if (what == GMETA_FILL) {
+				ml_fault(990 + steps % 9, 1);
+				ticket = gmeta_log_ticket(&ml.log);
+				gmeta_log_want(&ml.log);
+			}
 			if (what == GMETA_FLUSH)
 				KUNIT_EXPECT_EQ(
 					test, gmeta_log_state(&ml.log, ticket),
@@ -478,15 +500,13 @@ static void sessions(struct kunit *test)
 	}
 }
 
-static struct kunit_case meta_log_cases[] = { KUNIT_CASE(commit_order),
-					      KUNIT_CASE(who_waits_for_which),
-					      KUNIT_CASE(flush_fails),
-					      KUNIT_CASE(flush_lost),
-					      KUNIT_CASE(write_fails),
-					      KUNIT_CASE_SLOW(snapshot_turn),
-					      KUNIT_CASE(room),
-					      KUNIT_CASE(sessions),
-					      {} };
+static struct kunit_case meta_log_cases[] = {
+	KUNIT_CASE(commit_order),	KUNIT_CASE(who_waits_for_which),
+	KUNIT_CASE(flush_fails),	KUNIT_CASE(flush_lost),
+	KUNIT_CASE(write_fails),	KUNIT_CASE(failed_with_ends),
+	KUNIT_CASE_SLOW(snapshot_turn), KUNIT_CASE(room),
+	KUNIT_CASE(sessions),		{}
+};
 
 static struct kunit_suite meta_log_suite = {
 	.name = "grid_meta_log",
