@@ -17,8 +17,8 @@
  *   detect.c   read errors become faults
  *   release.c  staged discards, checkpoint barriers, discards in background
  *   repair.c   verify, write, complete, flush (the ioctl's data path)
- *   meta_open.c  the map is loaded from its metadata
  *   jump.c     what a sync jump took stays in the map until it is over
+ *   meta_open.c  the map is loaded from its metadata
  *   meta_io.c  ... and kept there; who waits for that
  *   meta_log.c, meta_load.c, meta_map.c, meta_format.c  see meta.h
  *   park.c     parked bios: where they wait, how they wake, how they time out

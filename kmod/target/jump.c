@@ -46,7 +46,7 @@ void __grid_jump_took(struct grid *g, u64 b)
 bool __grid_jump_has_room(struct grid *g, u64 b)
 {
 	grid_assert_locked(g);
-	if (!g->meta || !g->jumped.count || test_bit(b, g->missing) ||
+	if (!g->jumped.count || test_bit(b, g->missing) ||
 	    grid_bits_test(&g->jumped, b))
 		return true;
 	return __grid_missing_single(g->gm) + g->jumped.count <
@@ -63,7 +63,7 @@ bool __grid_jump_has_room(struct grid *g, u64 b)
 void __grid_jump_written(struct grid *g, u64 b)
 {
 	grid_assert_locked(g);
-	if (g->meta && grid_bits_clear(&g->jumped, b))
+	if (grid_bits_clear(&g->jumped, b))
 		__grid_meta_good(g, b, 1, true);
 }
 

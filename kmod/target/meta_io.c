@@ -296,9 +296,6 @@ int __grid_meta_complete(struct grid *g, const struct grid_missing_item *item,
 /* The data device could not be flushed: what it lost is missing as before. */
 static void __grid_meta_again(void *priv, const struct gmeta_end *end)
 {
-	const struct gmeta_entry good = { .kind = GRID_META_GOOD,
-					  .address = end->address,
-					  .count = 1 };
 	struct grid_meta *m = priv;
 	struct grid *g = m->g;
 	struct grid_missing_checksum sum;
@@ -306,7 +303,7 @@ static void __grid_meta_again(void *priv, const struct gmeta_end *end)
 	grid_assert_locked(g);
 	if (__grid_is_freed(g, end->address)) {
 		/* Nobody needs it any more; the engine has said missing. */
-		gmeta_log_add(&m->log, &good);
+		__grid_meta_good(g, end->address, 1, false);
 		return;
 	}
 	memcpy(sum.bytes, end->sum, sizeof(sum.bytes));
@@ -643,7 +640,7 @@ static int grid_meta_fill(struct grid_meta *m, struct gmeta_writer *piece)
 		if (!free)
 			return 0;
 		n = 0;
-		if (!more && m->fill_cursor == U64_MAX) {
+		if (m->fill_cursor == U64_MAX) {
 			if (grid_meta_fill_jumped(m, piece, free))
 				return 1;
 			cond_resched();
@@ -660,7 +657,8 @@ static int grid_meta_fill(struct grid_meta *m, struct gmeta_writer *piece)
 				gmeta_add(piece, &e);
 			m->fill_table++;
 		}
-		if (!more && m->fill_cursor != U64_MAX)
+		/* Room was counted for one kind. */
+		if (!i)
 			n = __grid_missing_list_records(
 				g->gm, &m->fill_cursor,
 				min(free, GRID_META_FILL), r);

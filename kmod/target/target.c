@@ -63,8 +63,7 @@ static void grid_change(void *priv, u64 b, u8 from, u8 to, u8 why)
 		set_bit(b, g->missing);
 		grid_bits_clear(&g->dropped, b);
 		grid_bits_clear(&g->lost, b);
-		if (g->meta)
-			grid_bits_clear(&g->jumped, b);
+		grid_bits_clear(&g->jumped, b);
 		__grid_end_forget(g, b);
 		if (!g->faults++)
 			queue_work(g->wq, &g->event_work);
