@@ -24,7 +24,7 @@ replica=$(mktemp /tmp/replica.XXXXXX)
 defer rm -f "$replica"
 head -c 16M /dev/urandom > "$replica"
 dd if="$replica" of="$lower" bs=1M oflag=direct status=none
-meta_create /dev/mapper/m0 --block-size=64K --checksum=sha256 --blocks-max=4096
+meta_create /dev/mapper/m0 --block-size=64K --checksum=sha256 --blocks-max=64
 
 # metadata error|good: what is below it from now on
 metadata()
@@ -88,10 +88,20 @@ metadata good
 dmsetup message t0 0 metadata retry
 wait_until 20 is metadata ok
 assert_eq "$(in_file 10)$(in_file 11)$(in_file 12)" 101
+# As long as the map has them they count: here are 12, and 10.
+gridctl enqueue t0 100-161 > /dev/null
+must_fail gridctl enqueue t0 162
+gridctl cancel t0 {100..161} --force > /dev/null
 gridctl sync-jump t0 complete
 flush
 assert_eq "$(in_file 10)$(in_file 11)$(in_file 12)" 001
-gridctl cancel t0 12 --force
+lose 13
+gridctl sync-jump t0 commence
+flush
+assert_eq "$(in_file 13)" 1
+gridctl cancel t0 --all --force > /dev/null
+flush
+assert_eq "$(in_file 12)$(in_file 13)" 00
 
 log "a barrier whose commit fails: what it dropped is not good, nor discarded"
 lose 20 21 22 23
