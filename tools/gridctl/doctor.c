@@ -20,6 +20,7 @@
 
 #include "ctl.h"
 #include "gridtab.h"
+#include "helper.h"
 #include "module.h"
 
 enum level { GOOD, WARNING, WRONG };
@@ -265,7 +266,7 @@ static void helper(struct doctor *d)
 	if (!is_file("/etc/gridrepaird.conf"))
 		find(d, WARNING, "helper",
 		     "no /etc/gridrepaird.conf: nothing is repaired unless gridrepaird is started by hand");
-	else if (!is_file("/run/gridrepaird/status"))
+	else if (!is_file(HELPER_DIR "/" HELPER_SOCKET))
 		find(d, WRONG, "helper",
 		     "gridrepaird does not run: systemctl status gridrepaird");
 	else

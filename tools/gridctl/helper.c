@@ -6,35 +6,14 @@
  * elsewhere, be stopped, or be another program.
  */
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "ctl.h"
+#include "helper.h"
 
 #define ANSWER_MS 1000
-
-/* A connected socket, or -1. */
-static int reach(void)
-{
-	const char *dir = getenv("RUNTIME_DIRECTORY");
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int n, fd;
-
-	n = snprintf(a.sun_path, sizeof(a.sun_path), "%s/status",
-		     dir && *dir ? dir : "/run/gridrepaird");
-	if (n < 0 || (size_t)n >= sizeof(a.sun_path))
-		return -1;
-	/* One that is stopped takes no connection after some. */
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
 
 /* What it says, or NULL. */
 static struct json_object *ask(void)
@@ -43,10 +22,14 @@ static struct json_object *ask(void)
 	struct json_tokener *tokener;
 	struct json_object *all = NULL;
 	struct pollfd p = { .events = POLLIN };
+	struct sockaddr_un a;
 	char buf[4096];
 	ssize_t n;
 
-	p.fd = reach();
+	p.fd = gm_helper_address(&a, gm_helper_dir());
+	/* One that is stopped takes no connection after some. */
+	if (!p.fd)
+		p.fd = gm_helper_reach(&a, SOCK_NONBLOCK);
 	if (p.fd < 0)
 		return NULL;
 	tokener = json_tokener_new();

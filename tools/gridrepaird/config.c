@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "helper.h"
 #include "log.h"
 
 #define USAGE                                                                                \
@@ -89,13 +90,10 @@ void config_inherit(struct config *c, const struct config *from)
 
 void config_init(struct config *config)
 {
-	const char *dir;
-
 	memset(config, 0, sizeof(*config));
 	config->log_level = LOG_INFO;
 	config->lock_memory = true;
-	dir = getenv("RUNTIME_DIRECTORY");
-	config->runtime_dir = strdup(dir && *dir ? dir : "/run/gridrepaird");
+	config->runtime_dir = strdup(gm_helper_dir());
 }
 
 /* NULL with ->error. */

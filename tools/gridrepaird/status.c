@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "helper.h"
 #include "status.h"
 
 #define SCHEMA_VERSION 1
@@ -201,40 +202,16 @@ void status_log(const struct device *d)
 
 /* ------------------------------------------------------------------ socket */
 
-static int make_address(struct sockaddr_un *a, const char *dir)
-{
-	int n;
-
-	memset(a, 0, sizeof(*a));
-	a->sun_family = AF_UNIX;
-	n = snprintf(a->sun_path, sizeof(a->sun_path), "%s/status", dir);
-	return n < 0 || (size_t)n >= sizeof(a->sun_path) ? -ENAMETOOLONG : 0;
-}
-
-/* A connected socket, or a negative errno. */
-static int reach(const struct sockaddr_un *a)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err;
-
-	if (fd < 0)
-		return -errno;
-	if (!connect(fd, (const struct sockaddr *)a, sizeof(*a)))
-		return fd;
-	err = -errno;
-	close(fd);
-	return err;
-}
-
 int status_listen(const char *dir)
 {
 	struct sockaddr_un a;
 	mode_t mask;
 	int fd = -1, err;
 
-	err = make_address(&a, dir);
+	err = gm_helper_address(&a, dir);
 	if (err)
 		goto err_say;
-	fd = reach(&a);
+	fd = gm_helper_reach(&a, 0);
 	if (fd >= 0) {
 		log_warning(
 			"another gridrepaird answers in %s; --status won't reach this one (--runtime-dir)",
@@ -292,7 +269,7 @@ void status_close(int fd, const char *dir)
 
 	if (fd < 0)
 		return;
-	if (!make_address(&a, dir))
+	if (!gm_helper_address(&a, dir))
 		unlink(a.sun_path);
 	close(fd);
 }
@@ -308,9 +285,9 @@ int status_ask(const char *dir, bool json)
 	ssize_t n;
 	int fd;
 
-	fd = make_address(&a, dir);
+	fd = gm_helper_address(&a, dir);
 	if (!fd)
-		fd = reach(&a);
+		fd = gm_helper_reach(&a, 0);
 	if (fd < 0) {
 		fprintf(stderr,
 			"gridrepaird: no daemon answers in %s: %s (is it running? --runtime-dir)\n",

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Where gridrepaird can be asked what it does: see helper.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "helper.h"
+
+const char *gm_helper_dir(void)
+{
+	const char *dir = getenv("RUNTIME_DIRECTORY");
+
+	return dir && *dir ? dir : HELPER_DIR;
+}
+
+int gm_helper_address(struct sockaddr_un *a, const char *dir)
+{
+	int n;
+
+	memset(a, 0, sizeof(*a));
+	a->sun_family = AF_UNIX;
+	n = snprintf(a->sun_path, sizeof(a->sun_path), "%s/" HELPER_SOCKET,
+		     dir);
+	return n < 0 || (size_t)n >= sizeof(a->sun_path) ? -ENAMETOOLONG : 0;
+}
+
+int gm_helper_reach(const struct sockaddr_un *a, int flags)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), err;
+
+	if (fd < 0)
+		return -errno;
+	if (!connect(fd, (const struct sockaddr *)a, sizeof(*a)))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}

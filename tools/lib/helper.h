@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where gridrepaird can be asked what it does: a socket in its runtime directory,
+ * that says all of it in JSON to whoever connects.  Not exported.
+ */
+#ifndef HELPER_H
+#define HELPER_H
+
+#include <sys/un.h>
+
+#define HELPER_DIR "/run/gridrepaird"
+#define HELPER_SOCKET "status" /* in there */
+
+/* Its runtime directory: RUNTIME_DIRECTORY, or where its unit has it. */
+const char *gm_helper_dir(void);
+/* The socket's address; -ENAMETOOLONG. */
+int gm_helper_address(struct sockaddr_un *a, const char *dir);
+/* A connected socket of type @flags (SOCK_NONBLOCK or 0), or a negative errno. */
+int gm_helper_reach(const struct sockaddr_un *a, int flags);
+
+#endif
