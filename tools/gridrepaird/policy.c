@@ -22,7 +22,6 @@
 #define HOLD_MIN_US \
 	20000ULL /* after a request that was lost without a reason */
 #define HELD_MAX 64U /* background jobs taken while the rate holds them */
-#define LASTING_US 10000000ULL /* a connection that isn't dropped at once */
 #define RECENT 4U /* answers that must all be slow before a budget shrinks */
 #define QUEUE_MIN 4U /* requests that delay alone doesn't take away */
 #define READERS_US 1000000ULL /* readers are about for so long after one */
@@ -864,7 +863,7 @@ static struct policy_request *ask(struct policy *p, struct policy_job *job,
 	r->data = NULL;
 	list_add(&r->link, &s->requests);
 	r->alone = !s->inflight && !s->late;
-	s->useful |= r->alone && now - s->up_since >= LASTING_US;
+	s->useful |= r->alone && now - s->up_since >= POLICY_LASTING_US;
 	r->background = !is_urgent(job->urgency);
 	if (!r->background)
 		p->readers_until = now + READERS_US;

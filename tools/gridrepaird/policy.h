@@ -55,6 +55,8 @@
 #define POLICY_NEVER UINT64_MAX
 #define POLICY_KEPT_MAX 8
 #define POLICY_SAMPLES 31
+/* A connection that lasts so long isn't one that is dropped at once. */
+#define POLICY_LASTING_US 10000000ULL
 
 struct policy_config {
 	uint64_t hedge_us; /* ask another after that (100 ms) */

@@ -120,9 +120,8 @@ void source_hurry(struct source *s, bool hurry);
 /* For the kinds of sources. */
 void source_answer(struct source *s, struct gm_hash *hash, struct read *r,
 		   enum read_status status, int error);
-void source_says(struct source *s, bool up);
-/* It is left, for it says nothing. */
-void source_silent(struct source *s);
+/* MAIL_UP, MAIL_DOWN, or MAIL_SILENT: it is left, for it says nothing. */
+void source_says(struct source *s, enum mail_kind what);
 /* It could not come up; its owner hears that once. */
 void source_failed(struct source *s);
 /* How long to wait, in ms: jittered, and doubling from 250 ms to 10 s or so. */

@@ -188,8 +188,8 @@ static bool look_again(struct source *s)
 			return true;
 		log_notice("source %s: it has another size now",
 			   s->config->uri);
-		source_says(s, false);
-		source_says(s, true);
+		source_says(s, MAIL_DOWN);
+		source_says(s, MAIL_UP);
 		return true;
 	}
 	fd = open_file(s);
@@ -203,8 +203,8 @@ static bool look_again(struct source *s)
 		return false;
 	atomic_store(&s->size, size_of(s->file_fd));
 	log_notice("source %s: it is another one now", s->config->uri);
-	source_says(s, false);
-	source_says(s, true);
+	source_says(s, MAIL_DOWN);
+	source_says(s, MAIL_UP);
 	return true;
 }
 
@@ -257,7 +257,7 @@ static void *feeder(void *arg)
 		}
 	if (!atomic_load(&s->stop)) {
 		log_notice("source %s: open", s->config->uri);
-		source_says(s, true);
+		source_says(s, MAIL_UP);
 	}
 	feed(s);
 	wake(s);

@@ -40,25 +40,15 @@ static void post_news(struct source *s, enum mail_kind kind)
 	inbox_put(s->owner, &r->mail);
 }
 
-static void say(struct source *s, enum mail_kind kind)
+void source_says(struct source *s, enum mail_kind what)
 {
-	bool up = kind == MAIL_UP;
+	bool up = what == MAIL_UP;
 
 	if (atomic_exchange(&s->up, up) == up)
 		return;
 	s->told = true;
 	inbox_ring(&s->urgent); /* who serves that depends on it */
-	post_news(s, kind);
-}
-
-void source_says(struct source *s, bool up)
-{
-	say(s, up ? MAIL_UP : MAIL_DOWN);
-}
-
-void source_silent(struct source *s)
-{
-	say(s, MAIL_SILENT);
+	post_news(s, what);
 }
 
 void source_failed(struct source *s)

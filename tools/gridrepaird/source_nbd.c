@@ -24,9 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy.h"
 #include "source.h"
 
-#define LASTING_US 10000000U
 #define PART_MAX (32U << 20)
 #define IDLE_MS 10000 /* nothing is due */
 #define SECOND_MS 5000U /* for a second connection to come up */
@@ -326,14 +326,11 @@ static unsigned int stay(struct connection *c, unsigned int *times)
 	c->answered = false;
 	atomic_store(&s->size, (unsigned long long)c->size);
 	atomic_store(&s->multi, nbd_can_multi_conn(c->nbd) == 1);
-	source_says(s, true);
+	source_says(s, MAIL_UP);
 	while (!atomic_load(&s->stop) && !silent && serve(c, true))
 		silent = c->out_count && now_us() - c->heard > timeout;
-	if (silent)
-		source_silent(s);
-	else
-		source_says(s, false);
-	if (c->answered || now_us() - begin >= LASTING_US)
+	source_says(s, silent ? MAIL_SILENT : MAIL_DOWN);
+	if (c->answered || now_us() - begin >= POLICY_LASTING_US)
 		*times = 0;
 	ms = source_pause(times);
 	if (!atomic_load(&s->stop))
