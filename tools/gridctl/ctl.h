@@ -193,6 +193,9 @@ void ctl_progress(const char *what, uint64_t done, uint64_t left,
 /* Say so when nobody repairs what is waited for; true when it was said. */
 bool ctl_no_helper(const struct ctl *ctl, const struct grid_missing_status *s,
 		   double seconds);
+/* libblkid's eyes on a disk from byte @start on; NULL: said so, CTL_FAILED. */
+struct blkid_struct_probe *ctl_probe(const struct ctl *ctl, const char *path,
+				     int fd, uint64_t start);
 /*
  * Does something lie on the disk (@path, open as @fd) ahead of a grid that begins at
  * byte @begin?  CTL_GOOD: no, or --force.

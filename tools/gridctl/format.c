@@ -68,17 +68,9 @@ static int check_blank(const struct ctl *ctl, const struct area *a)
 			ctl, CTL_FAILED,
 			"%s holds damaged grid metadata: \"gridctl metadata check\" tells more; --force overwrites it",
 			a->path);
-	probe = blkid_new_probe();
-	if (!probe ||
-	    blkid_probe_set_device(probe, a->fd, (blkid_loff_t)a->start, 0)) {
-		blkid_free_probe(probe);
-		return ctl_fail(ctl, CTL_FAILED,
-				"%s: can't look what is on it (libblkid)",
-				a->path);
-	}
-	blkid_probe_enable_superblocks(probe, 1);
-	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE);
-	blkid_probe_enable_partitions(probe, 1);
+	probe = ctl_probe(ctl, a->path, a->fd, a->start);
+	if (!probe)
+		return CTL_FAILED;
 	err = blkid_do_safeprobe(probe);
 	if (err != 1) {
 		if (blkid_probe_lookup_value(probe, "TYPE", &type, NULL) &&

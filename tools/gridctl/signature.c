@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * gridctl: what lies on a disk ahead of a grid, by libblkid.
+ * gridctl: what lies on a disk, and what of it ahead of a grid, by libblkid.
  *
  * A grid carries what a replica holds, a file system too; that is its own.  A
  * signature before its begin is somebody else's: of something that has the whole
@@ -13,56 +13,69 @@
 
 #include "ctl.h"
 
-/* The name of what begins below @begin: 1; 0 if there is nothing, or an errno. */
-static int find(int fd, uint64_t begin, char *name, size_t size)
+static int failed(const struct ctl *ctl, const char *path)
+{
+	return ctl_fail(ctl, CTL_FAILED,
+			"%s: can't look what is on it (libblkid)", path);
+}
+
+blkid_probe ctl_probe(const struct ctl *ctl, const char *path, int fd,
+		      uint64_t start)
 {
 	blkid_probe probe = blkid_new_probe();
-	const char *type, *at;
-	int err = 1, found = 0;
 
-	if (!probe)
-		return -ENOMEM;
-	if (blkid_probe_set_device(probe, fd, 0, 0)) {
+	if (!probe ||
+	    blkid_probe_set_device(probe, fd, (blkid_loff_t)start, 0)) {
 		blkid_free_probe(probe);
-		return -EIO;
+		failed(ctl, path);
+		return NULL;
 	}
 	blkid_probe_enable_superblocks(probe, 1);
 	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE |
 							 BLKID_SUBLKS_MAGIC);
 	blkid_probe_enable_partitions(probe, 1);
 	blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC);
-	while (!found && !(err = blkid_do_probe(probe))) {
-		if (blkid_probe_lookup_value(probe, "SBMAGIC_OFFSET", &at,
-					     NULL) ||
-		    blkid_probe_lookup_value(probe, "TYPE", &type, NULL)) {
-			if (blkid_probe_lookup_value(probe, "PTMAGIC_OFFSET",
-						     &at, NULL) ||
-			    blkid_probe_lookup_value(probe, "PTTYPE", &type,
-						     NULL))
-				continue;
-		}
+	return probe;
+}
+
+/* The name of what begins below @begin: 1; 0 if there is nothing, or an errno. */
+static int find(blkid_probe probe, uint64_t begin, char *name, size_t size)
+{
+	const char *type, *at;
+	int err;
+
+	while (!(err = blkid_do_probe(probe))) {
+		if ((blkid_probe_lookup_value(probe, "SBMAGIC_OFFSET", &at,
+					      NULL) ||
+		     blkid_probe_lookup_value(probe, "TYPE", &type, NULL)) &&
+		    (blkid_probe_lookup_value(probe, "PTMAGIC_OFFSET", &at,
+					      NULL) ||
+		     blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL)))
+			continue;
 		if (strtoull(at, NULL, 10) >= begin)
 			continue;
 		snprintf(name, size, "%s", type);
-		found = 1;
+		return 1;
 	}
-	blkid_free_probe(probe);
-	return found ? 1 : err < 0 ? -EIO : 0;
+	return err < 0 ? -EIO : 0;
 }
 
 int ctl_check_ahead(const struct ctl *ctl, const char *path, int fd,
 		    uint64_t begin)
 {
+	blkid_probe probe;
 	char name[64];
 	int found;
 
 	if (!begin || ctl_option(ctl, "force"))
 		return CTL_GOOD;
-	found = find(fd, begin, name, sizeof(name));
+	probe = ctl_probe(ctl, path, fd, 0);
+	if (!probe)
+		return CTL_FAILED;
+	found = find(probe, begin, name, sizeof(name));
+	blkid_free_probe(probe);
 	if (found < 0)
-		return ctl_fail(ctl, CTL_FAILED,
-				"%s: can't look what is on it (libblkid)",
-				path);
+		return failed(ctl, path);
 	if (!found)
 		return CTL_GOOD;
 	return ctl_fail(
