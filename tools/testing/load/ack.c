@@ -175,8 +175,8 @@ void watch_end(void)
 /* What there is to know of a call that doesn't end: who else is stuck, and what on. */
 static void tell_all(void)
 {
-	struct grid_missing_fault f[256];
-	uint64_t now = load_now(), since, number;
+	struct grid_missing_fault f[FAULTS];
+	uint64_t now = load_now(), since;
 	int i, n;
 
 	for (i = 0; i < THREADS; i++) {
@@ -187,20 +187,17 @@ static void tell_all(void)
 				(unsigned long long)watches[i].n,
 				(unsigned long long)(now - since) / 1000000);
 	}
-	n = load_call(&grid, GRID_MISSING_LIST_FAULTS, f, sizeof(f[0]),
-		      ARRAY_SIZE(f));
-	for (i = 0; i < n; i++) {
-		memcpy(&number, f[i].checksum.bytes, sizeof(number));
+	n = list_faults(f);
+	for (i = 0; i < n; i++)
 		fprintf(stderr,
 			"fault %llu: number %llu, flags %x, state %u, cause %u, %u failures, table %llu; ours has %llu%s%s\n",
 			(unsigned long long)f[i].address,
-			(unsigned long long)number, f[i].flags, f[i].state,
-			f[i].cause, f[i].failures,
+			(unsigned long long)load_number(&f[i].checksum),
+			f[i].flags, f[i].state, f[i].cause, f[i].failures,
 			(unsigned long long)f[i].table,
 			(unsigned long long)block[f[i].address].number,
 			block[f[i].address].member ? ", a member" : "",
 			block[f[i].address].freed ? ", freed" : "");
-	}
 }
 
 static void *watcher(void *arg)

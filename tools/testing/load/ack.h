@@ -29,6 +29,7 @@
 #define SPAN 3 /* most blocks of a request */
 #define BATCH 8
 #define VALUES 3 /* of a table */
+#define FAULTS 512 /* that are looked at: all */
 /* wild: these blocks are the indexes of tables, and are never discarded. */
 #define INDEX_EVERY 8
 
@@ -114,6 +115,7 @@ void get_status(struct grid_missing_status *status);
 
 /* faults.c */
 extern pthread_rwlock_t faults_lock;
+int list_faults(struct grid_missing_fault f[FAULTS]);
 void *enqueuer(void *arg);
 void *repairer(void *arg);
 int repair_some(char *buffer);

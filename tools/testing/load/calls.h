@@ -75,4 +75,12 @@ static inline struct grid_missing_checksum load_checksum(uint64_t number)
 	return c;
 }
 
+static inline uint64_t load_number(const struct grid_missing_checksum *c)
+{
+	uint64_t number;
+
+	memcpy(&number, c->bytes, sizeof(number));
+	return number;
+}
+
 #endif /* LOAD_CALLS_H */

@@ -36,6 +36,12 @@ static bool quiet(uint64_t b)
 	return !block[b].writes && !block[b].reads;
 }
 
+int list_faults(struct grid_missing_fault f[FAULTS])
+{
+	return load_call(&grid, GRID_MISSING_LIST_FAULTS, f, sizeof(f[0]),
+			 FAULTS);
+}
+
 /*
  * Is block @n still a table's value, as far as the tracker knows?  Only it can
  * tell: a write or a cancel that is just over may have ended that member, or
@@ -44,9 +50,8 @@ static bool quiet(uint64_t b)
  */
 static bool is_member(uint64_t n, bool *aside)
 {
-	struct grid_missing_fault f[512];
-	int i, count = load_call(&grid, GRID_MISSING_LIST_FAULTS, f,
-				 sizeof(f[0]), ARRAY_SIZE(f));
+	struct grid_missing_fault f[FAULTS];
+	int i, count = list_faults(f);
 
 	*aside = false;
 	for (i = 0; i < count; i++)
@@ -173,14 +178,6 @@ static void repair_call(struct grid_missing_repair *e, unsigned int count)
 				 strerror(-e[i].result));
 }
 
-static uint64_t number_of(const struct grid_missing_checksum *c)
-{
-	uint64_t number;
-
-	memcpy(&number, c->bytes, sizeof(number));
-	return number;
-}
-
 /*
  * An index was written, but a flush that failed may have lost it (F1): it is
  * missing again, as a single fault, and its values are faults all the same.
@@ -188,13 +185,13 @@ static uint64_t number_of(const struct grid_missing_checksum *c)
  */
 static bool is_fault(uint64_t n, uint64_t number)
 {
-	struct grid_missing_fault f[512];
-	int i, count = load_call(&grid, GRID_MISSING_LIST_FAULTS, f,
-				 sizeof(f[0]), ARRAY_SIZE(f));
+	struct grid_missing_fault f[FAULTS];
+	int i, count = list_faults(f);
 
 	for (i = 0; i < count; i++)
-		if (f[i].address == n && !(f[i].flags & GRID_MISSING_F_NO_CHECKSUM) &&
-		    number_of(&f[i].checksum) == number)
+		if (f[i].address == n &&
+		    !(f[i].flags & GRID_MISSING_F_NO_CHECKSUM) &&
+		    load_number(&f[i].checksum) == number)
 			return true;
 	return false;
 }
@@ -273,7 +270,7 @@ int repair_prepare(struct grid_missing_repair *e, char *buffer)
 		r->serial = f[i].serial;
 		r->flags = known ? 0 : GRID_MISSING_F_NO_CHECKSUM;
 		pthread_mutex_lock(&b->gate);
-		ours = known && b->number == number_of(&r->checksum);
+		ours = known && b->number == load_number(&r->checksum);
 		if (ours)
 			repair_content((char *)(uintptr_t)r->data, r->address,
 				       b, true);
@@ -310,7 +307,7 @@ int repair_some(char *buffer)
 		if (e[i].result)
 			continue;
 		pthread_mutex_lock(&b->gate);
-		model_repaired(e[i].address, number_of(&e[i].checksum));
+		model_repaired(e[i].address, load_number(&e[i].checksum));
 		if (b->member)
 			b->member = is_member(e[i].address, &aside);
 		pthread_mutex_unlock(&b->gate);
