@@ -376,6 +376,7 @@ static void finish(void)
 	char *buffer = load_memory((size_t)BATCH * block_size);
 	struct grid_missing_status status;
 
+	flush_leftover();
 	errors = false;
 	for (;;) {
 		get_status(&status);

@@ -127,6 +127,7 @@ void commotion_begin(void);
 void commotion_end(void);
 extern unsigned int checkpoints_open;
 void *flusher(void *arg);
+void flush_leftover(void);
 void free_everything(void);
 
 /* disturb.c */

@@ -127,6 +127,18 @@ void *flusher(void *arg)
 	return NULL;
 }
 
+/*
+ * Nothing fails any more.  A flush that failed under load may be told to the next
+ * one, and to the next checkpoint (F1, M2): these are they, so that later ones
+ * have no excuse.
+ */
+void flush_leftover(void)
+{
+	flush();
+	if (explicit_checkpoint)
+		take_durable();
+}
+
 /* The load is over: what is released must become free, and nothing stay open. */
 void free_everything(void)
 {
