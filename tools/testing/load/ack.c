@@ -382,11 +382,13 @@ static void finish(void)
 		get_status(&status);
 		if (!status.waiting && !status.writing && !status.aborting)
 			break;
-		if (load_now() > end)
+		if (load_now() > end) {
+			tell_all();
 			load_die("%llu faults are left that nobody can repair, %llu writing, %llu aborting",
 				 (unsigned long long)status.waiting,
 				 (unsigned long long)status.writing,
 				 (unsigned long long)status.aborting);
+		}
 		if (!repair_some(buffer))
 			usleep(10000);
 	}

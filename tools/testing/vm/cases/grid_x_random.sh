@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D1 D2 D3 D5 D6 D9 T9 T11 T12 everything at once: no stale read, no lost write, no hang, and all becomes good
-# kernels: none
+# kernels: newest
 # timeout: 400
 # boot: own
 #
-# Not in `make check` yet: every stop so far was explained, and lay in the driver
-# (the last one, seed 27287: a rule of the disk that outlived the load), but it
-# has not run for long since.
 # A repair that goes past a write without a trace it seldom sees: what a replica
 # has includes what is under way at the enqueue, as nobody can tell from above
 # which of them came first. grid_late and grid_race force that.
