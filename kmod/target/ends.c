@@ -7,7 +7,8 @@
  * the block was.  When one fails, whoever asked for it, the disk may have lost
  * that write, and tells nobody twice: whatever has a record left is missing
  * again.  A write to the block, or another fault of it, takes the record away:
- * what is there now is not ours to undo (D2).
+ * what is there now is not ours to undo (D2).  A block with a record may still be
+ * missing, where a sync jump has set aside another fault of it (T12).
  *
  *   without metadata   the records are the items of a repair, which is listed
  *                      in grid->repairs until its flush has ended
@@ -39,6 +40,7 @@
 void __grid_end_begin(struct grid *g, u64 b)
 {
 	grid_assert_locked(g);
+	__grid_end_forget(g, b);
 	set_bit(b, g->unflushed);
 	/* Pairs with grid_is_late(); litmus: late. */
 	smp_wmb();
@@ -71,7 +73,11 @@ void __grid_end_written(struct grid *g, u64 b)
 		__grid_drop_items(g, b);
 }
 
-/** __grid_end_forget - block @b is missing, for a reason of its own */
+/**
+ * __grid_end_forget - block @b is missing for a reason of its own, or good anew
+ * @g: the grid
+ * @b: the block; one without a record is no error
+ */
 void __grid_end_forget(struct grid *g, u64 b)
 {
 	grid_assert_locked(g);

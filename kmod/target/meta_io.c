@@ -258,8 +258,12 @@ int __grid_meta_supersede(struct grid *g, u64 b, bool durable)
 	struct grid_meta *m = g->meta;
 	int r;
 
-	if (!m)
-		return __grid_missing_supersede(g->gm, b);
+	if (!m) {
+		r = __grid_missing_supersede(g->gm, b);
+		if (!r)
+			__grid_end_forget(g, b);
+		return r;
+	}
 	if (!durable)
 		__grid_end_begin(g, b);
 	__grid_missing_record(g->gm, b, &m->ending);

@@ -59,12 +59,14 @@ static void grid_change(void *priv, u64 b, u8 from, u8 to, u8 why)
 			wake_up_all(&g->barrier_wait);
 	}
 
+	/* It may come beside one that a jump has set aside. */
+	if (from == GRID_MISSING_STATE_GONE || why == GRID_MISSING_WHY_ENQUEUED)
+		__grid_end_forget(g, b);
 	if (from == GRID_MISSING_STATE_GONE) {
 		set_bit(b, g->missing);
 		grid_bits_clear(&g->dropped, b);
 		grid_bits_clear(&g->lost, b);
 		grid_bits_clear(&g->jumped, b);
-		__grid_end_forget(g, b);
 		if (!g->faults++)
 			queue_work(g->wq, &g->event_work);
 	} else if (to == GRID_MISSING_STATE_GONE) {

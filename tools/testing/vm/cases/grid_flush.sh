@@ -82,6 +82,27 @@ holds 14 /tmp/other
 repair 11
 must_fail flush
 
+log "... but not what a whole write made good where a jump had set a table's block aside"
+# Two faults of one block: when one is repaired it is still missing.
+gridctl enqueue-table t0 "20:$(checksum 20)" > /dev/null
+gridctl sync-jump t0 commence > /dev/null
+gridctl enqueue t0 "20:$(checksum 20)" > /dev/null
+hold keep flush 0
+begin flush flush
+wait_until 60 held 1
+hold fail flush 0
+begin repair repair 20
+wait_until 60 flushing
+put /tmp/block 20
+disk release
+finish flush
+finish repair
+assert_eq "$(faults)" "" "after a flush that failed"
+holds 20 /tmp/block
+gridctl sync-jump t0 complete > /dev/null
+must_fail flush
+flush
+
 log "... also when the disk tells it to a flush of the application"
 miss 15
 hold keep flush 0
