@@ -190,13 +190,12 @@ static void tell_all(void)
 	n = list_faults(f);
 	for (i = 0; i < n; i++)
 		fprintf(stderr,
-			"fault %llu: number %llu, flags %x, state %u, cause %u, %u failures, table %llu; ours has %llu%s%s\n",
+			"fault %llu: number %llu, flags %x, state %u, cause %u, %u failures, table %llu; ours has %llu%s\n",
 			(unsigned long long)f[i].address,
 			(unsigned long long)load_number(&f[i].checksum),
 			f[i].flags, f[i].state, f[i].cause, f[i].failures,
 			(unsigned long long)f[i].table,
 			(unsigned long long)block[f[i].address].number,
-			block[f[i].address].member ? ", a member" : "",
 			block[f[i].address].freed ? ", freed" : "");
 }
 

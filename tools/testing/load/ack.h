@@ -49,7 +49,6 @@ struct block {
 	uint64_t number;
 	uint32_t discards; /* of its first page, at that enqueue */
 	bool spoilt; /* what is below is wrong, as far as we know */
-	bool member; /* of a table; or it was, and the tracker tells */
 	uint64_t discarded; /* which discard of all that was; 0: used since */
 	uint64_t freed; /* since when; 0: not, or used again */
 	uint64_t trouble; /* until when its I/O may fail; UINT64_MAX: no end yet */
@@ -116,6 +115,8 @@ void get_status(struct grid_missing_status *status);
 /* faults.c */
 extern pthread_rwlock_t faults_lock;
 int list_faults(struct grid_missing_fault f[FAULTS]);
+const struct grid_missing_fault *
+table_fault(const struct grid_missing_fault f[FAULTS], int count, uint64_t n);
 void *enqueuer(void *arg);
 void *repairer(void *arg);
 int repair_some(char *buffer);

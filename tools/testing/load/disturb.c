@@ -203,11 +203,13 @@ static void disturb_dm(unsigned int *r)
 /* What may vanish without a repair: all, or but the tables' members. */
 static void lose_all(bool members)
 {
+	struct grid_missing_fault f[FAULTS];
+	int n = members ? 0 : list_faults(f);
 	uint64_t b;
 
 	for (b = 0; b < blocks; b++) {
 		pthread_mutex_lock(&block[b].gate);
-		if (members || !block[b].member)
+		if (!table_fault(f, n, b))
 			model_lose(b);
 		pthread_mutex_unlock(&block[b].gate);
 	}

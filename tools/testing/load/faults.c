@@ -43,24 +43,21 @@ int list_faults(struct grid_missing_fault f[FAULTS])
 }
 
 /*
- * Is block @n still a table's value, as far as the tracker knows?  Only it can
- * tell: a write or a cancel that is just over may have ended that member, or
- * another, which came after it, stays.  @aside: one that a sync jump has set
- * aside, which stays whatever is repaired there.
+ * What a table waits for at block @n, as the tracker has it just now; NULL:
+ * nothing.  The table's index counts, too: what a sync jump has set aside stays,
+ * whatever is repaired there.
  */
-static bool is_member(uint64_t n, bool *aside)
+const struct grid_missing_fault *
+table_fault(const struct grid_missing_fault f[FAULTS], int count, uint64_t n)
 {
-	struct grid_missing_fault f[FAULTS];
-	int i, count = list_faults(f);
+	int i;
 
-	*aside = false;
 	for (i = 0; i < count; i++)
 		if (f[i].address == n &&
-		    f[i].cause == GRID_MISSING_CAUSE_TABLE_VALUE) {
-			*aside = f[i].flags & GRID_MISSING_F_ASIDE;
-			return true;
-		}
-	return false;
+		    (f[i].cause == GRID_MISSING_CAUSE_TABLE_VALUE ||
+		     f[i].cause == GRID_MISSING_CAUSE_TABLE_INDEX))
+			return &f[i];
+	return NULL;
 }
 
 /* With the gate held, nobody begins or ends anything here. */
@@ -68,8 +65,10 @@ static void enqueue(uint64_t n, char *buffer, bool table)
 {
 	struct block *b = &block[n];
 	struct grid_missing_block e = { .address = n };
-	bool again, aside = false;
+	const struct grid_missing_fault *of_table;
+	struct grid_missing_fault f[FAULTS];
 	uint64_t number;
+	bool again;
 	int done;
 
 	pthread_rwlock_rdlock(&faults_lock);
@@ -77,14 +76,14 @@ static void enqueue(uint64_t n, char *buffer, bool table)
 	/* From here on a repair is no surprise. */
 	if (b->freed)
 		model_use(b);
-	if (b->member)
-		b->member = is_member(n, &aside);
 	/*
 	 * What a table waits for is still what its index says.  While it is
 	 * aside another checksum would be a second truth.
 	 */
-	again = b->member && !b->writes;
-	if (aside && !again)
+	of_table = table_fault(f, list_faults(f), n);
+	again = of_table && load_number(&of_table->checksum) == b->number &&
+		!b->writes;
+	if (of_table && of_table->flags & GRID_MISSING_F_ASIDE && !again)
 		goto out;
 	number = again ? b->number : new_number();
 	e.checksum = load_checksum(number);
@@ -229,7 +228,6 @@ static void repair_index(struct grid_missing_repair *e, char *buffer)
 		if (!e->result ||
 		    (e->result == -EIO && is_fault(n, number[i]))) {
 			model_enqueued(n, number[i]);
-			block[n].member = true;
 			if (quiet(n))
 				spoil(n, buffer);
 		}
@@ -297,7 +295,6 @@ int repair_some(char *buffer)
 {
 	struct grid_missing_repair e[BATCH];
 	int i, n = repair_prepare(e, buffer);
-	bool aside;
 
 	if (n > 0)
 		repair_call(e, n);
@@ -308,8 +305,6 @@ int repair_some(char *buffer)
 			continue;
 		pthread_mutex_lock(&b->gate);
 		model_repaired(e[i].address, load_number(&e[i].checksum));
-		if (b->member)
-			b->member = is_member(e[i].address, &aside);
 		pthread_mutex_unlock(&b->gate);
 	}
 	return n >= 0;
