@@ -648,9 +648,15 @@ void disturb_calm(void)
 void ready(unsigned int *r)
 {
 	struct grid_missing_simple s = { .size = sizeof(s) };
+	int ret;
 
-	if (rand_r(r) & 1)
+	if (rand_r(r) & 1) {
 		must(message("ready", NULL, 0), "message ready");
-	else if (ioctl(grid.helper, GRID_MISSING_READY, &s))
+		return;
+	}
+	while ((ret = ioctl(grid.helper, GRID_MISSING_READY, &s)) &&
+	       errno == EAGAIN)
+		usleep(1000); /* suspended */
+	if (ret)
 		load_die("ready: %s", strerror(errno));
 }
