@@ -848,8 +848,8 @@ static struct model_fault *model_after(struct model *m, int cls,
 	return next;
 }
 
-static const char *model_check_batch(struct model_run *r, u32 max, u32 min_age,
-				     u64 now, u32 n)
+static const char *model_check_batch(struct model_run *r, bool urgent, u32 max,
+				     u32 min_age, u64 now, u32 n)
 {
 	struct model *m = &r->m;
 	u32 never[3], requested[3], eligible[3], take[3], at = 0, i, j, share;
@@ -871,6 +871,8 @@ static const char *model_check_batch(struct model_run *r, u32 max, u32 min_age,
 		}
 		eligible[cls] = min(max, eligible[cls] + never[cls]);
 	}
+	if (urgent)
+		eligible[2] = 0;
 	others = min(max, eligible[1] + eligible[2]);
 	take[0] = eligible[0];
 	if (eligible[0] + others > max) {
@@ -1472,16 +1474,18 @@ static void model_op_vector(struct model_run *r)
 static void model_op_batch(struct model_run *r)
 {
 	u32 max = model_below(r, 8), age = model_below(r, 3) * 100, n;
+	bool urgent = r->time % 4 == 3; /* as recorded runs have it */
 	const char *wrong = NULL;
 
-	r->op = "batch";
-	n = gm_next_batch(&r->t, max, age, r->time, r->out);
+	r->op = urgent ? "urgent batch" : "batch";
+	n = urgent ? gm_next_urgent(&r->t, max, age, r->time, r->out) :
+		     gm_next_batch(&r->t, max, age, r->time, r->out);
 	if (!max && !n)
 		return;
 	if (r->nested)
 		wrong = model_check_partial(r, age, r->time, n);
 	else
-		wrong = model_check_batch(r, max, age, r->time, n);
+		wrong = model_check_batch(r, urgent, max, age, r->time, n);
 	if (wrong)
 		model_fail(r, wrong, n, max);
 }
@@ -2176,8 +2180,8 @@ bool model_settle(struct model_run *r)
 		n = gm_next_batch(&r->t, ARRAY_SIZE(batch), 100, r->time,
 				  batch);
 		memcpy(r->out, batch, sizeof(batch));
-		wrong = model_check_batch(r, ARRAY_SIZE(batch), 100, r->time,
-					  n);
+		wrong = model_check_batch(r, false, ARRAY_SIZE(batch), 100,
+					  r->time, n);
 		if (wrong)
 			return model_fail(r, wrong, n, -1);
 		if (!model_compare(r))

@@ -213,11 +213,11 @@ static const struct gm_set *set_of(const u64 *v, u32 n, bool by_set)
 	return &some_set.set;
 }
 
-/* A batch must be exactly this. */
-static void batch_is(struct kunit *test, int line, u32 max, u32 age, u64 now,
-		     const u64 *want, u32 n)
+/* env->out must be exactly this. */
+static void out_is(struct kunit *test, int line, u32 got, const u64 *want,
+		   u32 n)
 {
-	u32 got = gm_next_batch(T, max, age, now, env->out), i;
+	u32 i;
 
 	if (got != n)
 		KUNIT_FAIL(test, "line %d: %u handed out, not %u", line, got,
@@ -230,13 +230,18 @@ static void batch_is(struct kunit *test, int line, u32 max, u32 age, u64 now,
 				   (unsigned long long)want[i]);
 }
 
-#define BATCH(max, age, now, ...)                              \
-	do {                                                   \
-		static const u64 _want[] = { __VA_ARGS__ };    \
-		batch_is(test, __LINE__, max, age, now, _want, \
-			 ARRAY_SIZE(_want));                   \
+#define OUT_IS(call, ...)                                               \
+	do {                                                            \
+		static const u64 _want[] = { __VA_ARGS__ };             \
+		out_is(test, __LINE__, call, _want, ARRAY_SIZE(_want)); \
 	} while (0)
-#define NO_BATCH(max, age, now) batch_is(test, __LINE__, max, age, now, NULL, 0)
+#define BATCH(max, age, now, ...) \
+	OUT_IS(gm_next_batch(T, max, age, now, env->out), __VA_ARGS__)
+#define URGENT(max, age, now, ...) \
+	OUT_IS(gm_next_urgent(T, max, age, now, env->out), __VA_ARGS__)
+#define NO_BATCH(max, age, now) EQ(gm_next_batch(T, max, age, now, env->out), 0)
+#define NO_URGENT(max, age, now) \
+	EQ(gm_next_urgent(T, max, age, now, env->out), 0)
 
 /* T1: so many fit, and not one more; tables and single blocks apart. */
 static void t01_capacity_is_exact(struct kunit *test)
@@ -562,6 +567,35 @@ static void t05_readers_first(struct kunit *test)
 		EQ(begin_write(i), 0);
 	BATCH(5, 0, 10, 12, 13, 14, 15, 16);
 	EQ(env->out[0].flags, GRID_MISSING_F_READERS);
+	VERIFIED();
+}
+
+/* T5: only what readers or read-ahead want; the rest is as if nobody asked. */
+static void t05_urgent(struct kunit *test)
+{
+	u32 i;
+
+	make(test, 20, 1, 1);
+	for (i = 1; i <= 8; i++)
+		fault(i);
+	NO_URGENT(8, 0, 1);
+	EQ(readers(3, true), 0);
+	EQ(readers(5, true), 0);
+	EQ(readers(7, true), 0);
+	EQ(wanted(8), 0);
+	EQ(wanted(2), 0);
+	VERIFIED();
+	/* All of it may be readers', but half while others are wanted. */
+	URGENT(4, 0, 2, 3, 5, 8, 2);
+	URGENT(4, 0, 3, 7, 3, 5);
+	NO_URGENT(4, 100, 50);
+	VERIFIED();
+	/* The rest has its turn, and no age. */
+	BATCH(8, 100, 60, 1, 4, 6);
+	/* Who gains a reader is due by its age. */
+	EQ(readers(4, true), 0);
+	NO_URGENT(8, 100, 100);
+	URGENT(8, 100, 160, 7, 3, 5, 4);
 	VERIFIED();
 }
 
@@ -2194,6 +2228,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(t05_batch_of_one),
 	KUNIT_CASE(t05_minimum_age),
 	KUNIT_CASE(t05_readers_first),
+	KUNIT_CASE(t05_urgent),
 	KUNIT_CASE(t05_readers_lost),
 	KUNIT_CASE(t05_readers_gained),
 	KUNIT_CASE(t05_readers_gained_many),

@@ -546,7 +546,11 @@ int gm_ioctl_batch(struct gm_ioctl_call *c)
 		err = gm_begin(c->gm, true);
 		if (err)
 			break;
-		got = gm_next_batch(&c->gm->tracker, n, min_age, now, out);
+		got = v->flags & GRID_MISSING_BATCH_URGENT ?
+			      gm_next_urgent(&c->gm->tracker, n, min_age, now,
+					     out) :
+			      gm_next_batch(&c->gm->tracker, n, min_age, now,
+					    out);
 		gm_end(c->gm);
 		/*
 		 * What cannot be delivered counts as handed out, like what is

@@ -293,26 +293,8 @@ static u32 gm_settle_head(struct gm_tracker *t, struct gm_queue *q, u32 max,
 	return sure;
 }
 
-/**
- * gm_next_batch() - what should be repaired next (T5)
- * @t: tracker
- * @max: room in @out
- * @min_age: leave out what was handed out less than that ago (ms)
- * @now: time in ms
- * @out: filled in, in the order they should be repaired
- *
- * Those with parked readers come first, but fill at most half of the batch
- * while others wait (an odd place goes to either in turn); then those that
- * read-ahead has wanted since they were handed out last; then the rest.  In
- * each of these: never-requested, then requested longest ago.
- *
- * Cost: O(@max).  During a sweep it may return less than there is.
- *
- * Context: any.
- * Return: how many.
- */
-u32 gm_next_batch(struct gm_tracker *t, u32 max, u32 min_age, u64 now,
-		  struct grid_missing_fault *out)
+static u32 gm_take_batch(struct gm_tracker *t, bool urgent, u32 max,
+			 u32 min_age, u64 now, struct grid_missing_fault *out)
 {
 	static const u8 class_after[GM_CLASSES] = {
 		[GM_CLASS_READERS] = GM_CLASS_READERS,
@@ -333,9 +315,9 @@ u32 gm_next_batch(struct gm_tracker *t, u32 max, u32 min_age, u64 now,
 	s = &t->side[t->jump];
 	gm_end_backoff(t, s, max);
 	for (i = 0; i < GM_CLASSES; i++) {
-		u32 want = max;
+		u32 want = urgent && i == GM_CLASS_NORMAL ? 0 : max;
 
-		if (unlikely(gm_sweeping(t))) {
+		if (unlikely(gm_sweeping(t)) && want) {
 			u32 sure =
 				gm_settle_head(t, &s->never[i], max, &budget);
 
@@ -376,6 +358,50 @@ u32 gm_next_batch(struct gm_tracker *t, u32 max, u32 min_age, u64 now,
 	}
 	GM_UNLOCK(t, flags);
 	return out - begin;
+}
+
+/**
+ * gm_next_batch() - what should be repaired next (T5)
+ * @t: tracker
+ * @max: room in @out
+ * @min_age: leave out what was handed out less than that ago (ms)
+ * @now: time in ms
+ * @out: filled in, in the order they should be repaired
+ *
+ * Those with parked readers come first, but fill at most half of the batch
+ * while others wait (an odd place goes to either in turn); then those that
+ * read-ahead has wanted since they were handed out last; then the rest.  In
+ * each of these: never-requested, then requested longest ago.
+ *
+ * Cost: O(@max).  During a sweep it may return less than there is.
+ *
+ * Context: any.
+ * Return: how many.
+ */
+u32 gm_next_batch(struct gm_tracker *t, u32 max, u32 min_age, u64 now,
+		  struct grid_missing_fault *out)
+{
+	return gm_take_batch(t, false, max, min_age, now, out);
+}
+
+/**
+ * gm_next_urgent() - what readers wait for, and what read-ahead wants
+ * @t: tracker
+ * @max: room in @out
+ * @min_age: as for gm_next_batch()
+ * @now: likewise
+ * @out: likewise
+ *
+ * A batch without the rest: nothing is handed out to a helper that has no room
+ * for it, or none would get it before its minimum age.
+ *
+ * Context: any.
+ * Return: how many.
+ */
+u32 gm_next_urgent(struct gm_tracker *t, u32 max, u32 min_age, u64 now,
+		   struct grid_missing_fault *out)
+{
+	return gm_take_batch(t, true, max, min_age, now, out);
 }
 
 /**

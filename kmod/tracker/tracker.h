@@ -401,6 +401,9 @@ void gm_enqueue_vector(struct gm_tracker *t, struct grid_missing_block *v,
  */
 u32 gm_next_batch(struct gm_tracker *t, u32 max, u32 min_age, u64 now,
 		  struct grid_missing_fault *out);
+/* Only those with readers, or wanted. */
+u32 gm_next_urgent(struct gm_tracker *t, u32 max, u32 min_age, u64 now,
+		   struct grid_missing_fault *out);
 /* ms from @now until gm_next_batch() would return something: 0 now, or GM_NEVER. */
 u64 gm_next_due(struct gm_tracker *t, u32 min_age, u64 now);
 

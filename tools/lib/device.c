@@ -411,11 +411,13 @@ int(gm_enqueue_values)(struct gm_dev *dev, struct grid_missing_repair *v,
 			   done);
 }
 
-int(gm_batch)(struct gm_dev *dev, struct grid_missing_fault *faults,
-	      uint32_t max, uint32_t min_age_ms, size_t size)
+static int batch_call(struct gm_dev *dev, struct grid_missing_fault *faults,
+		      uint32_t max, uint32_t min_age_ms, size_t size,
+		      uint32_t flags)
 {
 	struct grid_missing_vector v = {
 		.size = sizeof(v),
+		.flags = flags,
 		.elem_size = elem_size(size),
 		.count = max < GRID_MISSING_VECTOR_MAX ?
 				 max :
@@ -425,11 +427,24 @@ int(gm_batch)(struct gm_dev *dev, struct grid_missing_fault *faults,
 	int err;
 
 	if (min_age_ms != GM_KEEP_AGE) {
-		v.flags = GRID_MISSING_BATCH_MIN_AGE;
+		v.flags |= GRID_MISSING_BATCH_MIN_AGE;
 		v.arg = min_age_ms;
 	}
 	err = call(dev, GRID_MISSING_BATCH, &v);
 	return err ? err : (int)v.done;
+}
+
+int(gm_batch)(struct gm_dev *dev, struct grid_missing_fault *faults,
+	      uint32_t max, uint32_t min_age_ms, size_t size)
+{
+	return batch_call(dev, faults, max, min_age_ms, size, 0);
+}
+
+int(gm_batch_urgent)(struct gm_dev *dev, struct grid_missing_fault *faults,
+		     uint32_t max, uint32_t min_age_ms, size_t size)
+{
+	return batch_call(dev, faults, max, min_age_ms, size,
+			  GRID_MISSING_BATCH_URGENT);
 }
 
 /* ---------------------------------------------------------------- listings */

@@ -216,6 +216,16 @@ int gm_batch(struct gm_dev *dev, struct grid_missing_fault *v, uint32_t max,
 	gm_batch(dev, v, max, min_age_ms, sizeof(struct grid_missing_fault))
 
 /*
+ * Only those that readers wait for, or read-ahead wants.  -EINVAL: the kernel
+ * can't (GRID_MISSING_FEATURE_URGENT).
+ */
+int gm_batch_urgent(struct gm_dev *dev, struct grid_missing_fault *v,
+		    uint32_t max, uint32_t min_age_ms, size_t size);
+#define gm_batch_urgent(dev, v, max, min_age_ms) \
+	gm_batch_urgent(dev, v, max, min_age_ms, \
+			sizeof(struct grid_missing_fault))
+
+/*
  * Listings.  *@cursor is 0 to begin with and GM_CURSOR_END at the end; returns
  * how many were filled in, which may be 0 before the end.
  */

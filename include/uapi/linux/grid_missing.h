@@ -232,6 +232,7 @@ struct grid_missing_query {
  * dm device: what it takes to carry a tracker over a planned stop.
  */
 #define GRID_MISSING_FEATURE_CARRY (1ULL << 3)
+#define GRID_MISSING_FEATURE_URGENT (1ULL << 4) /* GRID_MISSING_BATCH_URGENT */
 
 /**
  * struct grid_missing_attach - GRID_MISSING_ATTACH: use a tracker
@@ -323,6 +324,12 @@ struct grid_missing_vector {
 #define GRID_MISSING_LIST_RANGE (1U << 0)
 /* GRID_MISSING_BATCH: @arg becomes this file's minimum age. */
 #define GRID_MISSING_BATCH_MIN_AGE (1U << 0)
+/*
+ * GRID_MISSING_BATCH: only those with parked readers and those that read-ahead
+ * wants, for a helper that has no room for others; see
+ * GRID_MISSING_FEATURE_URGENT.
+ */
+#define GRID_MISSING_BATCH_URGENT (1U << 1)
 /*
  * GRID_MISSING_RETRY, GRID_MISSING_CANCEL: all there are instead of those
  * listed; @count, @elem_size and @elems are 0 then.  A count of 0 without it is

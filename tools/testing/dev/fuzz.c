@@ -191,6 +191,8 @@ static void vector_call(int fd, unsigned long cmd, size_t size)
 		local.flags = GRID_MISSING_BATCH_MIN_AGE;
 		local.arg = below(20);
 	}
+	if (cmd == GRID_MISSING_BATCH && one_in(4))
+		local.flags |= GRID_MISSING_BATCH_URGENT;
 	if (cmd == GRID_MISSING_CANCEL && one_in(50)) {
 		local.flags = below(8);
 		local.count = one_in(2) ? 0 : n;

@@ -11,6 +11,7 @@ static void query(void)
 
 	EQ(do_ioctl(must_open(O_RDONLY), GRID_MISSING_QUERY, &q), 0);
 	EQ(q.features & 7, 7);
+	CHECK(q.features & GRID_MISSING_FEATURE_URGENT);
 	EQ(q.vector_max, GRID_MISSING_VECTOR_MAX);
 	CHECK(q.slice_max >= 1 << 20);
 	EQ(q.size, sizeof(q));
@@ -21,6 +22,7 @@ static void one_fault(void)
 	int fd = private(8, 2, 8);
 	struct grid_missing_status s;
 	struct grid_missing_fault f[8];
+	__u32 done;
 
 	EQ(enqueue(fd, 0), 0);
 	EQ(enqueue(fd, 0), GRID_MISSING_DUPLICATE);
@@ -33,6 +35,11 @@ static void one_fault(void)
 	EQ(s.table_values_max, 8);
 	EQ(s.flags, GRID_MISSING_STATUS_PRIVATE);
 	EQ(s.size, sizeof(s));
+	/* Nobody reads here. */
+	EQ(do_vector(fd, GRID_MISSING_BATCH, f, sizeof(*f), 8,
+		     GRID_MISSING_BATCH_URGENT, 0, NULL, &done),
+	   0);
+	EQ(done, 0);
 	EQ(batch(fd, f, 1), 1);
 	EQ(f[0].address, 0);
 	EQ(f[0].state, GRID_MISSING_STATE_WAITING);

@@ -44,7 +44,7 @@ static const struct command {
 	  .write = true,
 	  .flags = GRID_MISSING_CREATE_EXCLUSIVE },
 	V(ENQUEUE, struct grid_missing_block, VECTOR_RW, true, true, 0),
-	V(BATCH, struct grid_missing_fault, VECTOR_OUT, true, true, 1),
+	V(BATCH, struct grid_missing_fault, VECTOR_OUT, true, true, 3),
 	V(REPAIR, struct grid_missing_repair, VECTOR_RW, true, true, 0),
 	V(COMMENCE, struct grid_missing_block, VECTOR_RW, true, true, 0),
 	V(COMPLETE, struct grid_missing_repair, VECTOR_RW, true, true, 0),

@@ -570,6 +570,7 @@ static int batch(struct state *s, struct grid_missing_vector *v, int fd)
 
 		if (f->state != GRID_MISSING_STATE_WAITING ||
 		    f->flags & GRID_MISSING_F_UNAVAILABLE ||
+		    v->flags & GRID_MISSING_BATCH_URGENT || /* no readers */
 		    (f->handed && now - f->handed < min_age[fd]))
 			continue;
 		f->handed = now;

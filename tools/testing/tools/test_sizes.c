@@ -160,6 +160,7 @@ static void test_vectors(void **state)
 		VECTOR((gm_complete)(&dev, v, COUNT, &done, size));
 		VECTOR((gm_enqueue_values)(&dev, v, COUNT, &done, size));
 		LIST((gm_batch)(&dev, v, COUNT, GM_KEEP_AGE, size));
+		LIST((gm_batch_urgent)(&dev, v, COUNT, GM_KEEP_AGE, size));
 		LIST((gm_reclaim)(&dev, v, COUNT, size));
 		LIST((gm_list_faults)(&dev, &cursor, v, COUNT, size));
 		LIST((gm_list_range)(&dev, 0, 9, &cursor, v, COUNT, size));
