@@ -32,8 +32,9 @@
 #define REPAIR_BYTES (8U << 20) /* one slice of the kernel */
 #define REPAIR_BLOCKS 512U
 #define THROTTLE_US 20000U
-#define EVENTS_US 500U /* events are read that often */
-#define EVENTS 256U
+#define EVENTS_US 500U /* events are read that often, */
+#define EVENTS_BURST 8U /* but for so many times */
+#define EVENTS 256
 #define MARKS_MAX 512U
 #define URGENT_BATCH 16U
 #define DRAIN_US 10000000U
@@ -687,8 +688,11 @@ static void read_events(struct session *s, uint64_t now)
 			s->wanted = true;
 	}
 	/* There may be more: then at once. */
-	if (n <= 0)
-		s->events_after = now + EVENTS_US;
+	if (n == EVENTS)
+		return;
+	if (s->events_after + EVENTS_BURST * EVENTS_US < now)
+		s->events_after = now - EVENTS_BURST * EVENTS_US;
+	s->events_after += EVENTS_US;
 }
 
 /* --------------------------------------------------- what files tell of blocks */
@@ -768,27 +772,34 @@ static bool lacks_file(struct session *s, const struct grid_missing_fault *f,
 }
 
 /*
- * Take what the kernel wants repaired.  When readers came, but there is no room
- * for the background, only a few are taken: half of them are the readers'.
+ * Take what the kernel wants repaired: so much as there is room for; or what
+ * readers wait for, and nothing beside it: what is handed out and dropped is
+ * handed out to nobody for a while, though a reader comes.
  */
-static void take_batch(struct session *s, unsigned int room, uint64_t now)
+static void take_batch(struct session *s, bool urgent, unsigned int room,
+		       uint64_t now)
 {
 	struct session_device *d = s->d;
-	unsigned int added = 0, urgent = 0;
-	int n, i;
+	uint32_t age = s->anew ?
+			       1 :
+			       (uint32_t)session_jitter(&d->random,
+							d->config->min_age_ms);
+	unsigned int added = 0;
+	int n = -EINVAL, i;
 
-	if (!room)
+	if (urgent) {
 		room = URGENT_BATCH;
-	s->wanted = false;
-	s->look_at =
-		now + session_jitter(&d->random, d->config->min_age_ms * 500);
+		s->wanted = false;
+		s->look_at = now + session_jitter(&d->random,
+						  d->config->min_age_ms * 500);
+	}
 	if (room > d->config->batch)
 		room = d->config->batch;
-	n = gm_batch(&s->gm, s->faults, room,
-		     s->anew ? 1 :
-			       (uint32_t)session_jitter(&d->random,
-							d->config->min_age_ms));
-	s->anew = false;
+	if (urgent)
+		n = gm_batch_urgent(&s->gm, s->faults, room, age);
+	if (n == -EINVAL) /* or the kernel is older: then with others */
+		n = gm_batch(&s->gm, s->faults, room, age);
+	s->anew &= urgent;
 	if (n < 0) {
 		if (n == -ENODEV)
 			s->end = n;
@@ -797,6 +808,8 @@ static void take_batch(struct session *s, unsigned int room, uint64_t now)
 				gm_reason(n));
 		s->batch_after =
 			now + session_jitter(&d->random, 5 * THROTTLE_US);
+		if (urgent)
+			s->look_at = s->batch_after;
 		return;
 	}
 	for (i = 0; i < n; i++) {
@@ -812,13 +825,12 @@ static void take_batch(struct session *s, unsigned int room, uint64_t now)
 		if (policy_add(&s->policy, f, stated, s->hash, now) ==
 		    POLICY_ADDED)
 			added++;
-		/* As many as may be at once: there may be more. */
-		if (f->flags & GRID_MISSING_F_READERS &&
-		    ++urgent >= (room + 1) / 2)
-			s->wanted = true;
 	}
+	/* As many as were asked for: there may be more. */
+	if (urgent)
+		s->wanted = added && (unsigned int)n == room;
 	/* Nothing new: it is all under way, or put off.  Don't spin. */
-	if (!added)
+	else if (!added)
 		s->batch_after = now + session_jitter(&d->random, THROTTLE_US);
 }
 
@@ -883,7 +895,7 @@ static void session_loop(struct session *s)
 	struct timespec ts;
 	uint64_t now, when;
 	unsigned int room;
-	bool want, drain;
+	bool urgent, want, drain;
 
 	s->retry_at = now_us() +
 		      session_jitter(&d->random, d->config->retry_ms * 1000);
@@ -910,13 +922,13 @@ static void session_loop(struct session *s)
 		atomic_store(&d->gauges.settled, settled(s));
 		room = drain ? 0 : policy_room(&s->policy, false, now);
 		/* Seldom also unasked: what was handed out lately comes late. */
-		want = now >= s->batch_after &&
-		       (room || ((s->wanted || now >= s->look_at) && !drain &&
-				 policy_room(&s->policy, true, now)));
+		urgent = (s->wanted || now >= s->look_at) && !drain &&
+			 policy_room(&s->policy, true, now);
+		want = urgent || (room && now >= s->batch_after);
 		when = policy_timer(&s->policy, now);
 		if (room && s->batch_after > now && s->batch_after < when)
 			when = s->batch_after;
-		if (!room && s->look_at > now && s->look_at < when)
+		if (s->look_at > now && s->look_at < when)
 			when = s->look_at;
 		if (s->events_after > now && s->events_after < when)
 			when = s->events_after;
@@ -939,10 +951,14 @@ static void session_loop(struct session *s)
 			read_events(s, now_us());
 		if (p[0].revents)
 			read_mail(s);
-		if (p[2].revents & (POLLHUP | POLLNVAL))
+		if (p[2].revents & (POLLHUP | POLLNVAL)) {
 			s->end = -ENODEV;
-		else if (want && p[2].revents & (POLLIN | POLLERR))
-			take_batch(s, room, now_us());
+		} else if (want && p[2].revents & (POLLIN | POLLERR)) {
+			if (urgent)
+				take_batch(s, true, 0, now_us());
+			if (room && now >= s->batch_after)
+				take_batch(s, false, room, now_us());
+		}
 	}
 }
 

@@ -63,6 +63,9 @@ readers()
 
 readers "idle" --rate 4096
 stop_repaird
+# What it has no room for it doesn't take: nobody would get that for an hour.
+readers "little memory" --rate 4096 --memory 4M --min-age 1h
+stop_repaird
 readers "under a sync" --budget 16
 gridctl wait t0 --timeout=90s
 stop_repaird
