@@ -2,13 +2,16 @@
 /*
  * A disk that does what it is told: the server behind a kernel's nbd device.
  *
- *	disk FILE DEVICE LOG [flush] [trim]
+ *	disk FILE DEVICE LOG [flush] [fua] [trim] [record=SEQUENCE,N]
  *
  * Its data is FILE, so a test can look below.  What no dm target can do, it
  * does: a request lands at once and is answered later, or lands later, while
- * others pass it by.  With flush it has a write cache, with trim it can
- * discard (and then reads zeros).  Commands come on stdin, one a line, each is
- * answered with one line, "ok ..." or "error ...":
+ * others pass it by.  With flush it has a write cache, with fua writes that go
+ * past it, with trim it can discard (and then reads zeros).  With record
+ * all that changes what it holds, or what of that is durable, is appended to
+ * SEQUENCE as disk N's (record.h): who cuts the power knows what it may have
+ * lost.  Commands come on stdin, one a line, each is answered with one line,
+ * "ok ..." or "error ...":
  *
  *	land OP OFFSET LENGTH [SKIP]   hold the next OP that touches the range:
  *	                               it is done now (a read has seen what it
@@ -45,18 +48,25 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "load.h"
+#include "record.h"
 
 #define REQUESTS 256
 #define RULES 16
 #define LENGTH_MAX (4U << 20)
 #define JITTER_NS 8000000U
 
-enum op { READ = NBD_CMD_READ, WRITE = NBD_CMD_WRITE, FLUSH = NBD_CMD_FLUSH,
-	  TRIM = NBD_CMD_TRIM };
+enum op {
+	READ = NBD_CMD_READ,
+	WRITE = NBD_CMD_WRITE,
+	FLUSH = NBD_CMD_FLUSH,
+	TRIM = NBD_CMD_TRIM
+};
 
 static const char *const op_names[] = {
-	[READ] = "read", [WRITE] = "write", [FLUSH] = "flush", [TRIM] = "trim",
+	[READ] = "read",
+	[WRITE] = "write",
+	[FLUSH] = "flush",
+	[TRIM] = "trim",
 };
 
 /* A request that was not answered yet; in the order of arrival. */
@@ -65,6 +75,8 @@ struct request {
 	enum op op;
 	uint64_t offset;
 	uint32_t length;
+	bool fua;
+	uint64_t number; /* for the sequence */
 	bool done; /* carried out */
 	bool held; /* by a rule; else until @due */
 	int error; /* what it is answered with */
@@ -88,15 +100,19 @@ static unsigned char *data;
 static uint64_t size;
 static int client, device;
 static FILE *journal;
+static int sequence = -1; /* of all disks */
+static unsigned int disk_number;
 static bool jitter;
 static unsigned int seed;
 
 /* What came since `mark`, for `count`. */
-static struct {
+struct marked {
 	enum op op;
 	uint64_t offset;
 	uint32_t length;
-} *marked;
+};
+
+static struct marked *marked;
 static unsigned int marked_count, marked_room;
 
 static bool touches(uint64_t offset, uint64_t length, uint64_t begin,
@@ -151,11 +167,45 @@ static void carry_out(struct request *r)
 	}
 }
 
+/* It came. */
+static void tell_request(struct request *r)
+{
+	static const enum record_what what[] = {
+		[WRITE] = RECORD_WRITE,
+		[FLUSH] = RECORD_FLUSH,
+		[TRIM] = RECORD_TRIM,
+	};
+	static uint64_t numbers;
+	struct record rec = { .request = ++numbers,
+			      .offset = r->offset,
+			      .length = r->length,
+			      .what = what[r->op],
+			      .disk = disk_number,
+			      .fua = r->fua };
+
+	if (sequence < 0 || r->op == READ)
+		return;
+	r->number = numbers;
+	record_append(sequence, &rec, r->data, r->op == WRITE ? r->length : 0);
+}
+
+static void tell_answer(const struct request *r)
+{
+	struct record rec = { .request = r->number,
+			      .what = RECORD_ANSWER,
+			      .disk = disk_number,
+			      .error = r->error };
+
+	if (sequence >= 0 && r->op != READ)
+		record_append(sequence, &rec, NULL, 0);
+}
+
 static void answer(struct request *r)
 {
 	struct nbd_reply reply = { .magic = htonl(NBD_REPLY_MAGIC),
 				   .error = htonl(r->error) };
 
+	tell_answer(r);
 	memcpy(reply.handle, r->head.handle, sizeof(reply.handle));
 	write_all(&reply, sizeof(reply));
 	if (r->op == READ && !r->error)
@@ -177,7 +227,7 @@ static void finish_at(unsigned int i)
 		(requests_count - i) * sizeof(requests[0]));
 }
 
-static void record(const struct request *r)
+static void journalize(const struct request *r)
 {
 	struct load_stamp stamp = {};
 
@@ -185,9 +235,9 @@ static void record(const struct request *r)
 		memcpy(&stamp, r->data, sizeof(stamp));
 	if (stamp.magic != LOAD_MAGIC)
 		stamp.writer = LOAD_NOBODY;
-	fprintf(journal, "%llu %s %llu %u %u\n",
-		(unsigned long long)load_now(), op_names[r->op],
-		(unsigned long long)r->offset, r->length, stamp.writer);
+	fprintf(journal, "%llu %s %llu %u %u\n", (unsigned long long)load_now(),
+		op_names[r->op], (unsigned long long)r->offset, r->length,
+		stamp.writer);
 	fflush(journal);
 	if (marked_count == marked_room) {
 		marked_room = marked_room * 2 + 64;
@@ -243,7 +293,9 @@ static bool serve(void)
 	read_all(&r.head, sizeof(r.head));
 	if (ntohl(r.head.magic) != NBD_REQUEST_MAGIC)
 		load_die("nbd: bad magic");
-	type = ntohl(r.head.type) & 0xffff;
+	type = ntohl(r.head.type);
+	r.fua = type & NBD_CMD_FLAG_FUA;
+	type &= 0xffff;
 	if (type == NBD_CMD_DISC)
 		return false;
 	r.op = type;
@@ -260,7 +312,8 @@ static bool serve(void)
 		if (r.op == WRITE)
 			read_all(r.data, r.length);
 	}
-	record(&r);
+	tell_request(&r);
+	journalize(&r);
 
 	rule = meet(&r);
 	if (rule && rule->what == FAIL) {
@@ -329,8 +382,9 @@ static unsigned int count_marked(enum op op, uint64_t offset, uint64_t length)
 static void add_rule(const char *verb, enum op op, uint64_t offset,
 		     uint64_t length, unsigned int skip)
 {
-	struct rule r = { .op = op, .offset = offset, .length = length,
-			  .skip = skip };
+	struct rule r = {
+		.op = op, .offset = offset, .length = length, .skip = skip
+	};
 
 	if (rules_count == RULES)
 		load_die("more than %u rules", RULES);
@@ -441,6 +495,28 @@ static void open_data(const char *path)
 	close(fd);
 }
 
+static unsigned long parse_option(const char *option)
+{
+	static const struct {
+		const char *name;
+		unsigned long flag;
+	} names[] = {
+		{ "flush", NBD_FLAG_SEND_FLUSH },
+		{ "fua", NBD_FLAG_SEND_FUA },
+		{ "trim", NBD_FLAG_SEND_TRIM },
+	};
+	char path[256];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(option, names[i].name))
+			return names[i].flag;
+	if (sscanf(option, "record=%255[^,],%u", path, &disk_number) != 2)
+		load_die("unknown: %s", option);
+	sequence = record_open(path);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct pollfd p[2] = { { .events = POLLIN },
@@ -451,10 +527,10 @@ int main(int argc, char **argv)
 	int i;
 
 	if (argc < 4)
-		load_die("usage: disk FILE DEVICE LOG [flush] [trim]");
+		load_die(
+			"usage: disk FILE DEVICE LOG [flush] [fua] [trim] [record=SEQUENCE,N]");
 	for (i = 4; i < argc; i++)
-		flags |= !strcmp(argv[i], "flush") ? NBD_FLAG_SEND_FLUSH :
-						     NBD_FLAG_SEND_TRIM;
+		flags |= parse_option(argv[i]);
 	open_data(argv[1]);
 	device = open(argv[2], O_RDWR | O_CLOEXEC);
 	if (device < 0)

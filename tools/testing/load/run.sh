@@ -7,51 +7,67 @@
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 load=$GRID_TOP/tools/testing/load/build
 
-# disk_setup MIB [flush] [trim]: $lower is a disk whose data is $disk_file and
-# whose requests are logged in $disk_log; `disk` commands it.
+declare -A disk_in disk_out disk_pid
+
+# disk_start NAME NODE MIB [OPTION...]: a disk at NODE, whose data is /tmp/NAME.data
+# and whose requests are logged in /tmp/NAME.log; `tell NAME` commands it.
+disk_start()
+{
+	local name=$1 node=$2 mib=$3 in out
+	local file=/tmp/$1
+	shift 3
+	need_module nbd
+	rm -f "$file".{data,log,in,out}
+	truncate -s "${mib}M" "$file.data"
+	mkfifo "$file.in" "$file.out"
+	exec {in}<> "$file.in" {out}<> "$file.out"
+	disk_in[$name]=$in disk_out[$name]=$out
+	"$load/disk" "$file.data" "$node" "$file.log" "$@" <&"$in" >&"$out" &
+	disk_pid[$name]=$!
+	defer disk_end "$name"
+	wait_until 20 disk_ready "$node" "$mib"
+	# What a test sends is what comes below.
+	echo 2 > "/sys/block/${node#/dev/}/queue/nomerges"
+	echo none > "/sys/block/${node#/dev/}/queue/scheduler"
+}
+
+disk_ready() { [ "$(sectors "$1" 2> /dev/null)" = $(($2 * 2048)) ]; }
+
+# disk_setup MIB [OPTION...]: $lower is such a disk; `disk` commands it.
 disk_setup()
 {
-	local mib=$1
-	shift
-	need_module nbd
-	disk_file=$(mktemp /tmp/disk.XXXXXX)
-	disk_log=$disk_file.log
-	truncate -s "${mib}M" "$disk_file"
-	rm -f /tmp/disk.in /tmp/disk.out
-	mkfifo /tmp/disk.in /tmp/disk.out
-	exec 7<> /tmp/disk.in 8<> /tmp/disk.out
 	lower=/dev/nbd0
-	"$load/disk" "$disk_file" $lower "$disk_log" "$@" <&7 >&8 &
-	disk_pid=$!
-	defer disk_end
-	wait_until 20 disk_ready
-	# What a test sends is what comes below.
-	echo 2 > /sys/block/nbd0/queue/nomerges
-	echo none > /sys/block/nbd0/queue/scheduler
+	disk_file=/tmp/disk.data
+	disk_log=/tmp/disk.log
+	disk_start disk $lower "$@"
 	disk mark
 }
 
-disk_ready() { [ "$(sectors $lower 2> /dev/null)" = $(($(stat -c %s "$disk_file") / 512)) ]; }
-
-# disk COMMAND...: REPLY is what it answers.
-disk()
+# tell NAME COMMAND...: REPLY is what it answers.
+tell()
 {
-	echo "$*" >&7
-	read -r -t 120 REPLY <&8 || fail "disk $*: no answer"
-	[[ $REPLY = ok* ]] || fail "disk $*: $REPLY"
+	local name=$1
+	shift
+	echo "$*" >&"${disk_in[$name]}"
+	read -r -t 120 REPLY <&"${disk_out[$name]}" || fail "$name: $*: no answer"
+	[[ $REPLY = ok* ]] || fail "$name: $*: $REPLY"
 	REPLY=${REPLY#ok }
 }
 
-disk_let_go() { printf '%s\n' forget release >&7; }
+disk() { tell disk "$@"; }
+
+# disk_let_go [NAME]
+disk_let_go() { printf '%s\n' forget release >&"${disk_in[${1:-disk}]}"; }
 
 disk_end()
 {
-	local status=0
-	disk_let_go
-	echo quit >&7
-	wait "$disk_pid" || status=$?
-	exec 7>&- 8>&-
-	rm -f "$disk_file" "$disk_log" /tmp/disk.in /tmp/disk.out
+	local name=$1 status=0
+	local in=${disk_in[$1]} out=${disk_out[$1]}
+	disk_let_go "$name"
+	echo quit >&"$in"
+	wait "${disk_pid[$name]}" || status=$?
+	exec {in}>&- {out}>&-
+	rm -f "/tmp/$name".{data,log,in,out}
 	return $status
 }
 
@@ -98,7 +114,7 @@ begin()
 		status=0
 		"$@" > "/tmp/$name.out" 2>&1 || status=$?
 		echo $status > "/tmp/$name.status"
-	) 7>&- 8>&- &
+	) &
 }
 
 ended() { [ -s "/tmp/$1.status" ]; }
