@@ -38,4 +38,4 @@ assert_eq "$(dm_get t0 metadata)" ok
 assert_verified
 dm_remove t0
 dm_remove log
-"$load/cut" check "$log_disk" $bs "$start" || fail "seed $seed: lost when the power fails"
+"$load/cut" check "$log_disk" $bs start="$start" || fail "seed $seed: lost when the power fails"
