@@ -196,6 +196,30 @@ void __grid_flush_done(struct grid *g)
 }
 
 /**
+ * grid_ends_freed - blocks were freed: what they were is nobody's business now
+ * @g: the grid; they are in grid->freed
+ *
+ * Else a repair that learns only later that its flush had failed would make them
+ * missing again, when their discard is through and nothing tells them from others.
+ *
+ * Context: process; does not sleep.
+ */
+void grid_ends_freed(struct grid *g)
+{
+	struct grid_repair *rep;
+	unsigned long flags;
+	u32 i;
+
+	grid_lock(g, &flags);
+	list_for_each_entry(rep, &g->repairs, node)
+		for (i = 0; i < rep->n; i++)
+			if (rep->items[i].ended &&
+			    __grid_is_freed(g, rep->items[i].address))
+				rep->items[i].ended = false;
+	grid_unlock(g, flags);
+}
+
+/**
  * grid_repair_begin - a repair's data is about to be written
  * @g: the grid
  * @rep: its items are set

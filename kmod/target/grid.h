@@ -628,6 +628,7 @@ bool __grid_found(struct grid *g, u64 b);
 void __grid_flush_failed(struct grid *g);
 void __grid_flush_begins(struct grid *g);
 void __grid_flush_done(struct grid *g);
+void grid_ends_freed(struct grid *g);
 void grid_repair_begin(struct grid *g, struct grid_repair *rep);
 void grid_repair_written(struct grid *g, struct grid_repair *rep);
 void grid_repair_finish(struct grid *g, struct grid_repair *rep);

@@ -447,6 +447,7 @@ static int grid_free_taken(struct grid *g, struct grid_table *t,
 	if (!r) {
 		grid_undrop_all(g);
 		grid_move(g, &g->taken, &g->freed);
+		grid_ends_freed(g);
 	} else if (!t->opt.explicit_checkpoint) {
 		grid_move(g, &g->taken, &g->open);
 	}
