@@ -501,6 +501,15 @@ static void forget(void)
 	uint64_t b;
 
 	disk("forget");
+	disk("release");
+	/*
+	 * A flush of the grid's own that failed is told to the next one (F1, M2),
+	 * which may be that of a write with RWF_DSYNC: it is this one.
+	 */
+	watch_begin("flush", 0);
+	if (fdatasync(grid.device))
+		COUNT(errors);
+	watch_end();
 	for (b = 0; b < blocks; b++)
 		trouble_end(b);
 }
@@ -627,10 +636,8 @@ void *disturber(void *arg)
 	if (kinds[i] == disturb_faults)
 		jump_end();
 	/* A suspend may wait for what an old rule will hold from now on. */
-	if (kinds[i] == disturb_disk && disk_in) {
+	if (kinds[i] == disturb_disk && disk_in)
 		forget();
-		disk("release");
-	}
 	return NULL;
 }
 

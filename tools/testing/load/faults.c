@@ -278,7 +278,10 @@ int repair_prepare(struct grid_missing_repair *e, char *buffer)
 			/*
 			 * Nothing tells one media error from the next: no
 			 * write may come between this content and its repair.
+			 * A read error may well find one where it is free.
 			 */
+			if (b->freed)
+				model_use(b);
 			repair_content((char *)(uintptr_t)r->data, r->address,
 				       b, false);
 			repair_call(r, 1);
