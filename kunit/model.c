@@ -1704,10 +1704,10 @@ static void model_op_revert_many(struct model_run *r)
 		return;
 	/* What waits again does so in the order of the slots. */
 	for (i = 0; i < r->m.n; i++) {
-		f = r->nested ? &r->m.faults[i] :
-				model_find(&r->m, r->order[i],
-					   r->out[i].flags &
-						   GRID_MISSING_F_ASIDE);
+		f = r->nested ?
+			    &r->m.faults[i] :
+			    model_find(&r->m, r->order[i],
+				       r->out[i].flags & GRID_MISSING_F_ASIDE);
 		if (!f || f->state != MODEL_WRITING ||
 		    !model_reverts(f, older, limit, owner))
 			continue;
