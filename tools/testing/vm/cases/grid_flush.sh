@@ -26,6 +26,8 @@ flushing()
 	done
 	return 1
 }
+# The checksums of the faults of a block.
+sums_of() { gridctl --json faults t0 | sed -n "s/.*\"address\":$1,.*\"checksum\":\"\?\([0-9a-z]*\).*/\1/p" | sort | xargs printf '%s '; }
 has_faults() { [ "$(faults)" = "$1" ]; }
 freed() { is released 0 && is discarding 0; }
 
@@ -100,6 +102,54 @@ finish repair
 assert_eq "$(faults)" "" "after a flush that failed"
 holds 20 /tmp/block
 gridctl sync-jump t0 complete > /dev/null
+must_fail flush
+flush
+
+log "... nor where it was enqueued again since"
+gridctl enqueue-table t0 "20:$(checksum 20)" > /dev/null
+gridctl sync-jump t0 commence > /dev/null
+gridctl enqueue t0 "20:$(checksum 20)" > /dev/null
+hold keep flush 0
+begin flush flush
+wait_until 60 held 1
+hold fail flush 0
+begin repair repair 20
+wait_until 60 flushing
+miss 20
+disk release
+finish flush
+finish repair
+assert_eq "$(sums_of 20)" "$(checksum 20) null " "of what is aside, and of what is new"
+put /tmp/block 20
+gridctl sync-jump t0 complete > /dev/null
+must_fail flush
+
+log "... nor where what was aside has been repaired since"
+cp "$replica" /tmp/table
+{
+	printf 'GRIDINDX\1\0\0\0\1\0\0\0\25\0\0\0\0\0\0\0'
+	# shellcheck disable=SC2059
+	printf "$(checksum 21 | sed 's/../\\x&/g')"
+} | dd of=/tmp/table bs="$bs" seek=20 conv=notrunc status=none
+index=$(dd if=/tmp/table bs="$bs" skip=20 count=1 status=none | sha256sum)
+gridctl enqueue-table t0 "20:${index::32}" > /dev/null
+gridctl sync-jump t0 commence > /dev/null
+gridctl enqueue t0 "20:$(checksum 20)" > /dev/null
+hold keep flush 0
+begin repair repair 20
+wait_until 60 held 1
+gridctl sync-jump t0 complete > /dev/null
+hold keep flush 0
+begin index gridctl repair t0 --trust --from /tmp/table 20
+wait_until 60 has_faults "21 "
+disk refuse flush
+finish repair
+wait_until 60 held 1
+disk release
+finish index
+assert_eq "$(sums_of 20)" "${index::32} "
+repair 21
+put /tmp/block 20
 must_fail flush
 flush
 
