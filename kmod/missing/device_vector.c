@@ -525,6 +525,9 @@ int gm_ioctl_batch(struct gm_ioctl_call *c)
 	struct grid_missing_vector *v = &c->arg.vector;
 	struct grid_missing_fault *out;
 	u64 now = gm_now_ms();
+	typeof(gm_next_batch) *next = v->flags & GRID_MISSING_BATCH_URGENT ?
+					      gm_next_urgent :
+					      gm_next_batch;
 	u32 min_age, n, got, put;
 	int err;
 
@@ -546,11 +549,7 @@ int gm_ioctl_batch(struct gm_ioctl_call *c)
 		err = gm_begin(c->gm, true);
 		if (err)
 			break;
-		got = v->flags & GRID_MISSING_BATCH_URGENT ?
-			      gm_next_urgent(&c->gm->tracker, n, min_age, now,
-					     out) :
-			      gm_next_batch(&c->gm->tracker, n, min_age, now,
-					    out);
+		got = next(&c->gm->tracker, n, min_age, now, out);
 		gm_end(c->gm);
 		/*
 		 * What cannot be delivered counts as handed out, like what is
