@@ -36,32 +36,20 @@ static void run(int argc, char **argv)
 				   .log = argv[2],
 				   .transactions = 300,
 				   .seed = 1 };
-	const struct {
-		const char *key;
-		uint64_t *value;
-	} numbers[] = {
-		{ "start=", &o.start },		{ "blocks=", &o.blocks },
-		{ "fua_start=", &o.fua_start }, { "fua_first=", &o.fua_first },
-		{ "fua_count=", &o.fua_count },
-	};
-	unsigned int i;
 	int a;
 
-	for (a = 3; a < argc; a++) {
-		for (i = 0; i < ARRAY_SIZE(numbers); i++)
-			if (!strncmp(argv[a], numbers[i].key,
-				     strlen(numbers[i].key)))
-				break;
-		if (i < ARRAY_SIZE(numbers))
-			*numbers[i].value = strtoull(
-				argv[a] + strlen(numbers[i].key), NULL, 10);
-		else if (!strncmp(argv[a], "fua=", 4))
+	for (a = 3; a < argc; a++)
+		if (!strncmp(argv[a], "fua=", 4))
 			o.fua = argv[a] + 4;
 		else if (sscanf(argv[a], "transactions=%u", &o.transactions) !=
 				 1 &&
-			 sscanf(argv[a], "seed=%u", &o.seed) != 1)
+			 sscanf(argv[a], "seed=%u", &o.seed) != 1 &&
+			 sscanf(argv[a], "start=%llu", &o.start) != 1 &&
+			 sscanf(argv[a], "blocks=%llu", &o.blocks) != 1 &&
+			 sscanf(argv[a], "fua_start=%llu", &o.fua_start) != 1 &&
+			 sscanf(argv[a], "fua_first=%llu", &o.fua_first) != 1 &&
+			 sscanf(argv[a], "fua_count=%llu", &o.fua_count) != 1)
 			load_die("unknown: %s", argv[a]);
-	}
 	store_run(&o);
 }
 

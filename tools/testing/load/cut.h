@@ -42,10 +42,10 @@ struct store_options {
 	const char *grid, *below; /* device nodes */
 	const char *log; /* the dm-log-writes device, or the disks' sequence */
 	unsigned int transactions, seed;
-	uint64_t start; /* of the grid on what is below, in sectors */
-	uint64_t blocks; /* these are the store's, 0: all */
+	unsigned long long start; /* of the grid on what is below, in sectors */
+	unsigned long long blocks; /* these are the store's, 0: all */
 	const char *fua; /* a file on blocks that are not */
-	uint64_t fua_start, fua_first, fua_count;
+	unsigned long long fua_start, fua_first, fua_count;
 };
 
 void store_run(const struct store_options *o);
@@ -73,6 +73,13 @@ extern bool check_begun;
 extern void (*check_tell)(uint64_t begin, uint64_t end, uint64_t where);
 void check_tell_write(uint64_t where, const void *data, uint64_t at,
 		      uint64_t count, uint64_t begin, uint64_t end);
+
+/* Does a log begin with @header bytes, the first of them @number? */
+static inline bool log_begins(const void *log, size_t size, size_t header,
+			      uint64_t number)
+{
+	return size >= header && !memcmp(log, &number, sizeof(number));
+}
 
 /* What the log has, its path, to be read as the file that it is. */
 bool writes_is_log(const void *log, size_t size);

@@ -55,12 +55,7 @@ static struct {
 
 bool disks_is_log(const void *log, size_t size)
 {
-	uint64_t magic;
-
-	if (size < sizeof(struct record))
-		return false;
-	memcpy(&magic, log, sizeof(magic));
-	return magic == RECORD_MAGIC;
+	return log_begins(log, size, sizeof(struct record), RECORD_MAGIC);
 }
 
 static const void *data_of(const struct record *r)

@@ -520,9 +520,7 @@ void store_run(const struct store_options *o)
 	if (strchr(o->log, '/'))
 		log_fd = record_open(o->log);
 	has_map = start || log_fd >= 0;
-	below = open(o->below, O_RDWR | O_DIRECT | O_CLOEXEC);
-	if (below < 0)
-		load_die("%s: %s", o->below, strerror(errno));
+	below = load_open(o->below, O_RDWR | O_DIRECT);
 	load_attach(&grid, o->grid);
 	blocks = o->blocks ? o->blocks : grid.blocks;
 	if (blocks > grid.blocks ||
@@ -535,10 +533,7 @@ void store_run(const struct store_options *o)
 		fua_first = o->fua_first;
 		fua_count = o->fua_count;
 		fua_written = load_memory(fua_count * sizeof(*fua_written));
-		fua_file =
-			open(o->fua, O_RDWR | O_DIRECT | O_DSYNC | O_CLOEXEC);
-		if (fua_file < 0)
-			load_die("%s: %s", o->fua, strerror(errno));
+		fua_file = load_open(o->fua, O_RDWR | O_DIRECT | O_DSYNC);
 	}
 	run(o->transactions, blocks);
 }

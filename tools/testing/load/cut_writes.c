@@ -36,12 +36,7 @@ static struct {
 
 bool writes_is_log(const void *log, size_t size)
 {
-	uint64_t magic;
-
-	if (size < sizeof(struct log_super))
-		return false;
-	memcpy(&magic, log, sizeof(magic));
-	return magic == LOG_MAGIC;
+	return log_begins(log, size, sizeof(struct log_super), LOG_MAGIC);
 }
 
 static void tell(uint64_t begin, uint64_t end, uint64_t where)
