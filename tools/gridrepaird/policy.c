@@ -709,21 +709,30 @@ static struct policy_deferred *deferred_slot(struct policy *p, uint64_t address)
 
 static void urge(struct policy *p, struct policy_job *job, uint8_t urgency)
 {
-	if (job->state != JOB_READY || urgency >= job->urgency)
+	if (urgency >= job->urgency)
 		return;
+	if (job->state != JOB_READY) {
+		job->urgency = urgency;
+		return;
+	}
 	leave(p, job);
 	job->urgency = urgency;
 	job->since = p->background_sent;
 	enter(p, job, JOB_READY);
 }
 
-bool policy_urge(struct policy *p, uint64_t address)
+struct policy_job *policy_urge(struct policy *p, uint64_t address)
 {
 	struct policy_job *job = find(p, address);
 
 	if (job)
 		urge(p, job, POLICY_WANTED);
 	return job;
+}
+
+bool policy_urgent(const struct policy_job *job)
+{
+	return is_urgent(job->urgency);
 }
 
 enum policy_added policy_add(struct policy *p,

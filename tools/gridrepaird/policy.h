@@ -113,6 +113,7 @@ struct policy_job {
 	unsigned int kept_count;
 	unsigned int requests; /* how many were made for it */
 	uint64_t since; /* background requests sent before it became urgent */
+	void *data; /* the caller's, of what is accepted */
 };
 
 struct policy_request {
@@ -233,10 +234,12 @@ enum policy_added policy_add(struct policy *p,
 			     bool verifiable, uint64_t now);
 
 /*
- * A reader waits for @address, or read-ahead met it.  False when nothing is
- * known of it here: the kernel should be asked.
+ * A reader waits for @address, or read-ahead met it.  Its job, whatever that is
+ * at; NULL when nothing is known of it here: the kernel should be asked.
  */
-bool policy_urge(struct policy *p, uint64_t address);
+struct policy_job *policy_urge(struct policy *p, uint64_t address);
+/* A reader waits for it, or read-ahead has met it, as far as is known. */
+bool policy_urgent(const struct policy_job *job);
 
 /* The next request to send now, or NULL.  The caller sets ->data. */
 struct policy_request *policy_next(struct policy *p, uint64_t now);

@@ -5,10 +5,8 @@
  *
  * Three kinds of threads work for it.  The device's own thread holds the
  * policy: it takes faults from the kernel, sends requests to sources, and
- * judges what comes back.  The sources' threads fetch and hash.  The writers'
- * threads put what was accepted into vectored repairs, so that nobody else
- * waits for the lower device; one has what readers wait for, that these wait for
- * no vector of the background's.  They talk by inboxes only.
+ * judges what comes back.  The sources' threads fetch and hash.  The writers
+ * (writer.c) put what was accepted below.  They talk by inboxes only.
  *
  * All memory for blocks is taken when a session begins.  An *item* is one
  * buffer on its way: free, with a source, kept for an agreement, or with the
@@ -28,9 +26,8 @@
 #include <unistd.h>
 
 #include "session.h"
+#include "writer.h"
 
-#define REPAIR_BYTES (8U << 20) /* one slice of the kernel */
-#define REPAIR_BLOCKS 512U
 #define THROTTLE_US 20000U
 #define EVENTS_US 500U /* events are read that often, */
 #define EVENTS_BURST 8U /* but for so many times */
@@ -46,22 +43,12 @@
 
 struct item {
 	struct read read; /* first: its mail is what travels */
-	struct item *next; /* free, or in the writer's hand */
+	struct item *next; /* free */
 	struct policy_request *request;
-	struct policy_job *job;
-	struct grid_missing_checksum checksum;
-	uint32_t flags;
+	struct policy_job *job; /* once accepted, its ->data is this item */
+	struct repair repair;
 	struct grid_missing_value *values;
 	uint32_t values_count;
-	int result;
-};
-
-struct writer {
-	struct session *s;
-	struct inbox inbox;
-	pthread_t thread;
-	bool started;
-	atomic_bool ended;
 };
 
 struct session {
@@ -79,8 +66,7 @@ struct session {
 	char *buffers;
 	size_t buffers_size;
 
-	struct writer writers[2]; /* [1]: of what readers wait for */
-	atomic_bool writer_stop;
+	struct writers writers;
 
 	/* Blocks that cannot be repaired, to be marked. */
 	uint64_t mark[MARKS_MAX];
@@ -171,117 +157,60 @@ static void release_kept(struct session *s, struct policy_job *job)
 	job->kept_count = 0;
 }
 
-/* --------------------------------------------------------------- the writer */
-
-static void writer_post(struct session *s, struct item *item, int result)
-{
-	item->result = result;
-	item->read.mail.kind = MAIL_REPAIRED;
-	inbox_put(&s->inbox, &item->read.mail);
-}
-
-/* Trouble of the moment, that says nothing about the block. */
-static bool passing(int err)
-{
-	return err == -EAGAIN || err == -EINTR || err == -ENOMEM;
-}
-
-/*
- * Repair items[0 … n-1] of the array; those that could not be done for the
- * moment stay in front, and their number is returned.
- */
-static unsigned int write_items(struct session *s, struct item **items,
-				struct grid_missing_repair *v, unsigned int n)
-{
-	unsigned int i, left = 0;
-	size_t done = 0;
-	int err, result;
-
-	for (i = 0; i < n; i++) {
-		struct item *item = items[i];
-
-		memset(&v[i], 0, sizeof(v[i]));
-		v[i].address = item->job->address;
-		v[i].checksum = item->checksum;
-		v[i].flags = item->flags;
-		v[i].serial = item->job->serial;
-		v[i].data = (uintptr_t)item->read.buf;
-		if (item->values_count) {
-			v[i].values = (uintptr_t)item->values;
-			v[i].values_count = item->values_count;
-			v[i].value_size = sizeof(*item->values);
-		}
-	}
-	err = gm_repair(&s->gm, v, n, &done);
-	for (i = 0; i < n; i++) {
-		result = i < done ? v[i].result : err;
-		if (passing(result))
-			items[left++] = items[i];
-		else
-			writer_post(s, items[i], result);
-	}
-	return left;
-}
-
-static void *writer_thread(void *arg)
-{
-	struct writer *w = arg;
-	struct session *s = w->s;
-	struct pollfd p = { .fd = w->inbox.event, .events = POLLIN };
-	struct grid_missing_repair v[REPAIR_BLOCKS];
-	struct item *items[REPAIR_BLOCKS];
-	struct mail *mail = NULL, **last = &mail;
-	unsigned int n = 0, left, room = REPAIR_BYTES / s->gm.block_size;
-
-	if (room > REPAIR_BLOCKS)
-		room = REPAIR_BLOCKS;
-	while (!atomic_load(&s->writer_stop)) {
-		for (last = &mail; *last; last = &(*last)->next)
-			;
-		*last = inbox_take(&w->inbox);
-		while (mail && n < room) {
-			items[n++] = (struct item *)mail;
-			mail = mail->next;
-		}
-		if (!n) {
-			poll(&p, 1, -1);
-			continue;
-		}
-		left = write_items(s, items, v, n);
-		if (left == n) /* suspended, or short of memory */
-			poll(&p, 0, 50);
-		n = left;
-	}
-	atomic_store(&w->ended, true);
-	return NULL;
-}
+/* ----------------------------------------------------------------- repairs */
 
 static void accept_item(struct session *s, struct item *item)
 {
 	struct policy_job *job = item->job;
+	struct grid_missing_repair *what = &item->repair.what;
 
-	item->flags = 0;
+	memset(what, 0, sizeof(*what));
+	what->address = job->address;
+	what->serial = job->serial;
+	what->data = (uintptr_t)item->read.buf;
 	if (job->known)
-		item->checksum = job->checksum;
+		what->checksum = job->checksum;
 	else if (item->read.hashed)
-		item->checksum = item->read.digest;
+		what->checksum = item->read.digest;
 	else
-		item->flags = GRID_MISSING_F_NO_CHECKSUM;
+		what->flags = GRID_MISSING_F_NO_CHECKSUM;
+	if (item->values_count) {
+		what->values = (uintptr_t)item->values;
+		what->values_count = item->values_count;
+		what->value_size = sizeof(*item->values);
+	}
 	release_kept(s, job);
 	s->accepted++;
-	inbox_put(&s->writers[item->read.urgent].inbox, &item->read.mail);
+	item->repair.mail = &item->read.mail;
+	job->data = item;
+	writers_put(&s->writers, &item->repair, policy_urgent(job));
+}
+
+/* A reader waits for @address: for what is under way here, if it is. */
+static bool urge(struct session *s, uint64_t address)
+{
+	struct policy_job *job = policy_urge(&s->policy, address);
+	struct item *item;
+
+	if (!job)
+		return false;
+	item = job->data;
+	if (item)
+		writers_urge(&s->writers, &item->repair);
+	return true;
 }
 
 static void repaired(struct session *s, struct item *item)
 {
 	struct policy_job *job = item->job;
+	int result = item->repair.what.result;
 	uint64_t address = job->address, now = now_us();
 	unsigned int suppressed;
 
 	s->accepted--;
-	if (!item->result || item->result == -ENOENT)
+	if (!result || result == -ENOENT)
 		marks_forget(s->d->marks, address);
-	switch (item->result) {
+	switch (result) {
 	case 0:
 		atomic_fetch_add(&s->d->gauges.repaired, 1);
 		log_debug("%s: block %" PRIu64 ": repaired from %s",
@@ -297,7 +226,7 @@ static void repaired(struct session *s, struct item *item)
 	case -EBUSY: /* another helper, or a checkpoint, is at it */
 		log_debug("%s: block %" PRIu64 ": not needed any more (%s)",
 			  s->d->config->device, address,
-			  strerrorname_np(-item->result));
+			  strerrorname_np(-result));
 		break;
 	case -E2BIG:
 	case -EEXIST:
@@ -315,7 +244,7 @@ static void repaired(struct session *s, struct item *item)
 				" from %s: repair refused: %s",
 				s->d->config->device, address,
 				item->read.source->config->uri,
-				gm_reason(item->result));
+				gm_reason(result));
 	}
 	policy_release(&s->policy, item->request);
 	policy_finish(&s->policy, job);
@@ -684,7 +613,7 @@ static void read_events(struct session *s, uint64_t now)
 		const struct grid_missing_event *e = &s->events[i];
 
 		if (e->lost || (e->reason == GRID_MISSING_WHY_WANTED &&
-				!policy_urge(&s->policy, e->address)))
+				!urge(s, e->address)))
 			s->wanted = true;
 	}
 	/* There may be more: then at once. */
@@ -822,9 +751,18 @@ static void take_batch(struct session *s, bool urgent, unsigned int room,
 			continue;
 		if (s->known && f->flags & GRID_MISSING_F_NO_CHECKSUM)
 			stated = known_find(s->known, f->address);
-		if (policy_add(&s->policy, f, stated, s->hash, now) ==
-		    POLICY_ADDED)
+		switch (policy_add(&s->policy, f, stated, s->hash, now)) {
+		case POLICY_ADDED:
 			added++;
+			break;
+		case POLICY_KNOWN:
+			if (f->flags &
+			    (GRID_MISSING_F_READERS | GRID_MISSING_F_WANTED))
+				urge(s, f->address);
+			break;
+		default:
+			break;
+		}
 	}
 	/* As many as were asked for: there may be more. */
 	if (urgent)
@@ -1031,18 +969,9 @@ static int session_threads(struct session *s)
 	int err;
 
 	err = inbox_init(&s->inbox);
-	if (!err)
-		err = inbox_init(&s->writers[0].inbox);
-	if (!err)
-		err = inbox_init(&s->writers[1].inbox);
 	if (err)
 		return err;
-	for (i = 0; !err && i < 2; i++) {
-		s->writers[i].s = s;
-		err = thread_start(&s->writers[i].thread, THREAD_SMALL,
-				   writer_thread, &s->writers[i]);
-		s->writers[i].started = !err;
-	}
+	err = writers_start(&s->writers, &s->gm, &s->inbox);
 	for (i = 0; !err && i < c->source_count; i++) {
 		struct source *source = &s->sources[i];
 
@@ -1066,14 +995,9 @@ static int session_threads(struct session *s)
 static bool session_end(struct session *s)
 {
 	unsigned int i, ms = 3000;
-	struct timespec step = { 0, 1000000 };
 	bool ended = true;
-	struct writer *w;
 
-	atomic_store(&s->writer_stop, true);
-	for (w = s->writers; w < s->writers + 2; w++)
-		if (w->started)
-			inbox_ring(&w->inbox);
+	writers_stop(&s->writers);
 	for (i = 0; i < s->source_count; i++)
 		source_stop(&s->sources[i]);
 	for (i = 0; i < s->source_count; i++) {
@@ -1084,21 +1008,12 @@ static bool session_end(struct session *s)
 		ended = false;
 		ms = 100;
 	}
-	for (w = s->writers; w < s->writers + 2; w++) {
-		for (; w->started && !atomic_load(&w->ended) && ms; ms--)
-			nanosleep(&step, NULL);
-		if (!w->started || atomic_load(&w->ended))
-			continue;
+	for (i = writers_join(&s->writers, &ms); i; i--) {
 		log_warning("%s: a repair is stuck below; its memory stays",
 			    s->d->config->device);
 		ended = false;
 	}
-	if (!ended)
-		return false;
-	for (w = s->writers; w < s->writers + 2; w++)
-		if (w->started)
-			pthread_join(w->thread, NULL);
-	return true;
+	return ended;
 }
 
 static void close_watch(struct session *s)
@@ -1127,9 +1042,7 @@ static void session_free(struct session *s)
 		free(s->items[i].values);
 	if (s->inbox.last)
 		inbox_exit(&s->inbox);
-	for (i = 0; i < 2; i++)
-		if (s->writers[i].inbox.last)
-			inbox_exit(&s->writers[i].inbox);
+	writers_free(&s->writers);
 	policy_exit(&s->policy);
 	if (s->buffers)
 		munmap(s->buffers, s->buffers_size);

@@ -508,6 +508,47 @@ static void test_agree(void **state)
 	policy_exit(&p);
 }
 
+/* A reader comes when its block is with a source, or fetched already. */
+static void test_urge_late(void **state)
+{
+	struct policy_request *r;
+	struct policy_job *job;
+	struct policy p;
+
+	(void)state;
+	begin(&p, &standard, 2);
+	add(&p, 1, 0);
+	r = must(&p);
+	job = r->job;
+	assert_false(policy_urgent(job));
+	assert_ptr_equal(policy_urge(&p, 1), job);
+	assert_true(policy_urgent(job));
+	/* It is what it was sent as; another source is asked as for a reader. */
+	assert_true(r->background);
+	pass(&p, 126 * MS);
+	assert_false(must(&p)->background);
+	accept(&p, r);
+	assert_null(policy_urge(&p, 1));
+
+	add(&p, 2, 0);
+	r = must(&p);
+	job = r->job;
+	assert_int_equal(answer(&p, r, POLICY_GOOD), POLICY_ACCEPT);
+	assert_false(policy_urgent(job));
+	job->data = &p;
+	assert_ptr_equal(policy_urge(&p, 2)->data, &p);
+	assert_true(policy_urgent(job));
+	policy_release(&p, r);
+	policy_finish(&p, job);
+	assert_null(policy_urge(&p, 2));
+	/* The next one at this address knows nothing of that. */
+	add(&p, 2, 0);
+	r = must(&p);
+	assert_null(r->job->data);
+	assert_false(policy_urgent(r->job));
+	policy_exit(&p);
+}
+
 /*
  * Readers' blocks don't wait for the background, nor the background for them:
  * the one finds its budget free however much of the other is out.
@@ -542,8 +583,8 @@ static void test_urgent_budget(void **state)
 	}
 	assert_null(next(&p));
 	/* One of the background's, still queued, that a reader comes to. */
-	assert_true(policy_urge(&p, 1039));
-	assert_false(policy_urge(&p, 777));
+	assert_non_null(policy_urge(&p, 1039));
+	assert_null(policy_urge(&p, 777));
 	assert_null(next(&p));
 	assert_int_equal(p.ready_count[POLICY_WANTED], 5);
 	assert_int_equal(p.urgent_sent, 16);
@@ -1401,6 +1442,7 @@ int main(void)
 		cmocka_unit_test(test_untrusted),
 		cmocka_unit_test(test_trust),
 		cmocka_unit_test(test_agree),
+		cmocka_unit_test(test_urge_late),
 		cmocka_unit_test(test_urgent_budget),
 		cmocka_unit_test(test_urgent_memory),
 		cmocka_unit_test(test_budget_follows_latency),
