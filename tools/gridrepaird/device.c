@@ -30,6 +30,8 @@ static void *device_thread(void *arg)
 		if (atomic_load(&d->s.orders.stop) ||
 		    atomic_load(&d->s.orders.drain))
 			break;
+		if (err == -ERESTART)
+			continue;
 		if (now_us() - now > 5000000) {
 			wait = 250000; /* it was there */
 			said = 0;
@@ -40,7 +42,7 @@ static void *device_thread(void *arg)
 				d->s.config->device);
 		else if (err != said)
 			log_err("%s: cannot attach: %s; trying on",
-				d->s.config->device, gm_reason(err));
+				d->s.config->device, d->s.why);
 		said = err;
 		until = now_us() + session_jitter(&d->s.random, wait);
 		while ((now = now_us()) < until &&

@@ -39,7 +39,7 @@
 #define REDO_MAX 256U
 #define REDO_US 20000000U
 #define SILENT_US 1000000U
-#define PARKED_US 500000U
+#define LOOK_US 500000U
 
 struct item {
 	struct read read; /* first: its mail is what travels */
@@ -85,10 +85,12 @@ struct session {
 	/* Of each source: when it last said anything; it says nothing. */
 	uint64_t heard[POLICY_SOURCES_MAX];
 	bool silent[POLICY_SOURCES_MAX];
-	uint64_t parked_at; /* when to look whether readers wait */
+	uint64_t looks_at; /* when to look at the device next */
+	bool looked;
+	uint64_t passed_up; /* read errors of it that were told */
 	bool anew; /* a source came up: what was handed out lately, too */
 
-	struct log_limit lost_limit, write_limit;
+	struct log_limit lost_limit, write_limit, passed_limit;
 	struct grid_missing_fault *faults;
 	uint64_t batch_after;
 
@@ -348,20 +350,57 @@ static void find_silent(struct session *s, uint64_t now)
 }
 
 /* Do readers wait, while sources are away?  Then these hurry. */
-static void look_for_readers(struct session *s, uint64_t now)
+static void look_for_readers(struct session *s,
+			     const struct grid_missing_status *status)
 {
-	struct grid_missing_status status;
-	bool away = false, hurry;
+	bool away = false;
 	unsigned int n;
 
-	if (now < s->parked_at)
-		return;
-	s->parked_at = now + PARKED_US;
 	for (n = 0; n < s->source_count; n++)
 		away |= !s->policy.sources[n].up;
-	hurry = away && !gm_status(&s->gm, &status) && status.parked;
 	for (n = 0; n < s->source_count; n++)
-		source_hurry(&s->sources[n], hurry);
+		source_hurry(&s->sources[n], away && status->parked);
+}
+
+/* Read errors that nobody repairs: the disk below fails again and again. */
+static void tell_passed_up(struct session *s,
+			   const struct grid_missing_status *status,
+			   uint64_t now)
+{
+	unsigned int suppressed;
+	uint64_t more;
+
+	if (!s->looked)
+		s->passed_up = status->passed_up;
+	more = status->passed_up - s->passed_up;
+	if (!more || !log_allowed(&s->passed_limit, now, &suppressed))
+		return;
+	log_err("%s: %" PRIu64
+		" read errors of the disk below were passed up, the last of block %" PRIu64
+		": it isn't repaired, or fails again",
+		s->d->config->device, more, (uint64_t)status->passed_up_block);
+	s->passed_up = status->passed_up;
+}
+
+/* Twice a second: what no event tells. */
+static void look_at_device(struct session *s, uint64_t now)
+{
+	struct grid_missing_status status;
+
+	if (now < s->looks_at)
+		return;
+	s->looks_at = now + LOOK_US;
+	if (gm_status(&s->gm, &status))
+		return;
+	look_for_readers(s, &status);
+	tell_passed_up(s, &status, now);
+	s->looked = true;
+	/* The size of everything here depends on it: begin anew. */
+	if (status.blocks != s->gm.blocks) {
+		log_notice("%s: has %" PRIu64 " blocks now; attaching anew",
+			   s->d->config->device, (uint64_t)status.blocks);
+		s->end = -ERESTART;
+	}
 }
 
 static void answered(struct session *s, struct item *item, uint64_t now)
@@ -636,6 +675,10 @@ static void use_manifest(struct session *s)
 	s->known = NULL;
 	if (!known)
 		return;
+	if (known->count && !known->manifest.ended)
+		log_warning(
+			"%s: manifest %s: has no end mark: if it was cut, what it lacks is repaired without its checksum",
+			d->config->device, known->path);
 	if (known_fits(known, d->config->device, s->gm.block_size, s->hash, why,
 		       sizeof(why)))
 		s->known = known;
@@ -842,7 +885,7 @@ static void session_loop(struct session *s)
 		atomic_store(&d->gauges.heartbeat, now);
 		look_at_files(s, now);
 		find_silent(s, now);
-		look_for_readers(s, now);
+		look_at_device(s, now);
 		policy_tick(&s->policy, now);
 		send_requests(s, now);
 		bury_dead(s, now);
@@ -1065,11 +1108,14 @@ int session_run(struct session_device *d)
 	s->d = d;
 	s->watch = -1;
 	err = gm_open(&s->gm, O_RDWR | O_NONBLOCK);
-	if (err == -ENOENT || err == -ENXIO)
-		err = -ENODEV;
-	if (!err)
-		err = gm_attach(&s->gm, d->config->device,
-				(uint32_t)d->config->min_age_ms);
+	if (err) {
+		d->why = gm_open_reason(err);
+		if (err == -ENOENT || err == -ENXIO)
+			err = -ENODEV;
+		goto out_free;
+	}
+	err = gm_attach(&s->gm, d->config->device,
+			(uint32_t)d->config->min_age_ms);
 	if (!err && !s->gm.block_size)
 		err = -EOPNOTSUPP;
 	if (!err) {
@@ -1077,7 +1123,7 @@ int session_run(struct session_device *d)
 		err = s->watch < 0 ? s->watch : 0;
 	}
 	if (err)
-		goto out_free;
+		goto out_why;
 	s->hash = *s->gm.checksum     ? s->gm.checksum :
 		  d->config->checksum ? d->config->checksum :
 					NULL;
@@ -1116,6 +1162,8 @@ int session_run(struct session_device *d)
 		close_watch(s);
 		return err;
 	}
+out_why:
+	d->why = gm_reason(err);
 out_free:
 	session_free(s);
 	return err;

@@ -32,12 +32,13 @@ struct session_device {
 	struct gauges gauges;
 	struct orders orders;
 	uint64_t random; /* state of session_jitter() */
+	const char *why; /* out: the errno as a sentence */
 	bool stuck; /* out: a thread of a source could not be ended */
 };
 
 /*
  * Attach and repair until the device is gone, or an order comes; the errno that
- * ended it.
+ * ended it, -ERESTART when the device has another length now.
  */
 int session_run(struct session_device *d);
 /* Look after the device's files: for who waits for the device. */
