@@ -115,6 +115,8 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 			}
 			__grid_end_written(g, b);
 			__grid_jump_written(g, b);
+			/* With FUA it waits for what came of that, too (M2). */
+			io->meta_serial = 0;
 			continue;
 		}
 		state = __grid_missing_find(g->gm, b, NULL);
@@ -124,8 +126,10 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 			if (grid_bits_test(&g->lost, b) &&
 			    !grid_covers(g, io, b))
 				keep = true;
-			else if (!keep && grid_covers(g, io, b))
+			else if (!keep && grid_covers(g, io, b)) {
 				__grid_undrop(g, b);
+				io->meta_serial = 0;
+			}
 			continue;
 		}
 		if (!keep && state == GRID_MISSING_STATE_WAITING &&
@@ -134,8 +138,10 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 				grid_unlock(g, flags);
 				return true;
 			}
-			if (!__grid_meta_supersede(g, b, io->fua))
+			if (!__grid_meta_supersede(g, b, io->fua)) {
+				io->meta_serial = 0;
 				continue;
+			}
 		}
 		keep = true;
 	}

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# rule: M2 a FUA write that makes a block good when it is looked at once more waits for that as well
+# kernels: newest
+# timeout: 90
+# boot: shared
+# cpus: 1
+#
+# As in meta_fua the writes are those of a file; the metadata is on a disk that
+# lets one commit pass after the other.
+
+. "$GRID_TOP/tools/testing/load/run.sh"
+
+bs=4096
+load_modules
+need_module ext4 null_blk
+null_disk gridfua 64 cache_size=16
+lower=$REPLY
+disk_start meta /dev/nbd0 64
+tell meta mark
+replica=$(mktemp /tmp/replica.XXXXXX)
+defer rm -f "$replica"
+meta_create /dev/nbd0 --block-size=4K --checksum=sha256 --blocks-max=1024
+mkfs.ext4 -q -b 4096 -O ^has_journal $dev
+mount_at $dev /mnt/fua noatime
+defer disk_let_go meta
+dd if=/dev/urandom of=/mnt/fua/file bs=$bs count=16 oflag=direct conv=fsync status=none
+sync
+first=$(filefrag -v /mnt/fua/file | awk '$1 == "0:" { print int($4) }')
+dd if=$dev of="$replica" bs=1M iflag=direct status=none
+
+keep() { tell meta keep write 0 $((64 << 20)); }
+meta_held() { tell meta held; [ "$REPLY" = 1 ]; }
+# into N [FLAG]: a write of the file's block N
+into()
+{
+	dd if=/tmp/new of=/mnt/fua/file bs=$bs seek="$1" count=1 \
+		oflag="direct${2:+,$2}" conv=notrunc,nocreat status=none
+}
+dd if=/dev/urandom of=/tmp/new bs=$bs count=1 status=none
+lose $((first + 2))
+flush
+
+log "a commit is under way; the FUA write waits for the next one, and an enqueue joins that"
+keep
+begin other gridctl enqueue t0 "$((first + 9)):$(checksum $((first + 9)))"
+wait_until 20 meta_held
+into 2
+wait_until 20 is waiting 1
+begin fua into 1 dsync
+nap 1
+not_ended fua "it waits for no commit"
+begin again gridctl enqueue t0 "$((first + 1)):$(checksum $((first + 1)))"
+wait_until 20 is waiting 2
+keep
+tell meta release
+wait_until 20 meta_held
+finish_well other
+not_ended fua "it did not wait for its commit"
+
+log "with that it supersedes the fault, and waits on"
+keep
+tell meta release
+finish_well again
+wait_until 20 is waiting 1
+wait_until 20 meta_held
+nap 1
+not_ended fua "what it made good is not committed"
+disk_let_go meta
+finish_well fua
+dd if=/mnt/fua/file bs=$bs skip=1 count=1 iflag=direct status=none | cmp - /tmp/new
+mend $((first + 9))
+assert_verified
