@@ -113,7 +113,8 @@ struct grid_missing_item {
  * @record_table: likewise, of table slot @slot.
  * @room: up to @changes calls of the two above are to come: wait until there
  *	is room for them.  May sleep, as long as the target's devices take; when
- *	@interruptible -EINTR.
+ *	@interruptible -EINTR, or the room is kept until
+ * @room_done: says that they have come, for so many @changes.  Never sleeps.
  * @jump_over: a sync jump is over, or all was cancelled: what it dropped, and
  *	nobody enqueued since, leaves the map.  May sleep, as @room.
  * @ticket: what was changed up to now is to be committed: a number for
@@ -136,6 +137,7 @@ struct grid_missing_ops {
 	void (*record)(void *priv, u64 address);
 	void (*record_table)(void *priv, u32 slot);
 	int (*room)(void *priv, u32 changes, bool interruptible);
+	void (*room_done)(void *priv, u32 changes);
 	void (*jump_over)(void *priv);
 	u64 (*ticket)(void *priv);
 };

@@ -300,6 +300,7 @@ void gm_record(struct gm_tracker *t, u64 address);
 void gm_record_table(struct gm_tracker *t, u32 s);
 void gm_record_room(struct gm_tracker *t);
 int gm_room(struct grid_missing *gm, u32 changes);
+void gm_room_done(struct grid_missing *gm, u32 changes);
 u64 gm_ticket(struct grid_missing *gm);
 void gm_jump_over(struct grid_missing *gm);
 int gm_wait_committed(struct grid_missing *gm, u64 ticket);

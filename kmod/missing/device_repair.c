@@ -129,6 +129,7 @@ static int gm_enqueue_values_one(struct gm_ioctl_call *c,
 	if (!*stop) {
 		ret = gm_enqueue_values_of(&gm->tracker, e->address, sum,
 					   values, e->values_count);
+		gm_room_done(gm, e->values_count + 1);
 		*ticket = gm_ticket(gm);
 	}
 	gm_end(gm);

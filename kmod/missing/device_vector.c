@@ -188,8 +188,11 @@ static int gm_do_blocks(struct gm_ioctl_call *c, const struct gm_block_op *op)
 		}
 		if (op->changes)
 			ret = gm_room(c->gm, got * op->changes);
-		if (!ret)
+		if (!ret) {
 			op->run(c, b, got);
+			if (op->changes)
+				gm_room_done(c->gm, got * op->changes);
+		}
 		if (op->commits)
 			ticket = gm_ticket(c->gm);
 		gm_end(c->gm);
@@ -396,10 +399,13 @@ static void gm_run_cancel(struct gm_ioctl_call *c, struct grid_missing_block *b,
 	for (i = 0; i < n; i++) {
 		if (b[i].result)
 			continue;
-		if (b[i].flags & GRID_MISSING_F_TABLE)
+		if (b[i].flags & GRID_MISSING_F_TABLE) {
+			/* It may be of many values. */
+			gm_record_room(t);
 			b[i].result = gm_cancel_table(t, b[i].address, keep);
-		else
+		} else {
 			b[i].result = gm_cancel(t, b[i].address, keep);
+		}
 	}
 }
 
@@ -598,7 +604,11 @@ int gm_ioctl_reclaim(struct gm_ioctl_call *c)
 		if (err)
 			break;
 		err = gm_room(c->gm, n);
-		got = err ? 0 : gm_reclaim_tables(&c->gm->tracker, n, out);
+		got = 0;
+		if (!err) {
+			got = gm_reclaim_tables(&c->gm->tracker, n, out);
+			gm_room_done(c->gm, n);
+		}
 		gm_end(c->gm);
 		put = gm_put_elems(v, v->done, got, out, sizeof(*out), &err);
 		v->done += put;

@@ -56,12 +56,21 @@ void gm_record_room(struct gm_tracker *t)
 
 /* ---- what calls wait for ---- */
 
-/* Room for so many changes; bind is held for read.  0, -EINTR. */
+/*
+ * Room for so many changes, kept until gm_room_done(); bind is held for read, and
+ * stays so.  0, -EINTR.
+ */
 int gm_room(struct grid_missing *gm, u32 changes)
 {
 	if (!gm->ops || !gm->ops->room)
 		return 0;
 	return gm->ops->room(gm->priv, changes, true);
+}
+
+void gm_room_done(struct grid_missing *gm, u32 changes)
+{
+	if (gm->ops && gm->ops->room_done)
+		gm->ops->room_done(gm->priv, changes);
 }
 
 /* What gm_wait_committed() waits for; bind is held for read.  0: nothing. */

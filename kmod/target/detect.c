@@ -123,7 +123,7 @@ static void grid_open(struct grid *g)
 	g->closed_begin = 0;
 	g->closed_end = 0;
 	if (__grid_missing_find(g->gm, b, NULL) == GRID_MISSING_STATE_GONE &&
-	    !grid_bits_test(&g->dropped, b))
+	    !grid_bits_test(&g->dropped, b) && !grid_bits_test(&g->lost, b))
 		clear_bit(b, g->missing);
 	__grid_wake(g, b, false);
 	grid_unlock(g, flags);
@@ -168,6 +168,9 @@ static blk_status_t grid_decide(struct grid *g, struct grid_table *t, u64 b)
 		__grid_pass_up(g, b, status);
 out:
 	grid_unlock(g, flags);
+	/* It starts a commit, and doesn't wait for it (M2). */
+	if (!r && g->meta)
+		grid_meta_ticket(g);
 	if (r == -ENOSPC)
 		DMWARN_LIMIT(
 			"%u:%u: block %llu is bad, but blocks_max:%u faults are open; its read fails",

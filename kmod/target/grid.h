@@ -624,6 +624,7 @@ void __grid_end_begin(struct grid *g, u64 b);
 void __grid_end_written(struct grid *g, u64 b);
 void __grid_end_forget(struct grid *g, u64 b);
 int __grid_lose(struct grid *g, u64 b, const struct grid_missing_checksum *sum);
+void __grid_lose_again(struct grid *g, u64 b);
 bool __grid_found(struct grid *g, u64 b);
 void __grid_flush_failed(struct grid *g);
 void __grid_flush_begins(struct grid *g);
@@ -642,7 +643,8 @@ void grid_write_done(struct grid *g, struct grid_io *io);
 int grid_meta_first(struct grid *g, const struct grid_table *t, char **error);
 int grid_meta_next(const struct grid *g, const struct grid_table *t,
 		   char **error);
-bool grid_meta_overlap(const struct grid *g, const struct grid *other);
+bool grid_meta_overlap(const struct grid *g, const struct grid_table *t,
+		       const struct grid *other);
 void grid_meta_last(struct grid *g);
 
 /* jump.c */
@@ -662,6 +664,7 @@ void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags);
 int __grid_meta_complete(struct grid *g, const struct grid_missing_item *item,
 			 const struct grid_missing_record *was);
 int grid_meta_room(void *priv, u32 changes, bool interruptible);
+void grid_meta_room_done(void *priv, u32 changes);
 u64 grid_meta_ticket(void *priv);
 int grid_meta_sync(struct grid *g);
 int grid_meta_flush(struct grid_table *t, struct bio *bio);

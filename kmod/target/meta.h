@@ -18,6 +18,15 @@
 #include <linux/grid_metadata.h>
 #include <linux/types.h>
 
+/*
+ * What a map has on top of its limits at most: aborting faults (T1), and blocks that
+ * are lost.
+ */
+#define GMETA_RESERVE 65536U
+
+/* Entries of a commit that who can wait leaves free for who can't. */
+#define GRID_META_MARGIN 8192U
+
 /* Room for the sentence that tells what is wrong, and where. */
 #define GMETA_WHY 192
 

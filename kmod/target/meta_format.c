@@ -24,8 +24,6 @@
 
 /* As many faults as the tracker can number. */
 #define GMETA_RECORDS_LIMIT 0x40000000ULL
-/* What it has on top of its limits, for aborting ones (T1), at most. */
-#define GMETA_RESERVE 65536
 
 /* Nothing lies beyond that, whatever the unit: no sum of two overflows. */
 #define GMETA_UNITS_LIMIT 0x4000000000000ULL

@@ -32,8 +32,6 @@
 #include "meta_io.h"
 #include "compat.h"
 
-/* Entries that who can wait leaves free for who can't. */
-#define GRID_META_MARGIN 8192U
 /* A commit that nobody waits for comes so long after the first change ... */
 #define GRID_META_TICK HZ
 /* ... and after so many times the last one's duration, but no later than. */
@@ -95,6 +93,9 @@ static void __grid_meta_tick(struct grid_meta *m)
 {
 	unsigned long delay;
 
+	/* What has failed outside the worker is told by it all the same. */
+	if (m->log.failed && !m->was_failed)
+		queue_work(m->wq, &m->work);
 	if (m->ticking || m->log.failed)
 		return;
 	m->ticking = true;
@@ -165,7 +166,8 @@ static bool grid_meta_table_entry(u32 slot,
 	return true;
 }
 
-static void __grid_meta_add(struct grid_meta *m, const struct gmeta_entry *e)
+/* A change of the map without a record of the tracker's; see gmeta_log_add(). */
+void __grid_meta_add(struct grid_meta *m, const struct gmeta_entry *e)
 {
 	gmeta_log_add(&m->log, e);
 	__grid_meta_tick(m);
@@ -215,7 +217,7 @@ void __grid_meta_record(void *priv, u64 b)
 
 	grid_assert_locked(g);
 	/* The engine has said so itself. */
-	if (m->reviving)
+	if (b == m->reviving)
 		return;
 	__grid_missing_record(g->gm, b, &r);
 	/* The map keeps it until the jump is over, or it is written. */
@@ -311,9 +313,9 @@ static void __grid_meta_again(void *priv, const struct gmeta_end *end)
 		return;
 	}
 	memcpy(sum.bytes, end->sum, sizeof(sum.bytes));
-	m->reviving = true;
+	m->reviving = end->address;
 	__grid_lose(g, end->address, end->has_sum ? &sum : NULL);
-	m->reviving = false;
+	m->reviving = GRID_NO_BLOCK;
 }
 
 /*
@@ -324,13 +326,16 @@ static void __grid_meta_again(void *priv, const struct gmeta_end *end)
 static bool __grid_meta_has_room(struct grid_meta *m, u32 changes, u32 ends)
 {
 	grid_assert_locked(m->g);
-	if (gmeta_log_room(&m->log, changes + GRID_META_MARGIN, ends))
+	if (gmeta_log_room(&m->log, changes + m->promised + GRID_META_MARGIN,
+			   ends))
 		return true;
 	/* What needs all of a commit gets one of its own. */
-	return !m->log.open->w.count && gmeta_log_room(&m->log, changes, ends);
+	return !m->promised && !m->log.open->w.count &&
+	       gmeta_log_room(&m->log, changes, ends);
 }
 
-static bool grid_meta_has_room(struct grid_meta *m, u32 changes, u32 ends)
+static bool grid_meta_has_room(struct grid_meta *m, u32 changes, u32 ends,
+			       bool promise)
 {
 	unsigned long flags;
 	bool room;
@@ -339,6 +344,8 @@ static bool grid_meta_has_room(struct grid_meta *m, u32 changes, u32 ends)
 	room = __grid_meta_has_room(m, changes, ends);
 	if (!room)
 		__grid_meta_kick(m);
+	else if (promise)
+		m->promised += changes;
 	grid_unlock(m->g, flags);
 	return room;
 }
@@ -347,7 +354,8 @@ static bool grid_meta_has_room(struct grid_meta *m, u32 changes, u32 ends)
  * grid_meta_room - ops->room: wait until @changes fit into the log
  * @priv: the grid
  * @changes: how many, at most
- * @interruptible: by a signal
+ * @interruptible: by a signal; and the room is the caller's, who takes the lock
+ *	only later, until grid_meta_room_done()
  *
  * Context: process; no lock held but the bind lock, which no commit takes.
  * Return: 0 or -EINTR.
@@ -360,15 +368,28 @@ int grid_meta_room(void *priv, u32 changes, bool interruptible)
 	if (!m)
 		return 0;
 	if (interruptible)
-		return wait_event_interruptible(
-			       m->wait, grid_meta_has_room(m, changes, 0)) ?
+		return wait_event_interruptible(m->wait,
+						grid_meta_has_room(m, changes,
+								   0, true)) ?
 			       -EINTR :
 			       0;
 	/* In turns of a second: a slow disk is no hung task. */
-	while (!wait_event_timeout(m->wait, grid_meta_has_room(m, changes, 0),
-				   HZ))
+	while (!wait_event_timeout(
+		m->wait, grid_meta_has_room(m, changes, 0, false), HZ))
 		;
 	return 0;
+}
+
+/** grid_meta_room_done - ops->room_done: what @changes were for is done */
+void grid_meta_room_done(void *priv, u32 changes)
+{
+	struct grid *g = priv;
+	unsigned long flags;
+
+	grid_lock(g, &flags);
+	g->meta->promised -= changes;
+	grid_unlock(g, flags);
+	wake_up_all(&g->meta->wait);
 }
 
 /**
@@ -389,8 +410,8 @@ void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags)
 			return;
 		__grid_meta_kick(m);
 		grid_unlock(g, *flags);
-		wait_event_timeout(m->wait, grid_meta_has_room(m, changes, 1),
-				   HZ);
+		wait_event_timeout(
+			m->wait, grid_meta_has_room(m, changes, 1, false), HZ);
 	}
 }
 
@@ -593,12 +614,12 @@ static void grid_meta_end_all(struct grid *g, struct list_head *flushes,
  */
 
 /*
- * Of what a sync jump took there is no slot any more, and no checksum.  They come
- * last: who joins them when they have been passed was met as a fault.  True: that
- * was all.
+ * Of what a sync jump took, and of what is lost, there is no slot, and no checksum.
+ * They come last: who joins them when they have been passed was met as a fault, or
+ * is in the log.  True: that was all.
  */
-static bool grid_meta_fill_jumped(struct grid_meta *m,
-				  struct gmeta_writer *piece, u32 free)
+static bool grid_meta_fill_aside(struct grid_meta *m,
+				 struct gmeta_writer *piece, u32 free)
 {
 	struct gmeta_entry e = { .kind = GRID_META_BLOCK };
 	struct grid *g = m->g;
@@ -607,15 +628,16 @@ static bool grid_meta_fill_jumped(struct grid_meta *m,
 
 	grid_lock(g, &flags);
 	for (i = 0; i < min(free, GRID_META_FILL); i++) {
-		e.address = grid_bits_next(&g->jumped, m->fill_jumped);
-		m->fill_jumped = e.address;
+		e.address = min(grid_bits_next(&g->jumped, m->fill_aside),
+				grid_bits_next(&g->lost, m->fill_aside));
+		m->fill_aside = e.address;
 		if (e.address == U64_MAX)
 			break;
 		gmeta_add(piece, &e);
-		m->fill_jumped++;
+		m->fill_aside++;
 	}
 	grid_unlock(g, flags);
-	return m->fill_jumped == U64_MAX;
+	return m->fill_aside == U64_MAX;
 }
 
 /*
@@ -636,7 +658,7 @@ static int grid_meta_fill(struct grid_meta *m, struct gmeta_writer *piece)
 	if (!m->log.snap_pieces) {
 		m->fill_table = 0;
 		m->fill_cursor = 0;
-		m->fill_jumped = 0;
+		m->fill_aside = 0;
 	}
 	for (;;) {
 		free = (piece->size - piece->used) /
@@ -645,7 +667,7 @@ static int grid_meta_fill(struct grid_meta *m, struct gmeta_writer *piece)
 			return 0;
 		n = 0;
 		if (m->fill_cursor == U64_MAX) {
-			if (grid_meta_fill_jumped(m, piece, free))
+			if (grid_meta_fill_aside(m, piece, free))
 				return 1;
 			cond_resched();
 			continue;
@@ -713,25 +735,16 @@ static void __grid_meta_mode(struct grid_meta *m)
 	queue_work(g->wq, &g->event_work);
 }
 
-/* It was done: what follows from that. */
-static void grid_meta_told(struct grid_meta *m, int r)
+/* What follows from how the log stands.  Takes the lock over. */
+static void grid_meta_tell(struct grid_meta *m, unsigned long flags)
 {
 	struct gmeta_log *log = &m->log;
 	struct grid *g = m->g;
 	LIST_HEAD(flushes);
 	LIST_HEAD(writes);
-	unsigned long flags;
-	u64 done, was;
 	bool failed;
+	u64 done;
 
-	grid_lock(g, &flags);
-	was = log->done;
-	gmeta_log_told(log, r);
-	if (log->done != was) {
-		m->took = jiffies - m->began;
-		if (log->open->w.count)
-			__grid_meta_tick(m);
-	}
 	__grid_meta_collect(m, &m->flushes, &flushes);
 	__grid_meta_collect(m, &m->writes, &writes);
 	if (__grid_meta_can_end(m))
@@ -744,6 +757,24 @@ static void grid_meta_told(struct grid_meta *m, int r)
 	grid_missing_committed(g->gm, done, failed);
 	wake_up_all(&m->wait);
 	grid_meta_end_all(g, &flushes, &writes);
+}
+
+/* It was done. */
+static void grid_meta_told(struct grid_meta *m, int r)
+{
+	struct gmeta_log *log = &m->log;
+	unsigned long flags;
+	u64 was;
+
+	grid_lock(m->g, &flags);
+	was = log->done;
+	gmeta_log_told(log, r);
+	if (log->done != was) {
+		m->took = jiffies - m->began;
+		if (log->open->w.count)
+			__grid_meta_tick(m);
+	}
+	grid_meta_tell(m, flags);
 }
 
 static void grid_meta_worker(struct work_struct *work)
@@ -760,6 +791,12 @@ static void grid_meta_worker(struct work_struct *work)
 		if (m->log.cut && m->log.cut != cut)
 			m->began = jiffies;
 		cut = m->log.cut;
+		/* It failed with nothing under way: for want of room. */
+		if (io.what == GMETA_NOTHING &&
+		    m->was_failed != m->log.failed) {
+			grid_meta_tell(m, flags);
+			continue;
+		}
 		grid_unlock(m->g, flags);
 		if (io.what == GMETA_NOTHING)
 			break;
@@ -793,6 +830,10 @@ void grid_meta_live(struct grid_table *t)
 		return;
 	grid_lock(g, &flags);
 	g->meta->bdev = t->meta_dev->bdev;
+	/* The tick went with the suspend. */
+	g->meta->ticking = false;
+	if (g->meta->log.open->w.count)
+		__grid_meta_tick(g->meta);
 	grid_unlock(g, flags);
 }
 
@@ -866,6 +907,7 @@ int grid_meta_start(struct grid_meta *m, const char *name)
 {
 	m->log.again = __grid_meta_again;
 	m->log.priv = m;
+	m->reviving = GRID_NO_BLOCK;
 	INIT_WORK(&m->work, grid_meta_worker);
 	INIT_DELAYED_WORK(&m->tick, grid_meta_ticker);
 	init_waitqueue_head(&m->wait);

@@ -29,12 +29,13 @@
  * @writes: FUA writes that do (the lock)
  * @starved: writes that have ended and find no room in the log (the lock)
  * @write_done: ends one of these as its status says; looks at it once more
+ * @promised: room in the log that is kept for who has asked (the lock)
  * @ending: the block that a write is making good, as it was; its kind 0 for none
  * @ending_durable: ... one with FUA
- * @reviving: what is enqueued is in the log already
+ * @reviving: the block whose record is in the log already, or GRID_NO_BLOCK
  * @fill_table: next table slot of the snapshot
  * @fill_cursor: next fault
- * @fill_jumped: next block that a sync jump took
+ * @fill_aside: next block that a sync jump took, or that is lost
  * @was_failed: ... is what was told last
  */
 struct grid_meta {
@@ -53,17 +54,19 @@ struct grid_meta {
 	struct list_head writes;
 	struct list_head starved;
 	void (*write_done)(struct grid *g, struct grid_io *io);
+	u32 promised;
 	struct grid_missing_record ending;
 	bool ending_durable;
-	bool reviving;
+	u64 reviving;
 	u32 fill_table;
 	u64 fill_cursor;
-	u64 fill_jumped;
+	u64 fill_aside;
 	bool was_failed;
 };
 
 int grid_meta_rw(struct grid *g, struct block_device *bdev, blk_opf_t opf,
 		 sector_t sector, void *buf, u32 bytes);
+void __grid_meta_add(struct grid_meta *m, const struct gmeta_entry *e);
 int grid_meta_start(struct grid_meta *m, const char *name);
 void grid_meta_stop(struct grid_meta *m);
 

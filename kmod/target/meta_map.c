@@ -336,7 +336,8 @@ int gmeta_map_check(struct gmeta_map *map, const struct gmeta_super *sb,
 		r = gmeta_check_tables(map, why);
 	if (r)
 		return r;
-	if (single > sb->blocks_max) {
+	/* Those that are lost have no slot: they are beyond the maximum (M2). */
+	if (single > sb->blocks_max + (u64)GMETA_RESERVE) {
 		gmeta_say(
 			why,
 			"%llu single blocks are missing, more than blocks_max (%u)",

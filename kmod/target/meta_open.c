@@ -68,17 +68,31 @@ static bool grid_ranges_meet(struct block_device *a, sector_t a_start,
 }
 
 /**
- * grid_meta_overlap - do two grids keep their maps in the same place
- * @g: a grid
+ * grid_meta_overlap - does another grid use what a new one is to use (M6)
+ * @g: the new grid
+ * @t: its table
  * @other: another one
+ *
+ * Either's map may lie neither where the other's does nor where its data are; of
+ * a live one's data that is seen when both name the same partition.
  */
-bool grid_meta_overlap(const struct grid *g, const struct grid *other)
+bool grid_meta_overlap(const struct grid *g, const struct grid_table *t,
+		       const struct grid *other)
 {
 	const struct grid_meta *m = g->meta, *o = other->meta;
+	sector_t len =
+		other->geo.blocks * (other->geo.block_size >> SECTOR_SHIFT);
 
-	return m && o &&
-	       grid_ranges_meet(m->bdev, m->start, m->sectors, o->bdev,
-				o->start, o->sectors);
+	if (m && o &&
+	    grid_ranges_meet(m->bdev, m->start, m->sectors, o->bdev, o->start,
+			     o->sectors))
+		return true;
+	if (o && grid_ranges_meet(t->dev->bdev, t->start, t->ti->len, o->bdev,
+				  o->start, o->sectors))
+		return true;
+	return m && m->bdev->bd_dev == other->lower &&
+	       m->start < other->start + len &&
+	       other->start < m->start + m->sectors;
 }
 
 static int grid_meta_restore_tables(struct grid *g, const struct gmeta_map *map)
@@ -116,36 +130,55 @@ static int grid_meta_restore_tables(struct grid *g, const struct gmeta_map *map)
 	return e;
 }
 
-/* What was loaded is what is missing.  Nobody sees the grid yet. */
-static int grid_meta_restore(struct grid *g, const struct gmeta_map *map)
+static int grid_meta_restore_fault(struct grid *g, const struct gmeta_fault *f)
 {
-	struct grid_missing_record r;
-	u64 i;
+	struct grid_missing_record r = {
+		.kind = f->kind == GRID_META_BLOCK ? GRID_MISSING_RECORD_BLOCK :
+			f->kind == GRID_META_INDEX ? GRID_MISSING_RECORD_INDEX :
+						     GRID_MISSING_RECORD_VALUE,
+		.address = f->address,
+		.table = f->table,
+		.value = f->value,
+		.has_sum = f->has_sum,
+	};
+	int e;
+
+	memcpy(r.sum.bytes, f->sum, sizeof(r.sum.bytes));
+	e = grid_missing_restore(g->gm, &r);
+	if (!e)
+		g->faults++;
+	return e;
+}
+
+/*
+ * What was loaded is what is missing; blocks last.  Those beyond the metadata's
+ * maximum were lost (ends.c), and are so again.  Nobody sees the grid yet.
+ */
+static int grid_meta_restore(struct grid *g, const struct gmeta_loaded *l)
+{
+	const struct gmeta_map *map = &l->map;
+	u32 most = grid_missing_limits(g->gm)->blocks_max, single = 0;
+	u64 i, n = 2 * map->cells;
 	int e;
 
 	e = grid_meta_restore_tables(g, map);
-	for (i = 0; !e && i < map->cells; i++) {
-		const struct gmeta_fault *f = &map->faults[i];
+	for (i = 0; !e && i < n; i++) {
+		bool blocks = i >= map->cells;
+		const struct gmeta_fault *f =
+			&map->faults[blocks ? i - map->cells : i];
 
 		if (!(i % 1024))
 			cond_resched();
-		if (!f->kind)
+		if (!f->kind || (f->kind == GRID_META_BLOCK) != blocks)
 			continue;
-		memset(&r, 0, sizeof(r));
-		r.kind =
-			f->kind == GRID_META_BLOCK ? GRID_MISSING_RECORD_BLOCK :
-			f->kind == GRID_META_INDEX ? GRID_MISSING_RECORD_INDEX :
-						     GRID_MISSING_RECORD_VALUE;
-		r.address = f->address;
-		r.table = f->table;
-		r.value = f->value;
-		r.has_sum = f->has_sum;
-		memcpy(r.sum.bytes, f->sum, sizeof(r.sum.bytes));
-		e = grid_missing_restore(g->gm, &r);
-		if (e)
-			break;
+		single += f->kind != GRID_META_VALUE;
+		if (!blocks || single <= most)
+			e = grid_meta_restore_fault(g, f);
+		else if (most < l->super.blocks_max)
+			e = -ENOSPC;
+		else
+			grid_bits_set(&g->lost, f->address);
 		set_bit(f->address, g->missing);
-		g->faults++;
 	}
 	return e;
 }
@@ -169,6 +202,14 @@ static int grid_meta_load(struct grid_meta *m, const struct grid_table *t,
 	struct grid *g = m->g;
 	int r;
 
+	/*
+	 * What a crash has left in the caches only may be read now, and lost later,
+	 * with what follows it already on disk (M1).
+	 */
+	strscpy(l->why, "can't flush it, or the data device", sizeof(l->why));
+	r = blkdev_issue_flush(t->dev->bdev) ?: blkdev_issue_flush(m->bdev);
+	if (r)
+		goto err_say;
 	r = gmeta_load_super(&dev, l);
 	if (r)
 		goto err_say;
@@ -178,7 +219,7 @@ static int grid_meta_load(struct grid_meta *m, const struct grid_table *t,
 	r = gmeta_load(&dev, l);
 	if (r)
 		goto err_say;
-	r = grid_meta_restore(g, &l->map);
+	r = grid_meta_restore(g, l);
 	if (r) {
 		strscpy(l->why, "more is missing than the line's maxima",
 			sizeof(l->why));

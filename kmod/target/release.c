@@ -415,13 +415,44 @@ static int grid_flush_barrier(struct grid *g, struct grid_table *t)
 }
 
 /*
+ * What is lost and taken has no fault that the tracker could drop.  Nobody needs
+ * it any more: neither is it a fault once there is a slot.
+ */
+static void grid_drop_lost(struct grid *g)
+{
+	unsigned long flags;
+	unsigned int i;
+	u64 b = 0;
+
+	do {
+		grid_meta_lock(g, GRID_SLICE, &flags);
+		for (i = 0; i < GRID_SLICE; i++, b++) {
+			b = grid_bits_next(&g->lost, b);
+			if (b == U64_MAX)
+				break;
+			if (!grid_bits_test(&g->taken, b))
+				continue;
+			grid_bits_clear(&g->lost, b);
+			if (g->meta) {
+				grid_bits_set(&g->dropped, b);
+				__grid_meta_good(g, b, 1, false);
+			} else if (!__grid_closed(g, b)) {
+				clear_bit(b, g->missing);
+			}
+		}
+		grid_unlock(g, flags);
+		cond_resched();
+	} while (b != U64_MAX);
+}
+
+/*
  * The lower device has what was written before; then the tracker drops what is
  * taken, no write to it is under way any more, and it is freed.
  */
 static int grid_free_taken(struct grid *g, struct grid_table *t,
 			   blk_status_t *status)
 {
-	int r;
+	int r, e;
 
 	r = grid_flush_barrier(g, t);
 	if (!r && grid_barrier_lost(g))
@@ -439,10 +470,21 @@ static int grid_free_taken(struct grid *g, struct grid_table *t,
 	}
 	if (!r) {
 		grid_wait_aborting(g);
-		/* What is dropped has to stay so before it is discarded (M2). */
-		r = grid_meta_sync(g);
-		if (r)
-			*status = errno_to_blk_status(r);
+		grid_drop_lost(g);
+	}
+	/*
+	 * What is dropped has to stay so before it is discarded (M2); and what
+	 * came before the flush is committed, though nothing is freed.  A flush
+	 * of the commit's own that fails undoes what the first one has made
+	 * durable, so this barrier's flushes are told of it.
+	 */
+	if (!*status) {
+		e = grid_meta_sync(g);
+		if (!e && g->meta && grid_barrier_lost(g))
+			e = -EIO;
+		if (e)
+			*status = errno_to_blk_status(e);
+		r = r ?: e;
 	}
 	if (!r) {
 		grid_undrop_all(g);
@@ -473,8 +515,8 @@ static void grid_unrelease_all(struct grid *g, struct grid_bits *set)
 				break;
 			grid_bits_clear(set, b);
 			clear_bit(b, g->marked);
-			if (grid_bits_test(&g->dropped, b))
-				__grid_missing_enqueue_again(g->gm, b, NULL);
+			if (grid_bits_clear(&g->dropped, b))
+				__grid_lose_again(g, b);
 		}
 		grid_unlock(g, flags);
 		cond_resched();

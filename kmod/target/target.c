@@ -179,6 +179,7 @@ static const struct grid_missing_ops grid_meta_ops = {
 	.record = __grid_meta_record,
 	.record_table = __grid_meta_record_table,
 	.room = grid_meta_room,
+	.room_done = grid_meta_room_done,
 	.jump_over = grid_jump_over,
 	.ticket = grid_meta_ticket,
 };
@@ -326,9 +327,9 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 	if (IS_ERR(g))
 		goto out;
 	list_for_each_entry(other, &grid_list, list)
-		if (grid_meta_overlap(g, other)) {
-			DMERR("%u:%u keeps its map there", other->major,
-			      other->minor);
+		if (grid_meta_overlap(g, t, other)) {
+			DMERR("%u:%u keeps its map or its data there",
+			      other->major, other->minor);
 			ti->error = "metadata: another grid uses it";
 			grid_missing_remove(g->gm);
 			grid_free(g);

@@ -110,7 +110,8 @@ static uint64_t lay_out(struct gmeta_super *sb, unsigned int physical)
 	if (sb->unit_size > GRID_META_UNIT_MAX)
 		return 0;
 	snapshot = gmeta_snapshot_bytes(sb);
-	commit = gmeta_commit_bytes(sb->table_values_max);
+	/* A whole table has room beside what others need, or it may wait for long. */
+	commit = gmeta_commit_bytes(sb->table_values_max + GRID_META_MARGIN);
 	if (snapshot == UINT64_MAX || commit > GRID_META_COMMIT_LIMIT)
 		return 0;
 	log = 4 * commit;

@@ -98,4 +98,15 @@ assert_eq "$(dm_get t0 metadata)" ok
 # The one that counted as failed is told to the next one.
 flush || flush
 assert_eq "$(faults)" ""
+
+log "a barrier's that succeeds, and its commit's after it does not"
+lose 10
+discard 12
+put /tmp/block 10
+hold fail flush 0 1
+must_fail flush
+wait_until 60 has_faults "10 "
+mend 10
+flush || flush
+assert_eq "$(faults)" ""
 assert_verified

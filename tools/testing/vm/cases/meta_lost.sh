@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# rule: M2 M3 D5 a block that is missing again without a slot is so after a snapshot and a crash, and no more when freed
+# kernels: newest
+# timeout: 120
+# boot: shared
+# cpus: 1
+
+. "$GRID_TOP/tools/testing/load/run.sh"
+
+bs=16384
+load_modules
+disk_setup 4 flush trim
+blocks=$((4 * 1048576 / bs))
+meta_file=$(mktemp /tmp/meta.XXXXXX)
+replica=$(mktemp /tmp/replica.XXXXXX)
+defer rm -f "$meta_file" "$replica" /tmp/data.crash /tmp/meta.crash
+truncate -s 64M "$meta_file"
+loop_disk "$meta_file"
+meta_disk=$REPLY
+good="0 $(sectors "$meta_disk") linear $meta_disk 0"
+dm_create m0 "$good"
+random_file "$replica" 4194304
+dd if="$replica" of="$lower" bs=1M oflag=direct status=none
+meta_create /dev/mapper/m0 --block-size=16K --checksum=sha256 --blocks-max=4
+defer disk_let_go
+random_file /tmp/block $bs
+known() { gridctl --json metadata dump "$meta_file" | grep -c '"address":'"$1"'[,}]' || :; }
+knows() { [ "$(known "$1")" = "$2" ]; }
+has_faults() { [ "$(faults)" = "$1" ]; }
+unreadable() { ! dd if="$1" of=/dev/null bs=$bs skip="$2" count=1 iflag=direct status=none 2> /dev/null; }
+
+log "repairs' slots are taken anew, and then their flush fails"
+lose 0 1 2 3
+flush
+hold keep flush 0
+mend 0 1
+begin lose lose 10 11
+wait_until 60 held 1
+wait_until 60 has_faults "2 3 10 11 "
+disk refuse flush
+finish lose
+unreadable "$dev" 0
+unreadable "$dev" 1
+must_fail flush
+flush
+assert_eq "$(known 0)$(known 1)$(known 2)$(known 10)" 1111 "in the log"
+
+log "a snapshot has what is lost"
+dmsetup suspend --noflush m0
+dmsetup load m0 --table "0 $(sectors "$meta_disk") error"
+dmsetup resume m0
+put /tmp/block 2
+must_fail flush
+assert_eq "$(dm_get t0 metadata)" failed
+dmsetup suspend --noflush m0
+dmsetup load m0 --table "$good"
+dmsetup resume m0
+dmsetup message t0 0 metadata retry
+wait_until 20 is metadata ok
+wait_until 20 has_faults "0 3 10 11 "
+flush || flush
+assert_eq "$(known 0)$(known 1)$(known 2)$(known 3)" 1101 "in the snapshot"
+
+log "more is missing after a crash than there are slots"
+cp "$disk_file" /tmp/data.crash
+cp "$meta_file" /tmp/meta.crash
+loop_disk /tmp/data.crash
+data=$REPLY
+loop_disk /tmp/meta.crash
+gridctl create t1 "$data" --metadata="$REPLY" > /dev/null
+defer dm_remove t1
+gridctl set t1 no_helper_ms:1
+assert_match "$(dm_get t1 single)" "^4/4"
+for b in 0 1 3 10 11; do
+	unreadable /dev/mapper/t1 $b || fail "block $b is good after the crash"
+done
+dd if=/dev/mapper/t1 bs=$bs skip=2 count=1 iflag=direct status=none | cmp - /tmp/block
+dm_remove t1
+
+log "one that is freed is good, in the map as well, and never a fault"
+discard 1
+flush
+knows 1 0 || fail "it is in the map still"
+mend 3
+nap 1
+assert_eq "$(faults)" "0 10 11 "
+dd if=/tmp/block of="$dev" bs=4096 count=1 seek=$((bs / 4096)) oflag=direct conv=notrunc status=none
+gridctl repair t0 --from "$replica" --trust 0 10 11 > /dev/null
+flush
+assert_eq "$(faults)" ""
+
+log "a commit of the background comes after a suspend as before"
+lose 20 21 22
+dmsetup suspend --noflush --nolockfs m0
+defer dmsetup resume m0
+begin lose lose 23
+wait_until 60 has_faults "20 21 22 23 "
+mend 20
+begin suspend dmsetup suspend t0
+nap 1
+dmsetup resume m0
+finish_well lose suspend
+dmsetup resume t0
+mend 21
+wait_until 60 knows 21 0
+mend 22 23
+flush
+
+log "a barrier that can free nothing commits all the same what came before it"
+lose 30 31
+dmsetup suspend --noflush --nolockfs m0
+put /tmp/block 31
+begin flush flush
+nap 4
+dmsetup resume m0
+finish_well flush
+# From here on nothing is committed in the background for half a minute.
+gridctl sync-jump t0 commence
+discard 40
+put /tmp/block 30
+flush
+knows 30 0 || fail "a flushed write would be repaired over"
+gridctl sync-jump t0 complete
+flush
+assert_eq "$(dm_get t0 metadata)" ok
+assert_verified
