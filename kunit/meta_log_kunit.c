@@ -470,6 +470,72 @@ static void room(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, ml_survives(test, ml.again));
 }
 
+/* How many blocks there are, as a load finds it. */
+static u64 ml_blocks(struct kunit *test)
+{
+	struct gmeta_loaded *l = gmeta_alloc(1, sizeof(*l));
+	u64 n;
+
+	KUNIT_ASSERT_TRUE(test, l);
+	KUNIT_EXPECT_EQ(test, gmeta_load(&ml.dev, l), 0);
+	n = l->super.blocks;
+	gmeta_unload(l);
+	vfree(l);
+	return n;
+}
+
+/* A longer device is in both superblocks before any of its blocks is (M5). */
+static void grows(struct kunit *test)
+{
+	struct gmeta_entry e = { .kind = GRID_META_BLOCK, .address = 1000 };
+	u64 sectors = ml.log.sb.data_sectors;
+
+	/* As the first that a session writes, and nothing else comes of it. */
+	gmeta_log_grow(&ml.log, 1001, sectors + 8);
+	KUNIT_EXPECT_EQ(test, ml_step(0), GMETA_WRITE);
+	KUNIT_EXPECT_EQ(test, ml.log.sb.blocks, 1000);
+	KUNIT_EXPECT_EQ(test, ml_blocks(test), 1001);
+	KUNIT_EXPECT_EQ(test, ml_step(0), GMETA_WRITE);
+	KUNIT_EXPECT_EQ(test, ml.log.sb.blocks, 1001);
+	KUNIT_EXPECT_EQ(test, ml_step(0), GMETA_NOTHING);
+	gmeta_log_add(&ml.log, &e);
+	gmeta_log_want(&ml.log);
+	ml_run(test);
+	KUNIT_EXPECT_TRUE(test, ml_survives(test, 1000));
+	gmeta_log_grow(&ml.log, 1001, sectors + 8);
+	KUNIT_EXPECT_EQ(test, ml_step(0), GMETA_NOTHING);
+
+	/* Before a commit that is wanted; it doesn't end the snapshot. */
+	gmeta_log_exit(&ml.log);
+	KUNIT_ASSERT_EQ(test, ml_session(), 0);
+	ml_begin(test);
+	ml.log.used = ml.log.sb.log_units / 2;
+	ml_fault(1, 1);
+	gmeta_log_want(&ml.log);
+	while (!ml.log.snapshot)
+		KUNIT_ASSERT_TRUE(test, ml_step(0) != GMETA_NOTHING);
+	gmeta_log_grow(&ml.log, 1002, sectors + 16);
+	while (ml.log.sb.blocks < 1002) {
+		KUNIT_ASSERT_TRUE(test, ml_step(0) != GMETA_NOTHING);
+		KUNIT_EXPECT_TRUE(test, ml.log.snapshot);
+	}
+	KUNIT_EXPECT_EQ(test, ml_blocks(test), 1002);
+	ml_run(test);
+	KUNIT_EXPECT_EQ(test, ml.log.snapshot, 0);
+	KUNIT_EXPECT_EQ(test, ml_blocks(test), 1002);
+
+	/* One that fails is made up for by a retry. */
+	gmeta_log_grow(&ml.log, 1003, sectors + 24);
+	KUNIT_EXPECT_EQ(test, ml_step(-EIO), GMETA_WRITE);
+	KUNIT_EXPECT_EQ(test, ml_step(-EIO), GMETA_WRITE);
+	KUNIT_EXPECT_TRUE(test, ml.log.failed);
+	KUNIT_EXPECT_EQ(test, ml.log.sb.blocks, 1002);
+	gmeta_log_retry(&ml.log);
+	ml_run(test);
+	KUNIT_EXPECT_FALSE(test, ml.log.failed);
+	KUNIT_EXPECT_EQ(test, ml_blocks(test), 1003);
+}
+
 /* Numbers never repeat, also when what was written did not count (M1). */
 static void sessions(struct kunit *test)
 {
@@ -500,13 +566,17 @@ static void sessions(struct kunit *test)
 	}
 }
 
-static struct kunit_case meta_log_cases[] = {
-	KUNIT_CASE(commit_order),	KUNIT_CASE(who_waits_for_which),
-	KUNIT_CASE(flush_fails),	KUNIT_CASE(flush_lost),
-	KUNIT_CASE(write_fails),	KUNIT_CASE(failed_with_ends),
-	KUNIT_CASE_SLOW(snapshot_turn), KUNIT_CASE(room),
-	KUNIT_CASE(sessions),		{}
-};
+static struct kunit_case meta_log_cases[] = { KUNIT_CASE(commit_order),
+					      KUNIT_CASE(who_waits_for_which),
+					      KUNIT_CASE(flush_fails),
+					      KUNIT_CASE(flush_lost),
+					      KUNIT_CASE(write_fails),
+					      KUNIT_CASE(failed_with_ends),
+					      KUNIT_CASE_SLOW(snapshot_turn),
+					      KUNIT_CASE(room),
+					      KUNIT_CASE(grows),
+					      KUNIT_CASE(sessions),
+					      {} };
 
 static struct kunit_suite meta_log_suite = {
 	.name = "grid_meta_log",

@@ -670,6 +670,7 @@ int grid_meta_sync(struct grid *g);
 int grid_meta_flush(struct grid_table *t, struct bio *bio);
 bool grid_meta_write_ended(struct grid *g, struct grid_io *io,
 			   blk_status_t *status);
+int grid_meta_grow(struct grid_table *t);
 void grid_meta_live(struct grid_table *t);
 void grid_meta_rest(struct grid *g);
 int grid_meta_retry(struct grid *g);

@@ -332,6 +332,8 @@ struct gmeta_flush {
  *
  * @sb: what both superblocks say
  * @next_sb: what they are being made to say
+ * @blocks: so many they are to say there are, or 0
+ * @data_sectors: likewise, of the data device
  * @commits: one open, one under way
  * @open: changes are appended here
  * @cut: this one is under way
@@ -348,6 +350,7 @@ struct gmeta_flush {
  */
 struct gmeta_log {
 	struct gmeta_super sb, next_sb;
+	u64 blocks, data_sectors;
 	struct gmeta_commit commits[2];
 	struct gmeta_commit *open, *cut;
 	u8 *super;
@@ -391,6 +394,7 @@ void gmeta_log_flush(struct gmeta_log *log, struct gmeta_flush *f);
 int gmeta_log_flush_state(struct gmeta_log *log, const struct gmeta_flush *f);
 
 void gmeta_log_mark(struct gmeta_log *log);
+void gmeta_log_grow(struct gmeta_log *log, u64 blocks, u64 data_sectors);
 void gmeta_log_retry(struct gmeta_log *log);
 void gmeta_log_next(struct gmeta_log *log, struct gmeta_io *io);
 void gmeta_log_seal(struct gmeta_log *log, struct gmeta_io *io);

@@ -837,6 +837,47 @@ void grid_meta_live(struct grid_table *t)
 	grid_unlock(g, flags);
 }
 
+static bool grid_meta_has_grown(struct grid_meta *m, u64 blocks, int *r)
+{
+	unsigned long flags;
+	bool done;
+
+	grid_lock(m->g, &flags);
+	*r = m->log.failed ? -EIO : 0;
+	done = *r || m->log.sb.blocks >= blocks;
+	grid_unlock(m->g, flags);
+	return done;
+}
+
+/**
+ * grid_meta_grow - a longer table becomes live: the superblocks say so first (M5)
+ * @t: the table; grid_meta_next() has allowed it
+ *
+ * Else an entry could come behind the last block that they know of.
+ *
+ * Context: preresume; as long as the metadata device takes.
+ * Return: 0, also when there is nothing to do; -EIO.
+ */
+int grid_meta_grow(struct grid_table *t)
+{
+	struct grid *g = t->grid;
+	struct grid_meta *m = g->meta;
+	u64 blocks = t->geo.blocks;
+	unsigned long flags;
+	int r;
+
+	if (!m || blocks <= g->geo.blocks)
+		return 0;
+	grid_lock(g, &flags);
+	gmeta_log_grow(&m->log, blocks, bdev_nr_sectors(t->dev->bdev));
+	queue_work(m->wq, &m->work);
+	grid_unlock(g, flags);
+	while (!wait_event_timeout(m->wait, grid_meta_has_grown(m, blocks, &r),
+				   HZ))
+		;
+	return r;
+}
+
 /**
  * grid_meta_rest - commit what there is, mark the end, and be at rest (M5)
  * @g: the grid

@@ -482,6 +482,10 @@ static void gl_begin_snapshot(struct gmeta_log *log)
 
 static void gl_begin_super(struct gmeta_log *log)
 {
+	if (log->blocks) {
+		log->next_sb.blocks = log->blocks;
+		log->next_sb.data_sectors = log->data_sectors;
+	}
 	log->next_sb.sequence = log->sb.sequence + 1;
 	gmeta_super_encode(&log->next_sb, log->super);
 	log->step = GL_SUPER0;
@@ -495,8 +499,11 @@ static void gl_choose(struct gmeta_log *log)
 	bool full = commit && !gl_may_cut(log);
 
 	if (!log->begun) {
-		if (commit || log->whole)
+		if (commit || log->whole || log->blocks)
 			gl_begin_super(log);
+	} else if (log->blocks && log->snapshot != GL_CLOSED) {
+		log->next_sb = log->sb;
+		gl_begin_super(log);
 	} else if (log->snapshot == GL_CLOSED && log->stale) {
 		gl_begin_snapshot(log);
 	} else if (log->snapshot == GL_CLOSED) {
@@ -542,6 +549,22 @@ static void gl_choose(struct gmeta_log *log)
 void gmeta_log_mark(struct gmeta_log *log)
 {
 	log->mark = true;
+}
+
+/**
+ * gmeta_log_grow - there are to be more blocks
+ * @log: log
+ * @blocks: so many; gmeta_super_check() has found nothing wrong with that
+ * @data_sectors: of their device
+ *
+ * It is so when @log->sb says it.
+ */
+void gmeta_log_grow(struct gmeta_log *log, u64 blocks, u64 data_sectors)
+{
+	if (blocks <= log->sb.blocks)
+		return;
+	log->blocks = blocks;
+	log->data_sectors = data_sectors;
 }
 
 /**
@@ -737,6 +760,8 @@ static void gl_supers_written(struct gmeta_log *log)
 	log->sb = log->next_sb;
 	log->begun = true;
 	log->step = GL_IDLE;
+	if (log->sb.blocks == log->blocks)
+		log->blocks = 0;
 	if (log->snapshot != GL_CLOSED)
 		return;
 	/* The log before its begin is free now, and its other place. */

@@ -17,6 +17,8 @@
 #include <linux/uuid.h>
 #include <linux/vmalloc.h>
 
+#include <linux/slab.h>
+
 #include "meta_io.h"
 
 static int grid_meta_read(void *priv, u64 from, void *buf, u32 bytes)
@@ -27,7 +29,7 @@ static int grid_meta_read(void *priv, u64 from, void *buf, u32 bytes)
 			    m->start + (from >> SECTOR_SHIFT), buf, bytes);
 }
 
-/* Does what was loaded belong to this line?  Says what doesn't fit. */
+/* Does what was loaded belong to this line?  Says what doesn't fit, but its length. */
 static bool grid_meta_fits(const struct gmeta_super *sb,
 			   const struct grid_table *t, const char **why)
 {
@@ -39,8 +41,6 @@ static bool grid_meta_fits(const struct gmeta_super *sb,
 		*why = "metadata: retired: its map was given up";
 	else if (sb->block_size != t->geo.block_size)
 		*why = "metadata: of another block size";
-	else if (sb->blocks != t->geo.blocks)
-		*why = "metadata: of another length: when nothing is missing, format it anew";
 	else if (strcmp(sb->hash, t->opt.checksum))
 		*why = "metadata: of another checksum";
 	else if (sb->data_start != t->start)
@@ -216,6 +216,10 @@ static int grid_meta_load(struct grid_meta *m, const struct grid_table *t,
 	r = -EINVAL;
 	if (!grid_meta_fits(&l->super, t, &why))
 		goto err_why;
+	why = "metadata: of another length: create it with that one, then resize it";
+	if (l->super.blocks != t->geo.blocks)
+		goto err_why;
+	why = "metadata: can't be used: see the kernel's log";
 	r = gmeta_load(&dev, l);
 	if (r)
 		goto err_say;
@@ -289,15 +293,6 @@ int grid_meta_first(struct grid *g, const struct grid_table *t, char **error)
 		gmeta_log_exit(&m->log);
 		goto err_unload;
 	}
-	/* Their number does not change: the superblocks have it. */
-	r = grid_bits_init(&g->dropped, t->geo.blocks);
-	if (!r)
-		r = grid_bits_init(&g->jumped, t->geo.blocks);
-	if (r) {
-		grid_meta_free(m);
-		m = NULL;
-		goto err_unload;
-	}
 	DMINFO("%u:%u: %llu blocks are missing, says the metadata on %pg",
 	       g->major, g->minor, g->faults, m->bdev);
 	g->meta = m;
@@ -322,8 +317,30 @@ void grid_meta_last(struct grid *g)
 	if (g->meta)
 		grid_meta_free(g->meta);
 	g->meta = NULL;
-	grid_bits_exit(&g->dropped);
-	grid_bits_exit(&g->jumped);
+}
+
+/* May the grid get longer? */
+static int grid_meta_may_grow(const struct grid_meta *m,
+			      const struct grid_table *t, char **error)
+{
+	struct gmeta_super *sb;
+	int r;
+
+	*error = "metadata: lies where the data would";
+	if (grid_ranges_meet(t->dev->bdev, t->start, t->ti->len, m->bdev,
+			     m->start, m->sectors))
+		return -EINVAL;
+	*error = "out of memory";
+	sb = kmemdup(&m->log.sb, sizeof(*sb), GFP_KERNEL);
+	if (!sb)
+		return -ENOMEM;
+	sb->blocks = t->geo.blocks;
+	sb->data_sectors = bdev_nr_sectors(t->dev->bdev);
+	r = gmeta_super_check(sb, NULL);
+	kfree(sb);
+	*error =
+		"metadata: has no room for the map of so many blocks: format it anew when nothing is missing";
+	return r ? -ENOSPC : 0;
 }
 
 /**
@@ -332,7 +349,7 @@ void grid_meta_last(struct grid *g)
  * @t: the table
  * @error: out: a sentence
  *
- * Return: 0 or -EINVAL.
+ * Return: 0, -EINVAL, -ENOSPC or -ENOMEM.
  */
 int grid_meta_next(const struct grid *g, const struct grid_table *t,
 		   char **error)
@@ -350,8 +367,15 @@ int grid_meta_next(const struct grid *g, const struct grid_table *t,
 		return -EINVAL;
 	}
 	sb = &m->log.sb;
-	if (grid_meta_fits(sb, t, &why))
+	if (!grid_meta_fits(sb, t, &why)) {
+		*error = (char *)why;
+		return -EINVAL;
+	}
+	if (t->geo.blocks > g->geo.blocks)
+		return grid_meta_may_grow(m, t, error);
+	if (t->geo.blocks == g->geo.blocks)
 		return 0;
-	*error = (char *)why;
+	*error =
+		"metadata: of a longer device: when nothing is missing, format it anew";
 	return -EINVAL;
 }

@@ -47,6 +47,8 @@
  * @taken: grid->taken
  * @freed: grid->freed
  * @lost: grid->lost
+ * @dropped: grid->dropped, with metadata
+ * @jumped: grid->jumped, likewise
  * @faults: limits: the tracker's arrays
  * @detect_buf: shape: grid->detect_buf
  * @hash: grid->hash
@@ -55,7 +57,7 @@
 struct grid_room {
 	unsigned int what;
 	unsigned long *missing, *marked, *unflushed, *by_error;
-	struct grid_bits open, taken, freed, lost;
+	struct grid_bits open, taken, freed, lost, dropped, jumped;
 	struct grid_missing_room *faults;
 	void *detect_buf;
 	struct crypto_shash *hash;
@@ -92,6 +94,8 @@ static void grid_room_exit(struct grid_room *room)
 		crypto_free_shash(room->hash);
 	vfree(room->detect_buf);
 	grid_missing_room_free(room->faults);
+	grid_bits_exit(&room->jumped);
+	grid_bits_exit(&room->dropped);
 	grid_bits_exit(&room->lost);
 	grid_bits_exit(&room->freed);
 	grid_bits_exit(&room->taken);
@@ -115,7 +119,7 @@ void grid_room_free(struct grid_room *room)
 	kfree(room);
 }
 
-static int grid_room_maps(struct grid_room *room, u64 blocks)
+static int grid_room_maps(struct grid_room *room, u64 blocks, bool meta)
 {
 	u64 bytes = grid_map_bytes(blocks);
 
@@ -127,7 +131,9 @@ static int grid_room_maps(struct grid_room *room, u64 blocks)
 	    !room->by_error || grid_bits_init(&room->lost, blocks) ||
 	    grid_bits_init(&room->open, blocks) ||
 	    grid_bits_init(&room->taken, blocks) ||
-	    grid_bits_init(&room->freed, blocks))
+	    grid_bits_init(&room->freed, blocks) ||
+	    (meta && (grid_bits_init(&room->dropped, blocks) ||
+		      grid_bits_init(&room->jumped, blocks))))
 		return -ENOMEM;
 	return 0;
 }
@@ -171,7 +177,7 @@ static struct grid_room *grid_room_new(const struct grid *g,
 		return ERR_PTR(-ENOMEM);
 	room->what = what;
 	if (what & GRID_ROOM_MAPS)
-		r = grid_room_maps(room, t->geo.blocks);
+		r = grid_room_maps(room, t->geo.blocks, t->meta_dev);
 	if (!r && (what & GRID_ROOM_SHAPE))
 		r = grid_room_shape(room, g, t, name, error);
 	if (!r && (what & GRID_ROOM_LIMITS)) {
@@ -203,6 +209,8 @@ static void grid_room_swap(struct grid *g, struct grid_room *room,
 		swap(g->taken, room->taken);
 		swap(g->freed, room->freed);
 		swap(g->lost, room->lost);
+		swap(g->dropped, room->dropped);
+		swap(g->jumped, room->jumped);
 	}
 	if (room->what & GRID_ROOM_SHAPE) {
 		swap(g->detect_buf, room->detect_buf);
@@ -361,6 +369,10 @@ static void grid_copy_maps(const struct grid *g, struct grid_room *room)
 	grid_copy_bits(&room->taken, &g->taken);
 	grid_copy_bits(&room->freed, &g->freed);
 	grid_copy_bits(&room->lost, &g->lost);
+	if (g->meta) {
+		grid_copy_bits(&room->dropped, &g->dropped);
+		grid_copy_bits(&room->jumped, &g->jumped);
+	}
 }
 
 /* A new tracker takes the place of one that knows nothing. */
@@ -375,9 +387,10 @@ static int grid_room_replace(struct grid *g, struct grid_room *room)
  * grid_room_move - the grid becomes what a table wants
  * @t: the table, about to become live
  *
- * Context: preresume.
- * Return: 0, or -EBUSY: what became known since the table was loaded is in the
- * way; nothing was changed.
+ * Context: preresume; with metadata, and for another length only, as long as its
+ * device takes.
+ * Return: 0, or nothing was changed: -EBUSY: what became known since the table was
+ * loaded is in the way; -EIO: metadata has failed.
  */
 int grid_room_move(struct grid_table *t)
 {
@@ -393,6 +406,10 @@ int grid_room_move(struct grid_table *t)
 	if (!r && what && (!room || room->what != what)) {
 		r = -EBUSY;
 		error = "the device has changed since this table was loaded";
+	}
+	if (!r) {
+		error = "the metadata can't be told of the new length";
+		r = grid_meta_grow(t);
 	}
 	if (r)
 		goto err_say;

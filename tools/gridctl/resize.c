@@ -13,12 +13,14 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "area.h"
 #include "ctl.h"
 
 /* What stands in the table of a grid. */
 struct shape {
 	unsigned int major, minor;
 	uint64_t offset, block; /* sectors */
+	bool internal; /* its metadata is on the same disk */
 };
 
 /* Sectors of the device below, from the grid's start on. */
@@ -26,6 +28,7 @@ static int sectors_below(const struct ctl *ctl, const struct shape *shape,
 			 uint64_t *sectors)
 {
 	int fd = ctl_open_block(shape->major, shape->minor, O_RDONLY), err = 0;
+	uint64_t offset;
 	off_t end = 0;
 
 	if (fd < 0)
@@ -38,9 +41,10 @@ static int sectors_below(const struct ctl *ctl, const struct shape *shape,
 	if (err)
 		return ctl_open_error(ctl, err, "%s: the device below",
 				      ctl->argv[0]);
-	*sectors = (uint64_t)end / 512 > shape->offset ?
-			   (uint64_t)end / 512 - shape->offset :
-			   0;
+	/* With its metadata the disk has an end that stays free (M7). */
+	offset = shape->offset + (shape->internal ? GRID_META_TAIL / 512 : 0);
+	*sectors = (uint64_t)end / 512 > offset ? (uint64_t)end / 512 - offset :
+						  0;
 	return CTL_GOOD;
 }
 
@@ -97,6 +101,9 @@ static int resize(struct ctl *ctl, const char *name, const char *params)
 		return ctl_fail(ctl, CTL_FAILED,
 				"%s: its table is none of target grid: %s",
 				name, params);
+	snprintf(who, sizeof(who), " metadata:%u:%u ", shape.major,
+		 shape.minor);
+	shape.internal = strstr(params, who);
 	err = gm_dm_state(name, &state);
 	if (err)
 		return ctl_dm_error(ctl, err, "%s", name);

@@ -165,7 +165,7 @@ must_fail dmsetup create t2 --noudevsync --table "$(cat /tmp/table)"
 must_fail dmsetup create t2 --noudevsync --table "$(sed 's/metadata_uuid:..../metadata_uuid:0000/' /tmp/table)"
 sed 's/ 13 / 10 /; s/ metadata:.*//' /tmp/table > /tmp/bare
 refused "can't change by a reload: save, remove" "$(cat /tmp/bare)"
-refused "of another length: when nothing is missing, format" \
+refused "of a longer device: when nothing is missing, format" \
 	"$(awk '{ $2 /= 2; print }' /tmp/table)"
 dmsetup clear t0
 

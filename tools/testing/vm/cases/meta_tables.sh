@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # rule: M1 calls about many large tables at once find room in the log, each when it is its turn
-# kernels: newest
+# kernels: all
 # timeout: 120
 # boot: shared
 # cpus: 2

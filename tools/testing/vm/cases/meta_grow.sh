@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# rule: M5 D9 a grid with metadata gets longer; what is missing in its new part survives a crash
+# kernels: all
+# timeout: 120
+# boot: shared
+# cpus: 1
+#
+# A crash is a copy of both disks while nothing is written.
+
+. "$GRID_TOP/tools/testing/vm/grid.sh"
+
+bs=65536
+load_modules
+for disk in data meta; do
+	declare "$disk=$(mktemp "/tmp/$disk.XXXXXX")"
+	declare -n file=$disk
+	defer rm -f "$file" "$file.crash"
+	truncate -s 64M "$file"
+	loop_disk "$file"
+	declare "${disk}_dev=$REPLY"
+done
+lower=$data_dev
+replica=$(mktemp /tmp/replica.XXXXXX)
+defer rm -f "$replica"
+head -c 96M /dev/urandom > "$replica"
+dd if="$replica" of="$lower" bs=1M count=64 oflag=direct status=none
+dm_create m0 "0 $(sectors "$meta_dev") linear $meta_dev 0"
+
+# grow: the disk below; the grid does not know yet
+grow()
+{
+	truncate -s "$1" "$data"
+	losetup -c "$data_dev"
+	dd if="$replica" of="$lower" bs=1M skip=64 seek=64 oflag=direct conv=notrunc status=none 2> /dev/null || :
+}
+faults_of() { gridctl --json faults "$1" | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -n | tr '\n' ' '; }
+
+# crash CREATE-OPTION...: what a grid on the copies finds is missing, and its length
+crash()
+{
+	local a b=
+	cp "$data" "$data.crash"
+	a=$(losetup -f --show "$data.crash")
+	if [ "$1" != internal ]; then
+		cp "$meta" "$meta.crash"
+		b=$(losetup -f --show "$meta.crash")
+	fi
+	gridctl create t1 "$a" --metadata="${b:-internal}" > /dev/null
+	REPLY="$(dm_get t1 blocks): $(faults_of t1)"
+	dm_remove t1
+	losetup -d "$a" $b
+}
+
+gridctl format "$lower" --metadata=/dev/mapper/m0 --block-size=64K --checksum=sha256 \
+	--blocks-max=4096 > /dev/null
+gridctl create t0 "$lower" --metadata=/dev/mapper/m0 > /dev/null
+defer dm_remove t0
+defer dmsetup resume m0
+dev=/dev/mapper/t0
+gridctl set t0 no_helper_ms:60000
+
+log "a longer disk changes nothing by itself"
+lose 3 1000
+grow 96M
+crash external
+assert_eq "$REPLY" "1024: 3 1000 "
+
+log "the grid gets longer, with what is missing and who waits"
+read_background 3 /tmp/out
+reader=$REPLY
+wait_until 10 is parked 1
+gridctl resize t0 > /dev/null
+assert_eq "$(dm_get t0 blocks)" 1536
+assert_eq "$(dm_get t0 metadata)" ok
+crash external
+assert_eq "$REPLY" "1536: 3 1000 "
+lose 1024 1535
+crash external
+assert_eq "$REPLY" "1536: 3 1000 1024 1535 "
+mend 3 1024
+wait "$reader"
+flush
+crash external
+assert_eq "$REPLY" "1536: 1000 1535 "
+gridctl metadata check /dev/mapper/m0 > /dev/null
+
+log "not shorter, and not while its metadata can't be written"
+must_fail gridctl resize t0 --length=64M
+assert_match "$REPLY" "of a longer device"
+grow 128M
+dmsetup load m0 --table "0 $(sectors "$meta_dev") error"
+dmsetup suspend --noflush --nolockfs m0
+dmsetup resume m0
+must_fail gridctl resize t0
+assert_eq "$(dm_get t0 blocks)" 1536
+assert_eq "$(dm_get t0 metadata)" failed
+assert_eq "$(dm_get t0 suspended)" 0
+dmsetup load m0 --table "0 $(sectors "$meta_dev") linear $meta_dev 0"
+dmsetup suspend --noflush --nolockfs m0
+dmsetup resume m0
+dmsetup message t0 0 metadata retry
+wait_until 20 is metadata ok
+gridctl resize t0 > /dev/null
+assert_eq "$(dm_get t0 blocks)" 2048
+gridctl cancel t0 1535 --force > /dev/null
+lose 1000
+assert_eq "$(faults)" "1000 "
+assert_verified
+gridctl remove t0 --force
+gridctl create t0 "$lower" --metadata=/dev/mapper/m0 > /dev/null
+assert_eq "$(dm_get t0 blocks): $(faults)" "2048: 1000 "
+gridctl remove t0 --force
+
+log "one disk that carries both keeps its end free"
+truncate -s 64M "$data"
+losetup -c "$data_dev"
+gridctl format "$lower" --block-size=64K --checksum=sha256 --blocks-max=4096 --force > /dev/null
+gridctl create t0 "$lower" --metadata=internal > /dev/null
+before=$(dm_get t0 blocks)
+gridctl enqueue t0 5 > /dev/null
+grow 96M
+gridctl resize t0 > /dev/null
+blocks=$(dm_get t0 blocks)
+assert_eq "$((blocks - before))" 512
+gridctl enqueue t0 $((blocks - 1)) > /dev/null
+crash internal
+assert_eq "$REPLY" "$blocks: 5 $((blocks - 1)) "
