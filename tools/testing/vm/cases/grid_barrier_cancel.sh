@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: T8 T11 D5 a cancel in the middle of a barrier leaves no checkpoint open
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 120
 # boot: shared
 #

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D3 a lower device that takes no more requests delays no time-out
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 90
 # boot: shared
 . "$GRID_TOP/tools/testing/load/run.sh"

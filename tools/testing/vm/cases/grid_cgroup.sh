@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D2 D3 what has parked is its submitter's; a repair is nobody's, so that io.max of the helper holds none
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 90
 # boot: shared
 . "$GRID_TOP/tools/testing/load/run.sh"

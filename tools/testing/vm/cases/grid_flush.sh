@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # rule: D2 D5 F1 a lost write that the disk told to a flush of ours
-# kernels: 6.1 6.12
+# kernels: stock
 # timeout: 90
 # boot: shared
 #
