@@ -158,8 +158,8 @@ static void generate(const char *dir, const struct gridtab_entry *e,
 	uint64_t limit;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/dev/mapper/%s", e->name);
-	if (!gridtab_escape(e->name, instance, sizeof(instance)) ||
+	if (!gridtab_node(e->name, path, sizeof(path)) ||
+	    !gridtab_escape(e->name, instance, sizeof(instance)) ||
 	    !gridtab_escape_path(path, device, sizeof(device) - 16)) {
 		say("%s:%u: %s: too long for a unit's name", tab, e->line,
 		    e->name);

@@ -432,6 +432,28 @@ bool gridtab_escape(const char *name, char *text, size_t size)
 	return true;
 }
 
+bool gridtab_node(const char *name, char *path, size_t size)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789#+-.:=@_";
+	size_t n = (size_t)snprintf(path, size, "/dev/mapper/");
+
+	for (; *name; name++) {
+		if (n + 5 > size)
+			return false;
+		if (strchr(plain, *name))
+			path[n++] = *name;
+		else
+			n += (size_t)sprintf(path + n, "\\x%02x",
+					     (unsigned char)*name);
+	}
+	if (n >= size)
+		return false;
+	path[n] = 0;
+	return true;
+}
+
 bool gridtab_escape_path(const char *path, char *text, size_t size)
 {
 	size_t n = 0, i;

@@ -71,6 +71,12 @@ bool gridtab_held(const struct gridtab_entry *entry);
 bool gridtab_path(const char *disk, char path[PATH_MAX]);
 
 /*
+ * The device node of a grid: device-mapper makes "a\x20b" of "a b" (libdevmapper's
+ * mangling: what udev can't take is written in hexadecimal).  False: too long.
+ */
+bool gridtab_node(const char *name, char *path, size_t size);
+
+/*
  * A name as systemd escapes it in the names of units, and a path as in those
  * of .device units.  False: too long.
  */

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # rule: M2 M3 D5 a block that is missing again without a slot is so after a snapshot and a crash, and no more when freed
-# kernels: all
+# kernels: stock
 # timeout: 120
 # boot: shared
 # cpus: 1
