@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # rule: M5 D9 a grid with metadata gets longer; what is missing in its new part survives a crash
-# kernels: all
+# kernels: stock
 # timeout: 120
 # boot: shared
 # cpus: 1
