@@ -109,15 +109,16 @@ int ctl_open_block(unsigned int major, unsigned int minor, int flags);
 int ctl_open_below(const struct gm_dev *dev, int flags, uint64_t *offset);
 
 /*
- * Who holds the block device @dev, as words.  False (and "") when nobody is
- * found.
+ * Who holds the block device @dev, as words; how often they have opened it, at
+ * least: 0 (and "") when nobody is found.  Mounts of every namespace count.
  */
 enum ctl_holders {
 	HOLDERS_LASTING, /* mounts, swap, devices */
 	HOLDERS_ALL, /* and processes */
 	HOLDERS_WRITE, /* of all, those that may write */
 };
-bool ctl_holders(dev_t dev, enum ctl_holders which, char *text, size_t size);
+unsigned int ctl_holders(dev_t dev, enum ctl_holders which, char *text,
+			 size_t size);
 /* Does the file or directory @path lie on @dev, or on what is stacked on it? */
 bool ctl_lies_on(const char *path, dev_t dev);
 /*

@@ -135,6 +135,7 @@ int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev)
 {
 	struct gm_dm_state state;
 	char name[128], who[512];
+	unsigned int writers = 0;
 	int err;
 
 	err = gm_dm_name(dev->major, dev->minor, name, sizeof(name));
@@ -144,15 +145,19 @@ int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev)
 		return CTL_GOOD;
 	if (err)
 		snprintf(who, sizeof(who), "%s", gm_dm_reason(err));
-	else if (!ctl_holders(makedev(dev->major, dev->minor), HOLDERS_WRITE,
-			      who, sizeof(who)) &&
-		 ctl_holders(makedev(dev->major, dev->minor), HOLDERS_ALL, who,
-			     sizeof(who)))
-		return CTL_GOOD; /* only readers */
+	else
+		writers = ctl_holders(makedev(dev->major, dev->minor),
+				      HOLDERS_WRITE, who, sizeof(who));
+	if (!err && !writers) {
+		if (ctl_holders(makedev(dev->major, dev->minor), HOLDERS_ALL,
+				who, sizeof(who)) >= state.open_count)
+			return CTL_GOOD; /* only readers, all of them seen */
+		*who = 0;
+	}
 	return ctl_fail(
 		ctl, CTL_FORCE,
 		"%s %s (%s), and is not held: what is written after the manifest was made would be undone; nothing was changed: --force if nothing is written",
 		ctl->argv[0],
-		err ? "may be open for writing" : "is open for writing",
+		writers ? "is open for writing" : "may be open for writing",
 		*who ? who : "by what cannot be seen from here");
 }

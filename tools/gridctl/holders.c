@@ -21,6 +21,7 @@
 #include "ctl.h"
 
 #define DEPTH_MAX 16 /* of a stack of devices */
+#define SPACES_MAX 1024 /* mount namespaces that are told apart */
 
 struct holders {
 	dev_t dev;
@@ -28,6 +29,7 @@ struct holders {
 	char *text;
 	size_t size;
 	unsigned int count;
+	unsigned int opens; /* of the device, at least, that these make */
 };
 
 __attribute__((format(printf, 2, 3))) static void add(struct holders *h,
@@ -119,27 +121,77 @@ static bool read_only(const char *options)
 	return !strncmp(options, "ro", 2) && (!options[2] || options[2] == ',');
 }
 
-static void mounts(struct holders *h)
+/* A file system opens its device once, wherever it is mounted: true if it is. */
+static bool mounts_of(struct holders *h, const char *pid)
 {
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL;
+	char *line = NULL, path[64];
+	bool found = false;
 	size_t room = 0;
 	struct mount m;
+	FILE *f;
 
+	snprintf(path, sizeof(path), "/proc/%.20s/mountinfo", pid);
+	f = fopen(path, "re");
 	while (f && getline(&line, &room, f) > 0) {
 		if (!parse_mount(line, &m))
 			continue;
 		if (h->which == HOLDERS_WRITE && read_only(m.options))
 			continue;
 		/* Some file systems have a number of their own. */
-		if (makedev(m.major, m.minor) == h->dev ||
-		    (!m.major && *m.source == '/' &&
-		     is_block(m.source, h->dev)))
+		if (makedev(m.major, m.minor) != h->dev &&
+		    (m.major || *m.source != '/' ||
+		     !is_block(m.source, h->dev)))
+			continue;
+		found = true;
+		if (!strcmp(pid, "self"))
 			add(h, "mounted on %s", m.point);
+		else
+			add(h, "mounted on %s, for process %s", m.point, pid);
 	}
 	free(line);
 	if (f)
 		fclose(f);
+	return found;
+}
+
+/* The mount namespace of a process, or 0. */
+static ino_t space_of(const char *pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/ns/mnt", pid);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+/* Here, and in every other namespace that has a process. */
+static void mounts(struct holders *h)
+{
+	ino_t seen[SPACES_MAX], space;
+	struct dirent *entry;
+	unsigned int n = 0, i;
+	bool found;
+	DIR *dir;
+
+	seen[n++] = space_of("self");
+	found = mounts_of(h, "self");
+	dir = opendir("/proc");
+	while (dir && (entry = readdir(dir))) {
+		if (strspn(entry->d_name, "0123456789") !=
+		    strlen(entry->d_name))
+			continue;
+		space = space_of(entry->d_name);
+		for (i = 0; i < n && seen[i] != space; i++)
+			;
+		if (!space || i < n)
+			continue;
+		if (n < SPACES_MAX)
+			seen[n++] = space;
+		found |= mounts_of(h, entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	h->opens += found;
 }
 
 static void swaps(struct holders *h)
@@ -151,8 +203,10 @@ static void swaps(struct holders *h)
 	while (f && getline(&line, &room, f) > 0) {
 		line[strcspn(line, " \t\n")] = 0;
 		unescape(line);
-		if (*line == '/' && is_block(line, h->dev))
+		if (*line == '/' && is_block(line, h->dev)) {
+			h->opens++;
 			add(h, "used as swap");
+		}
 	}
 	free(line);
 	if (f)
@@ -171,6 +225,7 @@ static void devices(struct holders *h)
 	while (dir && (entry = readdir(dir))) {
 		if (*entry->d_name == '.')
 			continue;
+		h->opens++;
 		snprintf(path, sizeof(path), "/sys/class/block/%s/dm/name",
 			 entry->d_name);
 		if (first_line(path, name, sizeof(name)))
@@ -240,13 +295,15 @@ static void processes(struct holders *h)
 		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
 		if (!first_line(path, name, sizeof(name)))
 			strcpy(name, "?");
+		h->opens++;
 		add(h, "open in process %s (%s)", entry->d_name, name);
 	}
 	if (dir)
 		closedir(dir);
 }
 
-bool ctl_holders(dev_t dev, enum ctl_holders which, char *text, size_t size)
+unsigned int ctl_holders(dev_t dev, enum ctl_holders which, char *text,
+			 size_t size)
 {
 	struct holders h = {
 		.dev = dev,
@@ -261,7 +318,7 @@ bool ctl_holders(dev_t dev, enum ctl_holders which, char *text, size_t size)
 	devices(&h);
 	if (which != HOLDERS_LASTING)
 		processes(&h);
-	return h.count;
+	return h.opens;
 }
 
 /* ------------------------------------------------------------ files on it */

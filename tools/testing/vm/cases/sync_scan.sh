@@ -98,3 +98,16 @@ sync_t0 0 --portions
 stop_repaird
 drop_caches
 cmp "$replica" "$dev"
+
+log "no scan of what is mounted where it isn't seen, though somebody here only reads it"
+mkfs.ext4 -q "$dev"
+mkdir -p /tmp/elsewhere
+unshare -m --propagation private sh -c "mount $dev /tmp/elsewhere; exec sleep 300" &
+there=$!
+defer kill_wait $there
+wait_until 20 grep -q /tmp/elsewhere "/proc/$there/mountinfo"
+exec 9< "$dev"
+sync_t0 6 --scan
+exec 9<&-
+grep -q "open for writing (mounted on /tmp/elsewhere, for process $there)" /tmp/sync.err ||
+	fail "what it said: $(cat /tmp/sync.err)"
