@@ -55,13 +55,22 @@ static bool grid_is_fault(struct grid *g, struct grid_table *t,
  */
 static void __grid_pass_up(struct grid *g, u64 b, blk_status_t status)
 {
+	u32 i;
+
 	grid_assert_locked(g);
 	if (status == BLK_STS_AGAIN)
 		return;
 	g->passed_up++;
 	g->passed_up_medium += grid_is_medium(status);
 	g->passed_up_io += status == BLK_STS_IOERR;
-	g->passed_up_block = b;
+	/* Those that came after its last time move on, and it comes first. */
+	for (i = 0; i < g->passed_up_count && g->passed_up_blocks[i] != b; i++)
+		;
+	if (i == g->passed_up_count && i < GRID_MISSING_PASSED_UP)
+		g->passed_up_count++;
+	for (i = min(i, GRID_MISSING_PASSED_UP - 1U); i; i--)
+		g->passed_up_blocks[i] = g->passed_up_blocks[i - 1];
+	g->passed_up_blocks[0] = b;
 }
 
 /**

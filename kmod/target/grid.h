@@ -345,7 +345,8 @@ struct grid {
 	bool closed_written; /* a write of them has succeeded */
 	u64 detected, lost_full;
 	u64 passed_up, passed_up_medium, passed_up_io; /* all, and by cause */
-	u64 passed_up_block; /* the last one's */
+	u64 passed_up_blocks[GRID_MISSING_PASSED_UP]; /* the newest first */
+	u32 passed_up_count; /* of them */
 	void *detect_buf; /* one block; of the work item alone */
 	struct work_struct detect_work;
 

@@ -148,7 +148,10 @@ static void grid_get_status(void *priv, struct grid_missing_status *st)
 	st->passed_up = g->passed_up;
 	st->passed_up_medium = g->passed_up_medium;
 	st->passed_up_io = g->passed_up_io;
-	st->passed_up_block = g->passed_up_block;
+	st->passed_up_block = g->passed_up_blocks[0];
+	memcpy(st->passed_up_blocks, g->passed_up_blocks,
+	       sizeof(st->passed_up_blocks));
+	st->passed_up_count = g->passed_up_count;
 	st->checkpoints = g->checkpoints;
 	st->released = g->open.count + g->taken.count;
 	st->discarding = g->freed.count + g->discard_end - g->discard_begin;

@@ -201,11 +201,17 @@ static void look_at_disk(struct check *c, const struct gm_dev *dev,
 			 const struct grid_missing_status *s)
 {
 	uint64_t block = s->passed_up_block;
-	struct tried tried;
+	struct tried tried = { READABLE, 0 };
+	uint32_t n = s->passed_up_count, i;
 
 	if (!s->passed_up || !dev->block_size)
 		return;
-	tried = try_block(dev, block);
+	/* An older module tells the last one only. */
+	for (i = 0; i < (n ? n : 1) && tried.outcome == READABLE; i++) {
+		if (n)
+			block = s->passed_up_blocks[i];
+		tried = try_block(dev, block);
+	}
 	if (tried.outcome == UNREADABLE)
 		finding(c, CRITICAL,
 			"block %" PRIu64

@@ -30,7 +30,8 @@ static const char *metadata_of(const struct grid_missing_status *s)
 static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
 			const struct grid_missing_status *s, double rate)
 {
-	struct json_object *o = ctl_object(), *capacity, *use, *progress;
+	struct json_object *o = ctl_object(), *capacity, *use, *progress, *list;
+	uint32_t i;
 
 	ctl_put_string(o, "device", ctl->argv[0]);
 	ctl_put_u64(o, "id", s->id);
@@ -65,6 +66,14 @@ static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
 	ctl_put_u64(o, "passed_up_io", s->passed_up_io);
 	if (s->passed_up)
 		ctl_put_u64(o, "passed_up_block", s->passed_up_block);
+	if (s->passed_up_count) {
+		list = json_object_new_array();
+		for (i = 0; i < s->passed_up_count; i++)
+			json_object_array_add(
+				list,
+				json_object_new_uint64(s->passed_up_blocks[i]));
+		json_object_object_add(o, "passed_up_blocks", list);
+	}
 	ctl_put_u64(o, "verify_failed", s->verify_failed);
 	ctl_put_u64(o, "write_failed", s->write_failed);
 	ctl_put_u64(o, "freed", s->freed);

@@ -632,6 +632,8 @@ struct grid_missing_simple {
 	__u64 value;
 };
 
+#define GRID_MISSING_PASSED_UP 8
+
 /**
  * struct grid_missing_status - GRID_MISSING_STATUS
  * @size: sizeof(struct grid_missing_status)
@@ -673,6 +675,9 @@ struct grid_missing_simple {
  *	though it was repaired, or that could not be made a fault
  * @passed_up_io: of those, I/O errors that say no more
  * @passed_up_block: the last of these blocks, if @passed_up isn't 0
+ * @passed_up_blocks: the last of them, the newest first, each once
+ * @passed_up_count: how many these are
+ * @reserved1: 0
  */
 struct grid_missing_status {
 	__u32 size;
@@ -713,6 +718,9 @@ struct grid_missing_status {
 	__u64 passed_up_medium;
 	__u64 passed_up_io;
 	__u64 passed_up_block;
+	__u64 passed_up_blocks[GRID_MISSING_PASSED_UP];
+	__u32 passed_up_count;
+	__u32 reserved1;
 };
 
 #define GRID_MISSING_STATUS_CHECKPOINT (1U << 0) /* a checkpoint is open */

@@ -18,7 +18,8 @@
  * $GRID_FAKE_UNREADABLE cannot be read.
  *
  * Counters: with $GRID_FAKE_LOST_FULL and $GRID_FAKE_TIMEOUTS, some; and
- * $GRID_FAKE_PASSED_UP is the block of 60 read errors that were passed up.
+ * $GRID_FAKE_PASSED_UP are the blocks, with blanks between, of 60 read errors that
+ * were passed up.
  *
  * $GRID_FAKE_FAILS names what fails: pipe, fork, open (of the device below), or
  * killed (who reads the device below), status, enqueue.  $GRID_FAKE_BUSY times (for ever:
@@ -685,6 +686,7 @@ static int reclaim(struct state *s, struct grid_missing_vector *v)
 
 static int status(const struct state *s, struct grid_missing_status *out)
 {
+	const char *v;
 	uint64_t i;
 
 	*out = s->counters;
@@ -707,8 +709,12 @@ static int status(const struct state *s, struct grid_missing_status *out)
 		out->timeouts = 1;
 	if (getenv("GRID_FAKE_PASSED_UP")) {
 		out->passed_up = out->passed_up_medium = 60;
-		out->passed_up_block =
-			(uint64_t)atoll(getenv("GRID_FAKE_PASSED_UP"));
+		v = getenv("GRID_FAKE_PASSED_UP");
+		for (; *v && out->passed_up_count < GRID_MISSING_PASSED_UP;
+		     v += *v == ' ')
+			out->passed_up_blocks[out->passed_up_count++] =
+				strtoull(v, (char **)&v, 10);
+		out->passed_up_block = out->passed_up_blocks[0];
 	}
 	out->blocks_single = singles(s);
 	out->blocks_table = out->waiting - out->blocks_single;

@@ -90,6 +90,11 @@ assert_ne "$(dm_get t0 passed_up)" 0
 must_fail dd if="$dev" of=/dev/null bs="$bs" skip=1791 count=1 iflag=direct
 assert_match "$REPLY" "Input/output error"
 assert_eq "$(dm_get t0 passed_up_block)" 1791
+for b in 1790 1791 1700; do
+	must_fail dd if="$dev" of=/dev/null bs="$bs" skip=$b count=1 iflag=direct
+done
+gridctl --json status t0 | grep -q '"passed_up_blocks":\[1700,1791,1790[],]' ||
+	fail "the last blocks: $(gridctl --json status t0)"
 assert_eq "$(dm_get t0 passed_up_io)" "$(dm_get t0 passed_up)"
 assert_eq "$(dm_get t0 passed_up_medium)" 0
 assert_eq "$(dm_get t0 waiting)" 1024
