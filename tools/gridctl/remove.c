@@ -90,7 +90,7 @@ static int remove_deferred(const struct ctl *ctl, const char *name, bool *later)
 	return CTL_LATER;
 }
 
-/* Would missing blocks be forgotten?  CTL_GOOD if none, or an exit code. */
+/* Would missing blocks be forgotten?  CTL_GOOD if not, or an exit code. */
 static int check_missing(const struct ctl *ctl, const char *name)
 {
 	struct grid_missing_status s;
@@ -110,6 +110,14 @@ static int check_missing(const struct ctl *ctl, const char *name)
 			"%s: cannot see whether blocks are missing: --force removes it all the same",
 			name);
 	if (!ctl_missing(&s))
+		return CTL_GOOD;
+	if (s.flags & GRID_MISSING_STATUS_METADATA_FAILED)
+		return ctl_fail(
+			ctl, CTL_FORCE,
+			"%s: %" PRIu64
+			" blocks are missing, and those that the failed metadata has not would be forgotten: \"dmsetup message %s 0 metadata retry\" keeps them, --force forgets them",
+			name, ctl_missing(&s), name);
+	if (s.flags & GRID_MISSING_STATUS_METADATA)
 		return CTL_GOOD;
 	return ctl_fail(
 		ctl, CTL_FORCE,

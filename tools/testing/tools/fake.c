@@ -21,6 +21,8 @@
  * $GRID_FAKE_PASSED_UP are the blocks, with blanks between, of 60 read errors that
  * were passed up.
  *
+ * $GRID_FAKE_METADATA: it has some ("ok"), or some that has "failed".
+ *
  * $GRID_FAKE_FAILS names what fails: pipe, fork, open (of the device below), or
  * killed (who reads the device below), status, enqueue.  $GRID_FAKE_BUSY times (for ever:
  * -1) the device is in use when it shall be removed.  It is open
@@ -686,6 +688,7 @@ static int reclaim(struct state *s, struct grid_missing_vector *v)
 
 static int status(const struct state *s, struct grid_missing_status *out)
 {
+	const char *metadata = getenv("GRID_FAKE_METADATA");
 	const char *v;
 	uint64_t i;
 
@@ -697,7 +700,10 @@ static int status(const struct state *s, struct grid_missing_status *out)
 	out->blocks_max = s->blocks_max;
 	out->tables_max = TABLES;
 	out->flags = (s->suspended ? GRID_MISSING_STATUS_SUSPENDED : 0) |
-		     (s->held ? GRID_MISSING_STATUS_HELD : 0);
+		     (s->held ? GRID_MISSING_STATUS_HELD : 0) |
+		     (metadata ? GRID_MISSING_STATUS_METADATA : 0);
+	if (metadata && !strcmp(metadata, "failed"))
+		out->flags |= GRID_MISSING_STATUS_METADATA_FAILED;
 	for (i = 0; i < s->blocks; i++) {
 		out->waiting += !!s->faults[i].state;
 		out->unavailable +=

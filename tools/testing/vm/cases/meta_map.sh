@@ -152,7 +152,7 @@ dmsetup suspend t0
 dmsetup resume t0
 assert_eq "$(faults_of t0)" "7 8 200 1023 "
 lose 9
-gridctl remove t0 --force
+gridctl remove t0
 gridctl metadata check "$meta_dev" > /dev/null
 gridctl create t0 "$data_dev" --metadata="$meta_dev" > /dev/null
 assert_eq "$(faults_of t0)" "7 8 9 200 1023 "
