@@ -180,6 +180,15 @@ static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
 	     (uint64_t)s->cancelled);
 	line("detected", "%" PRIu64 " by read errors, %" PRIu64 " lost (full)",
 	     (uint64_t)s->detected, (uint64_t)s->lost_full);
+	if (s->passed_up)
+		line("passed up",
+		     "%" PRIu64 " read errors (%" PRIu64 " medium, %" PRIu64
+		     " I/O, %" PRIu64 " others), the last of block %" PRIu64,
+		     (uint64_t)s->passed_up, (uint64_t)s->passed_up_medium,
+		     (uint64_t)s->passed_up_io,
+		     (uint64_t)(s->passed_up - s->passed_up_medium -
+				s->passed_up_io),
+		     (uint64_t)s->passed_up_block);
 	line("refused", "%" PRIu64 " wrong data, %" PRIu64 " failed writes",
 	     (uint64_t)s->verify_failed, (uint64_t)s->write_failed);
 	line("checkpoints",
