@@ -279,7 +279,8 @@ int area_identify(const struct ctl *ctl, const char *path,
 		while (f && fgets(line, sizeof(line), f)) {
 			line[strcspn(line, "\n")] = 0;
 			if (!strncmp(line, key, sizeof(key) - 1) &&
-			    strlen(line + sizeof(key) - 1) == 36)
+			    strlen(line + sizeof(key) - 1) <
+				    sizeof(sb->partuuid))
 				strcpy(sb->partuuid, line + sizeof(key) - 1);
 		}
 		if (f)

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -309,6 +310,21 @@ static int print_tables(struct image *im)
 	return code;
 }
 
+/*
+ * A disk is read itself: what a file system or a grid on it writes goes by the
+ * cache of its device node, which keeps what anybody has read there before.
+ */
+static void past_cache(int fd, uint64_t offset)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) || !S_ISBLK(st.st_mode))
+		return;
+	if (offset % GM_BLOCK_SIZE_MIN ||
+	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_DIRECT))
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 int verb_manifest(struct ctl *ctl)
 {
 	const char *algorithm = ctl_option(ctl, "checksum");
@@ -344,6 +360,7 @@ int verb_manifest(struct ctl *ctl)
 	if (fd < 0)
 		return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->argv[0],
 				gm_open_reason(errno));
+	past_cache(fd, offset);
 	end = lseek(fd, 0, SEEK_END);
 	there = end < 0 || (uint64_t)end < offset ?
 			0 :

@@ -679,8 +679,11 @@ static void use_manifest(struct session *s)
 		log_warning(
 			"%s: manifest %s: has no end mark: if it was cut, what it lacks is repaired without its checksum",
 			d->config->device, known->path);
-	if (known_fits(known, d->config->device, s->gm.block_size, s->hash, why,
-		       sizeof(why)))
+	if (known->count && !s->hash)
+		log_err("%s: the manifest is not used: nothing says by which hash: checksum=%s",
+			d->config->device, known->manifest.checksum);
+	else if (known_fits(known, d->config->device, s->gm.block_size, s->hash,
+			    why, sizeof(why)))
 		s->known = known;
 	else
 		log_err("%s: the manifest is not used: %s", d->config->device,

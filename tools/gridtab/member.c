@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < tab.count; i++) {
 		/* A line with another fault still says whose the disk is. */
 		e = &tab.entries[i];
-		if (!e->name)
+		if (!e->data)
 			continue;
 		if (is_device(e->data, argv[1], links))
 			role = "data";
@@ -125,7 +125,9 @@ int main(int argc, char **argv)
 			role = "metadata";
 		else
 			continue;
-		printf("ID_GRID_NAME=%s\nID_GRID_ROLE=%s\n", e->name, role);
+		if (e->name)
+			printf("ID_GRID_NAME=%s\n", e->name);
+		printf("ID_GRID_ROLE=%s\n", role);
 		print_links(links);
 		return 0;
 	}

@@ -194,6 +194,7 @@ static bool parse_line(struct gridtab_entry *e, char *line)
 	char *field[5] = { NULL }, *save;
 	static const char *const what[] = { "name", "data device",
 					    "metadata device" };
+	bool nameless = false;
 	int i;
 
 	for (i = 0; i < 5; i++) {
@@ -208,19 +209,23 @@ static bool parse_line(struct gridtab_entry *e, char *line)
 			wrong(e,
 			      "%s: \\ must be followed by three octal digits",
 			      what[i]);
-			if (!i)
-				return true;
+			nameless |= !i;
 		}
 	}
+	/* Whose the disks are is known without a name, too: nobody mounts them. */
+	e->data = strdup(field[1] ? field[1] : "");
+	e->metadata = strdup(field[1] && field[2] ? field[2] : "none");
+	if (!e->data || !e->metadata)
+		return false;
+	if (nameless)
+		return true;
 	if (strchr(field[0], '/') || strlen(field[0]) > 127 ||
 	    strpbrk(field[0], "\n\t") || !strcmp(field[0], "control")) {
 		wrong(e, "\"%s\" cannot be the name of a dm device", field[0]);
 		return true;
 	}
 	e->name = strdup(field[0]);
-	e->data = strdup(field[1] ? field[1] : "");
-	e->metadata = strdup(field[1] && field[2] ? field[2] : "none");
-	if (!e->name || !e->data || !e->metadata)
+	if (!e->name)
 		return false;
 	if (!e->error) {
 		check_disk(e, "data device", e->data);
@@ -234,6 +239,19 @@ static bool parse_line(struct gridtab_entry *e, char *line)
 }
 
 /* ------------------------------------------------------------------ a file */
+
+/* What is left of a line, unless that is no text file at all. */
+static void skip_line(FILE *f)
+{
+	unsigned int left = 1U << 20;
+	int c;
+
+	do
+		c = getc(f);
+	while (c != '\n' && c != EOF && --left);
+	if (!left)
+		fseek(f, 0, SEEK_END);
+}
 
 int gridtab_read(const char *path, struct gridtab *tab)
 {
@@ -267,11 +285,10 @@ int gridtab_read(const char *path, struct gridtab *tab)
 		e->line = number;
 		tab->count++;
 		if (err < 0) {
-			/* Where the next line begins isn't known any more. */
 			wrong(e, err == -E2BIG ? "the line is too long" :
 						 "this is not text");
-			err = 0;
-			break;
+			skip_line(f);
+			continue;
 		}
 		if (!parse_line(e, text)) {
 			err = -ENOMEM;

@@ -25,7 +25,7 @@
  * @line: its number, from 1
  * @error: what is wrong with it, or NULL
  * @name: of the dm device; NULL when not even that could be read
- * @data: the disk as the line says it
+ * @data: the disk as the line says it; NULL when nothing of the line could be read
  * @metadata: the same, or "internal" or "none"
  * @options: NULL-terminated, each NAME or NAME=VALUE
  */

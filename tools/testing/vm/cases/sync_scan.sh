@@ -52,6 +52,16 @@ assert_eq "$(field enqueued)" $((blocks - 50))
 assert_eq "$(field clean)" true
 stop_repaird
 cmp "$replica" "$dev"
+
+# A manifest of the disk below sees what is written through the grid, whoever has
+# read that disk before.
+for round in before after; do
+	dd if="$disk" of=/dev/null bs=1M count=1 status=none
+	gridctl manifest "$disk" --block-size=16K --output=/tmp/manifest.$round
+	dd if=/dev/urandom of="$dev" bs=16K seek=20 count=1 oflag=direct conv=notrunc status=none
+done
+assert_eq "$(comm -13 <(sort /tmp/manifest.before) <(sort /tmp/manifest.after) | wc -l)" 1 "lines that changed"
+dd if="$replica" of="$dev" bs=16K skip=20 seek=20 count=1 oflag=direct conv=notrunc status=none
 drop_caches
 sync_t0 0 --scan
 assert_eq "$(field matched)" "$blocks"
