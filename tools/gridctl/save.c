@@ -285,13 +285,14 @@ static int write_save(const struct ctl *ctl, struct gm_dev *dev,
  */
 struct watch {
 	pid_t pid;
-	int end; /* a byte begins its time, another one calls it off */
+	int end; /* a byte begins its time, another one calls it off; its end doesn't */
 };
 
 static int watch_begin(const struct ctl *ctl, struct watch *w, const char *name,
 		       uint64_t ms)
 {
 	struct pollfd p = { .events = POLLIN };
+	struct gm_dm_state state;
 	int ends[2];
 
 	if (pipe(ends))
@@ -311,11 +312,22 @@ static int watch_begin(const struct ctl *ctl, struct watch *w, const char *name,
 	/* A Ctrl-C is for the one that is watched. */
 	signal(SIGINT, SIG_IGN);
 	p.fd = ends[0];
-	if (read(p.fd, &(char){ 0 }, 1) != 1 ||
-	    (poll(&p, 1, (int)ms) && read(p.fd, &(char){ 0 }, 1) == 1))
+	if (read(p.fd, &(char){ 0 }, 1) == 1 && poll(&p, 1, (int)ms) &&
+	    read(p.fd, &(char){ 0 }, 1) == 1)
 		_exit(0);
-	gm_dm_resume(name);
+	/* It may have died while it was suspending. */
+	if (!gm_dm_state(name, &state) && state.suspended)
+		gm_dm_resume(name);
 	_exit(1);
+}
+
+/* Nothing was suspended. */
+static void watch_off(const struct watch *w)
+{
+	signal(SIGPIPE, SIG_IGN);
+	if (write(w->end, "\0", 2) == 2)
+		waitpid(w->pid, NULL, 0);
+	close(w->end);
 }
 
 /* False: it was too late, and the device was resumed. */
@@ -405,8 +417,7 @@ int verb_save(struct ctl *ctl)
 			goto out_drop;
 		err = gm_dm_suspend(name);
 		if (err) {
-			close(watch.end);
-			waitpid(watch.pid, NULL, 0);
+			watch_off(&watch);
 			code = ctl_dm_error(ctl, err, "%s: suspend", name);
 			goto out_drop;
 		}

@@ -302,12 +302,12 @@ static int follow(struct sync *s, const struct grid_missing_status *before)
 			code = CTL_TIMEOUT;
 			break;
 		}
-		if (wait && ctl_stuck(s->ctl, &st, &still) &&
+		if ((wait || to_come(s)) && ctl_stuck(s->ctl, &st, &still) &&
 		    (!to_come(s) || short_of_room(s))) {
 			code = CTL_UNAVAILABLE;
 			break;
 		}
-		if (wait && opened && !told)
+		if (((wait && opened) || to_come(s)) && !told)
 			told = ctl_no_helper(s->ctl, &st, now - start);
 		ctl_pause(step);
 		if (step < 100)

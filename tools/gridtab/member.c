@@ -95,7 +95,7 @@ static bool has_metadata(const char *node)
 int main(int argc, char **argv)
 {
 	const char *path = getenv("GRIDTAB") ? getenv("GRIDTAB") : GRIDTAB_PATH;
-	const char *links = getenv("DEVLINKS"), *role;
+	const char *links = getenv("DEVLINKS"), *role = NULL;
 	const struct gridtab_entry *e;
 	struct gridtab tab;
 	size_t i;
@@ -114,7 +114,7 @@ int main(int argc, char **argv)
 	memset(&tab, 0, sizeof(tab));
 	if (gridtab_read(path, &tab))
 		tab.count = 0;
-	for (i = 0; i < tab.count; i++) {
+	for (i = 0; i < tab.count && !role; i++) {
 		/* A line with another fault still says whose the disk is. */
 		e = &tab.entries[i];
 		if (!e->data)
@@ -123,17 +123,15 @@ int main(int argc, char **argv)
 			role = "data";
 		else if (is_device(e->metadata, argv[1], links))
 			role = "metadata";
-		else
-			continue;
-		if (e->name)
+		if (role && e->name)
 			printf("ID_GRID_NAME=%s\n", e->name);
-		printf("ID_GRID_ROLE=%s\n", role);
-		print_links(links);
-		return 0;
 	}
-	if (!has_metadata(argv[1]))
+	gridtab_free(&tab);
+	if (!role && has_metadata(argv[1]))
+		role = "metadata";
+	if (!role)
 		return 1;
-	puts("ID_GRID_ROLE=metadata");
+	printf("ID_GRID_ROLE=%s\n", role);
 	print_links(links);
 	return 0;
 }

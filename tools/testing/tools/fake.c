@@ -24,7 +24,8 @@
  * $GRID_FAKE_METADATA: it has some ("ok"), or some that has "failed".
  *
  * $GRID_FAKE_FAILS names what fails: pipe, fork, open (of the device below), or
- * killed (who reads the device below), status, enqueue.  $GRID_FAKE_BUSY times (for ever:
+ * killed (who reads the device below), status, enqueue, suspend (it is killed when
+ * that is done).  $GRID_FAKE_BUSY times (for ever:
  * -1) the device is in use when it shall be removed.  It is open
  * $GRID_FAKE_OPEN times (0).
  *
@@ -299,8 +300,12 @@ static int set_suspended(int suspended)
 
 int __wrap_gm_dm_suspend(const char *name)
 {
+	int err = set_suspended(1);
+
 	(void)name;
-	return set_suspended(1);
+	if (fails("suspend"))
+		raise(SIGKILL);
+	return err;
 }
 
 int __wrap_gm_dm_resume(const char *name)
