@@ -61,7 +61,9 @@ def run(t):
     for i in range(cuts):
         taken = [free["c"].pop() for _ in range(EACH)]
         server(m, 3)
-        script = missing(t, taken) + "rm -f /var/lib/acked\n"
+        script = missing(t, taken)
+        # A new one each time: what was removed may come back with the power.
+        ack = "/var/lib/acked-%d" % i
         # The first is only missing. The second is overwritten as a whole, each of
         # the others in part; what an fsync has acknowledged is noted.
         maybe = {}
@@ -72,16 +74,17 @@ def run(t):
             maybe[number] = (at, count, data)
             m.put_data("cut-%d" % number, data)
             script += ("setsid sh -c 'dd if=/run/cut-%d of=/srv/c bs=%d seek=%d "
-                       "conv=notrunc%s status=none && echo %d >> /var/lib/acked && "
-                       "sync -d /var/lib/acked' > /dev/null 2>&1 &\n"
-                       % (number, PAGE, at, ",fsync" if number != 1 else "", number))
+                       "conv=notrunc%s status=none && echo %d >> %s && sync -d %s' "
+                       "> /dev/null 2>&1 &\n"
+                       % (number, PAGE, at, ",fsync" if number != 1 else "", number,
+                          ack, ack))
         m.run(script, 60)
         wait = chance.choice((0, chance.uniform(0, 8)))
         time.sleep(wait)
         m.cut()
         m.start()
         healthy(m, "cut %d (seed %d)" % (i, seed))
-        acked = m.run("cat /var/lib/acked 2> /dev/null || :").split()
+        acked = m.run("cat %s 2> /dev/null || :" % ack).split()
         server(m, 0)
         found = m.read("c", files["c"], [(at, n) for at, n, _ in maybe.values()])
         for number, (at, count, data) in maybe.items():
