@@ -35,6 +35,7 @@ struct sync {
 	bool slots_short; /* a table found no slot */
 	int err; /* the errno that ended enqueueing */
 	uint64_t listed, enqueued, duplicates, failed;
+	uint64_t unguarded; /* of these: not missing now, as far as is known */
 	struct scan scan;
 	double start;
 };
@@ -70,7 +71,11 @@ static size_t settle(struct sync *s, struct grid_missing_block *v, size_t n)
 			s->duplicates++;
 		} else if (result >= 0) {
 			s->enqueued++;
-		} else if (++s->failed <= TELL_MAX) {
+		} else {
+			/* One with another checksum is missing all the same. */
+			s->unguarded += result != -ESTALE;
+			if (++s->failed > TELL_MAX)
+				continue;
 			ctl_error(s->ctl, result, "%s: block %" PRIu64,
 				  s->ctl->argv[0], (uint64_t)v[i].address);
 		}
@@ -206,6 +211,12 @@ static int all_in(struct sync *s, bool held)
 {
 	int err = 0;
 
+	if (held && ctl_option(s->ctl, "ready") && s->unguarded)
+		return ctl_fail(
+			s->ctl, CTL_FAILED,
+			"%s stays held: %" PRIu64
+			" blocks would be served that don't match, and could not be enqueued",
+			s->ctl->argv[0], s->unguarded);
 	if (held && ctl_option(s->ctl, "ready"))
 		err = gm_ready(&s->dev);
 	gm_close(&s->dev);

@@ -233,6 +233,21 @@ static int wait_ready(const struct ctl *ctl, const struct gridtab_entry *e)
 		e->name, (double)limit / 1000, e->name, e->name);
 }
 
+/* Is the device held now?  Only when that is known. */
+static bool held_now(const char *name)
+{
+	struct grid_missing_status s;
+	struct gm_dev dev;
+	bool held = false;
+
+	if (gm_open(&dev, O_RDONLY))
+		return false;
+	if (!gm_attach(&dev, name, 0) && !gm_status(&dev, &s))
+		held = s.flags & GRID_MISSING_STATUS_HELD;
+	gm_close(&dev);
+	return held;
+}
+
 static int sync_manifest(const struct ctl *ctl, const struct gridtab_entry *e,
 			 const char *manifest)
 {
@@ -252,24 +267,11 @@ static int sync_manifest(const struct ctl *ctl, const struct gridtab_entry *e,
 	if (code)
 		return ctl_fail(
 			ctl, code,
-			"%s stays held: it could not be compared with the manifest %s",
+			held_now(e->name) ?
+				"%s stays held: it could not be compared with the manifest %s" :
+				"%s is live, but not all that the manifest %s lists could be enqueued as it says",
 			e->name, manifest);
 	return CTL_GOOD;
-}
-
-/* Is the device held now?  Only when that is known. */
-static bool held_now(const char *name)
-{
-	struct grid_missing_status s;
-	struct gm_dev dev;
-	bool held = false;
-
-	if (gm_open(&dev, O_RDONLY))
-		return false;
-	if (!gm_attach(&dev, name, 0) && !gm_status(&dev, &s))
-		held = s.flags & GRID_MISSING_STATUS_HELD;
-	gm_close(&dev);
-	return held;
 }
 
 static int attach(const struct ctl *ctl, const struct gridtab_entry *e)
