@@ -111,22 +111,6 @@ int __grid_lose(struct grid *g, u64 b, const struct grid_missing_checksum *sum)
 }
 
 /**
- * __grid_lose_again - a dropped block is in use again: nobody knows what it was
- * @g: the grid, with metadata, which has been told that it is good
- * @b: the block
- *
- * Context: the lock is held, there is room for one change.
- */
-void __grid_lose_again(struct grid *g, u64 b)
-{
-	const struct gmeta_entry e = { .kind = GRID_META_BLOCK, .address = b };
-
-	__grid_lose(g, b, NULL);
-	if (grid_bits_test(&g->lost, b))
-		__grid_meta_add(g->meta, &e);
-}
-
-/**
  * __grid_found - a whole write came to a block that may be lost
  * @g: the grid
  * @b: the block

@@ -625,7 +625,6 @@ void __grid_end_begin(struct grid *g, u64 b);
 void __grid_end_written(struct grid *g, u64 b);
 void __grid_end_forget(struct grid *g, u64 b);
 int __grid_lose(struct grid *g, u64 b, const struct grid_missing_checksum *sum);
-void __grid_lose_again(struct grid *g, u64 b);
 bool __grid_found(struct grid *g, u64 b);
 void __grid_flush_failed(struct grid *g);
 void __grid_flush_begins(struct grid *g);
@@ -671,6 +670,7 @@ int grid_meta_sync(struct grid *g);
 int grid_meta_flush(struct grid_table *t, struct bio *bio);
 bool grid_meta_write_ended(struct grid *g, struct grid_io *io,
 			   blk_status_t *status);
+void __grid_meta_lose_again(struct grid *g, u64 b);
 int grid_meta_grow(struct grid_table *t);
 void grid_meta_live(struct grid_table *t);
 void grid_meta_rest(struct grid *g);

@@ -166,8 +166,7 @@ static bool grid_meta_table_entry(u32 slot,
 	return true;
 }
 
-/* A change of the map without a record of the tracker's; see gmeta_log_add(). */
-void __grid_meta_add(struct grid_meta *m, const struct gmeta_entry *e)
+static void __grid_meta_add(struct grid_meta *m, const struct gmeta_entry *e)
 {
 	gmeta_log_add(&m->log, e);
 	__grid_meta_tick(m);
@@ -192,6 +191,22 @@ void __grid_meta_good(struct grid *g, u64 b, u64 count, bool written)
 	__grid_meta_add(g->meta, &e);
 	if (written)
 		gmeta_log_unflushed(&g->meta->log);
+}
+
+/**
+ * __grid_meta_lose_again - a dropped block is in use again: nobody knows what it was
+ * @g: the grid, with metadata, which has been told that it is good
+ * @b: the block
+ *
+ * Context: the lock is held, there is room for one change.
+ */
+void __grid_meta_lose_again(struct grid *g, u64 b)
+{
+	const struct gmeta_entry e = { .kind = GRID_META_BLOCK, .address = b };
+
+	__grid_lose(g, b, NULL);
+	if (grid_bits_test(&g->lost, b))
+		__grid_meta_add(g->meta, &e);
 }
 
 /* A block that was written is good once a data flush has succeeded. */

@@ -66,7 +66,6 @@ struct grid_meta {
 
 int grid_meta_rw(struct grid *g, struct block_device *bdev, blk_opf_t opf,
 		 sector_t sector, void *buf, u32 bytes);
-void __grid_meta_add(struct grid_meta *m, const struct gmeta_entry *e);
 int grid_meta_start(struct grid_meta *m, const char *name);
 void grid_meta_stop(struct grid_meta *m);
 

@@ -516,7 +516,7 @@ static void grid_unrelease_all(struct grid *g, struct grid_bits *set)
 			grid_bits_clear(set, b);
 			clear_bit(b, g->marked);
 			if (grid_bits_clear(&g->dropped, b))
-				__grid_lose_again(g, b);
+				__grid_meta_lose_again(g, b);
 		}
 		grid_unlock(g, flags);
 		cond_resched();
