@@ -568,7 +568,8 @@ static void too_many(struct kunit *test)
 	char why[GMETA_WHY];
 
 	meta_init_super(&sb);
-	sb.blocks = sb.data_sectors = 1 << 20;
+	sb.blocks = 1 << 20;
+	sb.data_sectors = 1 << 23;
 	KUNIT_ASSERT_EQ(test, gmeta_map_init(&map, &sb), 0);
 	for (; e.address < sb.blocks_max + GMETA_RESERVE; e.address++)
 		if (gmeta_map_apply(&map, &e))

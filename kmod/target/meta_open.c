@@ -339,7 +339,7 @@ static int grid_meta_may_grow(const struct grid_meta *m,
 	r = gmeta_super_check(sb, NULL);
 	kfree(sb);
 	*error =
-		"metadata: has no room for the map of so many blocks: format it anew when nothing is missing";
+		"metadata: has no room for so many blocks: when nothing is missing, format it anew";
 	return r ? -ENOSPC : 0;
 }
 

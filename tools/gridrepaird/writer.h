@@ -30,9 +30,9 @@ static inline bool passing(int err)
 }
 
 struct repair {
+	TAILQ_ENTRY(repair) link;
 	struct grid_missing_repair what; /* ->result: what came of it */
 	struct mail *mail; /* goes to the owner then, as MAIL_REPAIRED */
-	TAILQ_ENTRY(repair) link;
 	bool queued; /* in the background's queue */
 };
 

@@ -451,9 +451,8 @@ bool gridtab_escape(const char *name, char *text, size_t size)
 
 bool gridtab_node(const char *name, char *path, size_t size)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789#+-.:=@_";
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789#+-.:=@_";
 	size_t n = (size_t)snprintf(path, size, "/dev/mapper/");
 
 	for (; *name; name++) {
