@@ -6,6 +6,8 @@
 #include <grp.h>
 #include <pwd.h>
 
+#include <stddef.h>
+
 #include "dev.h"
 
 enum kind { VECTOR_RW, VECTOR_OUT, FIXED };
@@ -18,6 +20,7 @@ static const struct command {
 	unsigned long cmd;
 	const char *name;
 	size_t size, elem;
+	size_t least; /* what its first version had, if it has grown */
 	enum kind kind;
 	bool write, attached;
 	__u32 flags; /* known ones */
@@ -59,7 +62,12 @@ static const struct command {
 	V(LIST_FAULTS, struct grid_missing_fault, VECTOR_OUT, false, true,
 	  GRID_MISSING_LIST_RANGE),
 	V(LIST_TABLES, struct grid_missing_table, VECTOR_OUT, false, true, 0),
-	F(STATUS, grid_missing_status, false, true),
+	{ .cmd = GRID_MISSING_STATUS,
+	  .name = "STATUS",
+	  .size = sizeof(struct grid_missing_status),
+	  .least = offsetof(struct grid_missing_status, passed_up_blocks),
+	  .kind = FIXED,
+	  .attached = true },
 	F(READY, grid_missing_simple, true, true),
 	V(LIST_RELEASED, struct grid_missing_released, VECTOR_OUT, false, true,
 	  0),
@@ -131,8 +139,17 @@ static void too_short(void)
 	{
 		fd = bad_fd(c);
 		good(c);
-		arg.word[0] = c->size - 1;
+		arg.word[0] = (c->least ? c->least : c->size) - 1;
 		WANT(c, do_ioctl(fd, c->cmd, &arg), -EINVAL);
+		if (c->least) {
+			/* A program that was built before it grew. */
+			memset(&arg, 0xee, sizeof(arg));
+			arg.word[0] = c->least;
+			arg.word[1] = 0;
+			WANT(c, do_ioctl(fd, c->cmd, &arg), 0);
+			WANT(c, arg.word[0], c->least);
+			WANT(c, arg.word[c->least / 4] == 0xeeeeeeee, true);
+		}
 		arg.word[0] = 0;
 		WANT(c, do_ioctl(fd, c->cmd, &arg), -EINVAL);
 		arg.word[0] = 8;
