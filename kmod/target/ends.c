@@ -134,29 +134,6 @@ bool __grid_found(struct grid *g, u64 b)
 	return true;
 }
 
-/* A fault went: there may be room for what is lost. */
-static void grid_lost_worker(struct work_struct *work)
-{
-	struct grid *g = container_of(work, struct grid, lost_work);
-	unsigned long flags;
-	bool more;
-	u64 b;
-	int r;
-
-	do {
-		grid_lock(g, &flags);
-		b = g->stopped ? U64_MAX : grid_bits_next(&g->lost, 0);
-		more = b != U64_MAX;
-		if (more) {
-			/* Then change() takes it out. */
-			r = __grid_missing_enqueue_again(g->gm, b, NULL);
-			more = r >= 0;
-		}
-		grid_unlock(g, flags);
-		cond_resched();
-	} while (more);
-}
-
 /**
  * __grid_flush_failed - the lower device failed a flush, whoever asked for it
  * @g: the grid
@@ -299,5 +276,4 @@ void grid_repair_finish(struct grid *g, struct grid_repair *rep)
 void grid_ends_init(struct grid *g)
 {
 	INIT_LIST_HEAD(&g->repairs);
-	INIT_WORK(&g->lost_work, grid_lost_worker);
 }

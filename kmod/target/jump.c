@@ -14,7 +14,7 @@
  *                      without a flush, by grid->unflushed (ends.c)
  *   the jump is over   all that are left are good
  *
- * They count as faults against the map's maxima, as what is lost does (ends.c).
+ * They count as faults against the map's maxima.
  *
  * All __ functions want the lock held.
  */
@@ -45,12 +45,11 @@ void __grid_jump_took(struct grid *g, u64 b)
  */
 bool __grid_jump_has_room(struct grid *g, u64 b)
 {
-	u64 aside = g->jumped.count + (g->meta ? g->lost.count : 0);
-
 	grid_assert_locked(g);
-	if (!aside || test_bit(b, g->missing) || grid_bits_test(&g->jumped, b))
+	if (!g->jumped.count || test_bit(b, g->missing) ||
+	    grid_bits_test(&g->jumped, b))
 		return true;
-	return __grid_missing_single(g->gm) + aside <
+	return __grid_missing_single(g->gm) + g->jumped.count <
 	       grid_missing_limits(g->gm)->blocks_max;
 }
 

@@ -322,7 +322,9 @@ static void __grid_meta_again(void *priv, const struct gmeta_end *end)
 	struct grid_missing_checksum sum;
 
 	grid_assert_locked(g);
-	if (__grid_is_freed(g, end->address)) {
+	/* A barrier that is freeing it fails for this flush: then it is in use. */
+	if (__grid_is_freed(g, end->address) &&
+	    !grid_bits_test(&g->taken, end->address)) {
 		/* Nobody needs it any more; the engine has said missing. */
 		__grid_meta_good(g, end->address, 1, false);
 		return;
@@ -403,6 +405,8 @@ void grid_meta_room_done(void *priv, u32 changes)
 
 	grid_lock(g, &flags);
 	g->meta->promised -= changes;
+	if (!list_empty(&g->meta->starved))
+		__grid_meta_kick(g->meta);
 	grid_unlock(g, flags);
 	wake_up_all(&g->meta->wait);
 }
@@ -434,7 +438,7 @@ void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags)
 static bool __grid_meta_can_end(struct grid_meta *m)
 {
 	grid_assert_locked(m->g);
-	return gmeta_log_room(&m->log, 2, 1);
+	return gmeta_log_room(&m->log, 2 + m->promised, 1);
 }
 
 /**
@@ -806,9 +810,10 @@ static void grid_meta_worker(struct work_struct *work)
 		if (m->log.cut && m->log.cut != cut)
 			m->began = jiffies;
 		cut = m->log.cut;
-		/* It failed with nothing under way: for want of room. */
+		/* It failed with nothing under way, or there is room again. */
 		if (io.what == GMETA_NOTHING &&
-		    m->was_failed != m->log.failed) {
+		    (m->was_failed != m->log.failed ||
+		     (!list_empty(&m->starved) && __grid_meta_can_end(m)))) {
 			grid_meta_tell(m, flags);
 			continue;
 		}
@@ -884,12 +889,20 @@ int grid_meta_grow(struct grid_table *t)
 	if (!m || blocks <= g->geo.blocks)
 		return 0;
 	grid_lock(g, &flags);
-	gmeta_log_grow(&m->log, blocks, bdev_nr_sectors(t->dev->bdev));
-	queue_work(m->wq, &m->work);
+	r = m->log.failed ? -EIO : 0;
+	if (!r) {
+		gmeta_log_grow(&m->log, blocks, bdev_nr_sectors(t->dev->bdev));
+		queue_work(m->wq, &m->work);
+	}
 	grid_unlock(g, flags);
-	while (!wait_event_timeout(m->wait, grid_meta_has_grown(m, blocks, &r),
-				   HZ))
+	while (!r && !wait_event_timeout(
+			     m->wait, grid_meta_has_grown(m, blocks, &r), HZ))
 		;
+	/* It doesn't come by itself later, when the grid may have no such table. */
+	grid_lock(g, &flags);
+	if (r)
+		m->log.blocks = 0;
+	grid_unlock(g, flags);
 	return r;
 }
 

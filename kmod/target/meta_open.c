@@ -151,13 +151,15 @@ static int grid_meta_restore_fault(struct grid *g, const struct gmeta_fault *f)
 }
 
 /*
- * What was loaded is what is missing; blocks last.  Those beyond the metadata's
- * maximum were lost (ends.c), and are so again.  Nobody sees the grid yet.
+ * What was loaded is what is missing; blocks last.  Those that find no slot, though
+ * the line has the metadata's maximum, were lost (ends.c), and are so again.  Nobody
+ * sees the grid yet.
  */
 static int grid_meta_restore(struct grid *g, const struct gmeta_loaded *l)
 {
 	const struct gmeta_map *map = &l->map;
-	u32 most = grid_missing_limits(g->gm)->blocks_max, single = 0;
+	bool all = grid_missing_limits(g->gm)->blocks_max >=
+		   l->super.blocks_max;
 	u64 i, n = 2 * map->cells;
 	int e;
 
@@ -171,13 +173,11 @@ static int grid_meta_restore(struct grid *g, const struct gmeta_loaded *l)
 			cond_resched();
 		if (!f->kind || (f->kind == GRID_META_BLOCK) != blocks)
 			continue;
-		single += f->kind != GRID_META_VALUE;
-		if (!blocks || single <= most)
-			e = grid_meta_restore_fault(g, f);
-		else if (most < l->super.blocks_max)
-			e = -ENOSPC;
-		else
+		e = grid_meta_restore_fault(g, f);
+		if (e == -ENOSPC && blocks && all) {
 			grid_bits_set(&g->lost, f->address);
+			e = 0;
+		}
 		set_bit(f->address, g->missing);
 	}
 	return e;

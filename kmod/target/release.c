@@ -415,6 +415,31 @@ static int grid_flush_barrier(struct grid *g, struct grid_table *t)
 }
 
 /*
+ * A fault went: there may be a slot for what is lost; not for what is being freed,
+ * which the barrier is about to drop.
+ */
+static void grid_lost_worker(struct work_struct *work)
+{
+	struct grid *g = container_of(work, struct grid, lost_work);
+	unsigned long flags;
+	bool more;
+	u64 b = 0;
+
+	do {
+		grid_meta_lock(g, 1, &flags);
+		b = g->stopped ? U64_MAX : grid_bits_next(&g->lost, b);
+		more = b != U64_MAX;
+		/* Then change() takes it out. */
+		if (more && !__grid_is_freed(g, b))
+			more = __grid_missing_enqueue_again(g->gm, b, NULL) >=
+			       0;
+		b++;
+		grid_unlock(g, flags);
+		cond_resched();
+	} while (more);
+}
+
+/*
  * What is lost and taken has no fault that the tracker could drop.  Nobody needs
  * it any more: neither is it a fault once there is a slot.
  */
@@ -939,5 +964,6 @@ void grid_release_init(struct grid *g)
 	bio_list_init(&g->discards_staging);
 	init_waitqueue_head(&g->barrier_wait);
 	INIT_WORK(&g->barrier_work, grid_barrier_worker);
+	INIT_WORK(&g->lost_work, grid_lost_worker);
 	INIT_WORK(&g->discard_work, grid_discard_worker);
 }

@@ -364,6 +364,8 @@ static void grid_copy_maps(const struct grid *g, struct grid_room *room)
 
 	memcpy(room->missing, g->missing, bytes);
 	memcpy(room->marked, g->marked, bytes);
+	/* Writers learn by it of what a sync jump took. */
+	memcpy(room->unflushed, g->unflushed, bytes);
 	memcpy(room->by_error, g->by_error, bytes);
 	grid_copy_bits(&room->open, &g->open);
 	grid_copy_bits(&room->taken, &g->taken);

@@ -303,6 +303,22 @@ err_free:
 	return ERR_PTR(r);
 }
 
+/* Does what this table uses belong to another grid (M6)?  grid_list_lock is held. */
+static int grid_overlaps(const struct grid *g, const struct grid_table *t,
+			 char **error)
+{
+	const struct grid *other;
+
+	list_for_each_entry(other, &grid_list, list)
+		if (other != g && grid_meta_overlap(g, t, other)) {
+			DMERR("%u:%u keeps its map or its data there",
+			      other->major, other->minor);
+			*error = "metadata: another grid uses it";
+			return -EBUSY;
+		}
+	return 0;
+}
+
 /*
  * The grid of the mapped device, with room for what this table wants (D9).
  */
@@ -311,7 +327,7 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 	struct mapped_device *md = dm_table_get_md(ti->table);
 	dev_t devt = disk_devt(dm_disk(md));
 	char name[DM_NAME_LEN] = "";
-	struct grid *g, *other;
+	struct grid *g;
 	int r;
 
 	/* Only for people to read; a rename later does not reach it. */
@@ -321,6 +337,8 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 		if (g->major == MAJOR(devt) && g->minor == MINOR(devt)) {
 			r = grid_meta_next(g, t, &ti->error);
 			if (!r)
+				r = grid_overlaps(g, t, &ti->error);
+			if (!r)
 				r = grid_room_next(g, t, name, &ti->error);
 			if (r)
 				g = ERR_PTR(r);
@@ -329,16 +347,13 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 	g = grid_new(t, MAJOR(devt), MINOR(devt), name, &ti->error);
 	if (IS_ERR(g))
 		goto out;
-	list_for_each_entry(other, &grid_list, list)
-		if (grid_meta_overlap(g, t, other)) {
-			DMERR("%u:%u keeps its map or its data there",
-			      other->major, other->minor);
-			ti->error = "metadata: another grid uses it";
-			grid_missing_remove(g->gm);
-			grid_free(g);
-			g = ERR_PTR(-EBUSY);
-			goto out;
-		}
+	r = grid_overlaps(g, t, &ti->error);
+	if (r) {
+		grid_missing_remove(g->gm);
+		grid_free(g);
+		g = ERR_PTR(r);
+		goto out;
+	}
 	list_add_tail(&g->list, &grid_list);
 out:
 	if (!IS_ERR(g))

@@ -102,9 +102,16 @@ dmsetup suspend --noflush --nolockfs m0
 dmsetup resume m0
 dmsetup message t0 0 metadata retry
 wait_until 20 is metadata ok
+
+log "in a sync jump: what is written of what it took is good all the same"
+lose 300
+gridctl sync-jump t0 commence
 gridctl resize t0 > /dev/null
 assert_eq "$(dm_get t0 blocks)" 2048
-gridctl cancel t0 1535 --force > /dev/null
+dd if=/dev/urandom of="$dev" bs=$bs seek=300 count=1 oflag=direct conv=fsync,notrunc status=none
+crash external
+assert_eq "$REPLY" "2048: 1000 1535 "
+gridctl sync-jump t0 complete
 lose 1000
 assert_eq "$(faults)" "1000 "
 assert_verified
