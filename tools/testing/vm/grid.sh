@@ -37,6 +37,31 @@ grid_create()
 	dev=$REPLY
 }
 
+# file_disk FILE-NAME DEVICE-NAME MIB: a sparse file and a loop device on it, in
+# variables of these names
+file_disk()
+{
+	declare -g "$1=$(mktemp "/tmp/$1.XXXXXX")"
+	defer rm -f "${!1}" "${!1}.crash"
+	truncate -s "${3}M" "${!1}"
+	loop_disk "${!1}"
+	declare -g "$2=$REPLY"
+}
+
+# retable NAME LINE: another table for it, though its I/O may not end
+retable()
+{
+	dmsetup load "$1" --table "$2"
+	dmsetup suspend --noflush --nolockfs "$1"
+	dmsetup resume "$1"
+}
+
+# known BLOCK: 1 if the metadata in $meta_file has it as missing, or 0
+known() { gridctl --json metadata dump "$meta_file" | grep -c '"address":'"$1"'[,}]' || :; }
+
+# faults_of NAME: what is missing, sorted
+faults_of() { gridctl --json faults "$1" | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -n | tr '\n' ' '; }
+
 # meta_create METADATA FORMAT-OPTION...: t0 on $lower, its map on METADATA
 meta_create()
 {
@@ -113,7 +138,7 @@ detected() { [ "$(dm_get t0 detected)" -ge "$1" ]; }
 waited_ms() { [ "$(dm_get t0 oldest_waiting_ms)" -ge "$1" ]; }
 
 # The addresses of all faults, in a line.
-faults() { gridctl --json faults t0 | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -n | tr '\n' ' '; }
+faults() { faults_of t0; }
 
 # discard BLOCK [COUNT]; and a flush of the device.
 discard() { blkdiscard -f -o $(($1 * bs)) -l $((${2:-1} * bs)) "$dev"; }

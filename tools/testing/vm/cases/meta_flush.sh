@@ -13,17 +13,13 @@ bs=16384
 load_modules
 disk_setup 4 flush trim
 blocks=$((4 * 1048576 / bs))
-meta_file=$(mktemp /tmp/meta.XXXXXX)
+file_disk meta_file meta_disk 64
 replica=$(mktemp /tmp/replica.XXXXXX)
-defer rm -f "$meta_file" "$replica"
-truncate -s 64M "$meta_file"
-loop_disk "$meta_file"
-meta_disk=$REPLY
+defer rm -f "$replica"
 random_file "$replica" 4194304
 dd if="$replica" of="$lower" bs=1M oflag=direct status=none
 meta_create "$meta_disk" --block-size=16K --checksum=sha256 --blocks-max=1024
 defer disk_let_go
-known() { gridctl --json metadata dump "$meta_file" | grep -c '"address":'"$1"'[,}]' || :; }
 has_faults() { [ "$(faults)" = "$1" ]; }
 random_file /tmp/block $bs
 

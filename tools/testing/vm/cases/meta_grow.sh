@@ -13,14 +13,8 @@
 
 bs=65536
 load_modules
-for disk in data meta; do
-	declare "$disk=$(mktemp "/tmp/$disk.XXXXXX")"
-	declare -n file=$disk
-	defer rm -f "$file" "$file.crash"
-	truncate -s 64M "$file"
-	loop_disk "$file"
-	declare "${disk}_dev=$REPLY"
-done
+file_disk data data_dev 64
+file_disk meta meta_dev 64
 lower=$data_dev
 replica=$(mktemp /tmp/replica.XXXXXX)
 defer rm -f "$replica"
@@ -35,7 +29,6 @@ grow()
 	losetup -c "$data_dev"
 	dd if="$replica" of="$lower" bs=1M skip=64 seek=64 oflag=direct conv=notrunc status=none 2> /dev/null || :
 }
-faults_of() { gridctl --json faults "$1" | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -n | tr '\n' ' '; }
 
 # crash CREATE-OPTION...: what a grid on the copies finds is missing, and its length
 crash()
@@ -90,16 +83,12 @@ log "not shorter, and not while its metadata can't be written"
 must_fail gridctl resize t0 --length=64M
 assert_match "$REPLY" "of a longer device"
 grow 128M
-dmsetup load m0 --table "0 $(sectors "$meta_dev") error"
-dmsetup suspend --noflush --nolockfs m0
-dmsetup resume m0
+retable m0 "0 $(sectors "$meta_dev") error"
 must_fail gridctl resize t0
 assert_eq "$(dm_get t0 blocks)" 1536
 assert_eq "$(dm_get t0 metadata)" failed
 assert_eq "$(dm_get t0 suspended)" 0
-dmsetup load m0 --table "0 $(sectors "$meta_dev") linear $meta_dev 0"
-dmsetup suspend --noflush --nolockfs m0
-dmsetup resume m0
+retable m0 "0 $(sectors "$meta_dev") linear $meta_dev 0"
 dmsetup message t0 0 metadata retry
 wait_until 20 is metadata ok
 

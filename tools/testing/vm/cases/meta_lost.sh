@@ -13,12 +13,9 @@ bs=16384
 load_modules
 disk_setup 4 flush trim
 blocks=$((4 * 1048576 / bs))
-meta_file=$(mktemp /tmp/meta.XXXXXX)
+file_disk meta_file meta_disk 64
 replica=$(mktemp /tmp/replica.XXXXXX)
-defer rm -f "$meta_file" "$replica" /tmp/data.crash /tmp/meta.crash
-truncate -s 64M "$meta_file"
-loop_disk "$meta_file"
-meta_disk=$REPLY
+defer rm -f "$replica" /tmp/data.crash /tmp/meta.crash
 good="0 $(sectors "$meta_disk") linear $meta_disk 0"
 dm_create m0 "$good"
 random_file "$replica" 4194304
@@ -26,7 +23,6 @@ dd if="$replica" of="$lower" bs=1M oflag=direct status=none
 meta_create /dev/mapper/m0 --block-size=16K --checksum=sha256 --blocks-max=4
 defer disk_let_go
 random_file /tmp/block $bs
-known() { gridctl --json metadata dump "$meta_file" | grep -c '"address":'"$1"'[,}]' || :; }
 knows() { [ "$(known "$1")" = "$2" ]; }
 has_faults() { [ "$(faults)" = "$1" ]; }
 unreadable() { ! dd if="$1" of=/dev/null bs=$bs skip="$2" count=1 iflag=direct status=none 2> /dev/null; }
@@ -48,15 +44,11 @@ flush
 assert_eq "$(known 0)$(known 1)$(known 2)$(known 10)" 1111 "in the log"
 
 log "a snapshot has what is lost"
-dmsetup suspend --noflush m0
-dmsetup load m0 --table "0 $(sectors "$meta_disk") error"
-dmsetup resume m0
+retable m0 "0 $(sectors "$meta_disk") error"
 put /tmp/block 2
 must_fail flush
 assert_eq "$(dm_get t0 metadata)" failed
-dmsetup suspend --noflush m0
-dmsetup load m0 --table "$good"
-dmsetup resume m0
+retable m0 "$good"
 dmsetup message t0 0 metadata retry
 wait_until 20 is metadata ok
 wait_until 20 has_faults "0 3 10 11 "

@@ -14,14 +14,8 @@
 
 bs=65536
 load_modules
-for disk in data meta; do
-	declare "$disk=$(mktemp "/tmp/$disk.XXXXXX")"
-	declare -n file=$disk
-	defer rm -f "$file" "$file.crash"
-	truncate -s 64M "$file"
-	loop_disk "$file"
-	declare "${disk}_dev=$REPLY"
-done
+file_disk data data_dev 64
+file_disk meta meta_dev 64
 lower=$data_dev
 replica=$(mktemp /tmp/replica.XXXXXX)
 defer rm -f "$replica"
@@ -70,7 +64,6 @@ refused()
 	assert_match "$(case_dmesg | tail -n 4)" "$1"
 }
 reads_of() { [ "$(dm_get "$1" parked)" = "$2" ]; }
-faults_of() { gridctl --json faults "$1" | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -n | tr '\n' ' '; }
 uncrash()
 {
 	dm_remove t1

@@ -11,15 +11,8 @@
 
 bs=4096
 load_modules
-for file in data meta; do
-	declare "$file=$(mktemp "/tmp/$file.XXXXXX")"
-	declare -n path=$file
-	defer rm -f "$path"
-	truncate -s 512M "$path"
-	loop_disk "$path"
-	declare "${file}_dev=$REPLY"
-done
-lower=$data_dev
+file_disk data lower 512
+file_disk meta meta_dev 512
 gridctl format "$lower" --metadata="$meta_dev" --block-size=4K --checksum=sha256 \
 	--blocks-max=64 --tables-max=120 --table-values-max=24400 > /dev/null
 gridctl create t0 "$lower" --metadata="$meta_dev" > /dev/null
