@@ -889,20 +889,12 @@ int grid_meta_grow(struct grid_table *t)
 	if (!m || blocks <= g->geo.blocks)
 		return 0;
 	grid_lock(g, &flags);
-	r = m->log.failed ? -EIO : 0;
-	if (!r) {
-		gmeta_log_grow(&m->log, blocks, bdev_nr_sectors(t->dev->bdev));
-		queue_work(m->wq, &m->work);
-	}
+	gmeta_log_grow(&m->log, blocks, bdev_nr_sectors(t->dev->bdev));
+	queue_work(m->wq, &m->work);
 	grid_unlock(g, flags);
-	while (!r && !wait_event_timeout(
-			     m->wait, grid_meta_has_grown(m, blocks, &r), HZ))
+	while (!wait_event_timeout(m->wait, grid_meta_has_grown(m, blocks, &r),
+				   HZ))
 		;
-	/* It doesn't come by itself later, when the grid may have no such table. */
-	grid_lock(g, &flags);
-	if (r)
-		m->log.blocks = 0;
-	grid_unlock(g, flags);
 	return r;
 }
 

@@ -193,6 +193,7 @@ static void gl_fail(struct gmeta_log *log)
 	log->snap_whole = false;
 	log->stale = false;
 	log->tried = false;
+	log->blocks = 0;
 	if (log->snapshot == GL_FILLING || log->snapshot == GL_CLOSING)
 		log->snapshot = GL_NO_SNAPSHOT;
 	log->dirty |= log->open->unflushed || log->open->good ||
@@ -557,11 +558,12 @@ void gmeta_log_mark(struct gmeta_log *log)
  * @blocks: so many; gmeta_super_check() has found nothing wrong with that
  * @data_sectors: of their device
  *
- * It is so when @log->sb says it.
+ * It is so when @log->sb says it.  When the log fails, or has, that is given up; but
+ * what was being written may be repeated.
  */
 void gmeta_log_grow(struct gmeta_log *log, u64 blocks, u64 data_sectors)
 {
-	if (blocks <= log->sb.blocks)
+	if (log->failed || blocks <= log->sb.blocks)
 		return;
 	log->blocks = blocks;
 	log->data_sectors = data_sectors;

@@ -14,10 +14,9 @@
  * Locks: grid_list_lock is held by callers.
  */
 #include <linux/blkdev.h>
+#include <linux/slab.h>
 #include <linux/uuid.h>
 #include <linux/vmalloc.h>
-
-#include <linux/slab.h>
 
 #include "meta_io.h"
 
@@ -68,9 +67,9 @@ static bool grid_ranges_meet(struct block_device *a, sector_t a_start,
 }
 
 /**
- * grid_meta_overlap - does another grid use what a new one is to use (M6)
- * @g: the new grid
- * @t: its table
+ * grid_meta_overlap - does another grid use what a table is to use (M6)
+ * @g: the table's grid
+ * @t: the table
  * @other: another one
  *
  * Either's map may lie neither where the other's does nor where its data are; of
@@ -216,10 +215,10 @@ static int grid_meta_load(struct grid_meta *m, const struct grid_table *t,
 	r = -EINVAL;
 	if (!grid_meta_fits(&l->super, t, &why))
 		goto err_why;
-	why = "metadata: of another length: create it with that one, then resize it";
-	if (l->super.blocks != t->geo.blocks)
+	if (l->super.blocks != t->geo.blocks) {
+		why = "metadata: of another length: create it with that one, then resize it";
 		goto err_why;
-	why = "metadata: can't be used: see the kernel's log";
+	}
 	r = gmeta_load(&dev, l);
 	if (r)
 		goto err_say;

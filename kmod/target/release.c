@@ -532,8 +532,7 @@ static void grid_unrelease_all(struct grid *g, struct grid_bits *set)
 	u64 b = 0;
 
 	do {
-		grid_meta_room(g, GRID_SLICE, false);
-		grid_lock(g, &flags);
+		grid_meta_lock(g, GRID_SLICE, &flags);
 		for (i = 0; i < GRID_SLICE; i++) {
 			b = grid_bits_next(set, b);
 			if (b == U64_MAX)

@@ -71,6 +71,12 @@ static bool is_block(const char *path, dev_t dev)
 	return !stat(path, &st) && S_ISBLK(st.st_mode) && st.st_rdev == dev;
 }
 
+/* Of an entry of /proc. */
+static bool is_process(const char *name)
+{
+	return !name[strspn(name, "0123456789")];
+}
+
 /* "\040" and the like, as the kernel writes paths with blanks. */
 static void unescape(char *s)
 {
@@ -177,8 +183,7 @@ static void mounts(struct holders *h)
 	found = mounts_of(h, "self");
 	dir = opendir("/proc");
 	while (dir && (entry = readdir(dir))) {
-		if (strspn(entry->d_name, "0123456789") !=
-		    strlen(entry->d_name))
+		if (!is_process(entry->d_name))
 			continue;
 		space = space_of(entry->d_name);
 		for (i = 0; i < n && seen[i] != space; i++)
@@ -288,9 +293,7 @@ static void processes(struct holders *h)
 	DIR *dir = opendir("/proc");
 
 	while (dir && (entry = readdir(dir))) {
-		if (strspn(entry->d_name, "0123456789") !=
-			    strlen(entry->d_name) ||
-		    !has_open(h, entry->d_name))
+		if (!is_process(entry->d_name) || !has_open(h, entry->d_name))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
 		if (!first_line(path, name, sizeof(name)))

@@ -632,6 +632,7 @@ struct grid_missing_simple {
 	__u64 value;
 };
 
+/* So many of the blocks whose read errors were passed up are remembered. */
 #define GRID_MISSING_PASSED_UP 8
 
 /**
