@@ -28,8 +28,8 @@ static struct grid_missing_attach on_device = { .size = sizeof(on_device) };
 
 /* The argument as it should be, and what it points to. */
 static union {
-	__u32 word[64];
-	char bytes[256];
+	__u32 word[256];
+	char bytes[1024];
 	struct grid_missing_attach attach;
 	struct grid_missing_create create;
 	struct grid_missing_vector vector;

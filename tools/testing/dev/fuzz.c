@@ -210,7 +210,7 @@ static void vector_call(int fd, unsigned long cmd, size_t size)
 static void fixed_call(int fd, unsigned long cmd, size_t size)
 {
 	union {
-		__u32 word[64];
+		__u32 word[256];
 		struct grid_missing_checkpoint checkpoint;
 		struct grid_missing_sync_jump jump;
 	} a;
@@ -220,6 +220,8 @@ static void fixed_call(int fd, unsigned long cmd, size_t size)
 	__u32 i;
 	int ret;
 
+	_Static_assert(sizeof(struct grid_missing_status) <= sizeof(a),
+		       "the largest that is passed here");
 	memset(&a, 0, sizeof(a));
 	a.word[0] = size;
 	for (i = 0; i < ARRAY_SIZE(list); i++)
