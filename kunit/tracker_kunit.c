@@ -1704,13 +1704,24 @@ static void d11_pause(void)
 
 static struct grid_missing_record_table told_table;
 
+/* Records since it was set to 0, and the most between two pauses. */
+static u32 recorded, recorded_most;
+
 static void record_hook(struct gm_tracker *t, u64 address)
 {
+	recorded++;
 }
 
 static void record_table_hook(struct gm_tracker *t, u32 s)
 {
+	recorded++;
 	__gm_record_table(t, s, &told_table);
+}
+
+static void recorded_pause(void)
+{
+	recorded_most = max(recorded_most, recorded);
+	recorded = 0;
 }
 
 /* M1: a table that comes by its values is told of like any other. */
@@ -1729,6 +1740,85 @@ static void m1_table_by_values(struct kunit *test)
 	EQ(told_table.address, 1);
 	EQ(told_table.state, GRID_MISSING_TABLE_FILLING);
 	EQ(told_table.values, 3);
+}
+
+static void m2_full_pause(void)
+{
+	struct kunit *test = pause_test;
+
+	on_pause = NULL; /* once */
+	recorded = 0;
+	EQ(counts().blocks_single, 1);
+	EQ(fault(2), -EAGAIN);
+	EQ(recorded, 0);
+}
+
+/*
+ * M2: an enqueue that meets a full tracker changes nothing but its own block, as
+ * room was asked for no more; what a sweep is about to drop is left to that.
+ */
+static void m2_full_in_a_sweep(struct kunit *test)
+{
+	static const struct gm_hooks hooks = {
+		.record = record_hook,
+		.record_table = record_table_hook,
+	};
+
+	make(test, 1, 1, 4);
+	EQ(values_of(10, 11, 4), GM_INSERTED);
+	EQ(fault(1), GM_INSERTED);
+	T->hooks = &hooks;
+	T->recording = true;
+	pause_test = test;
+	on_pause = m2_full_pause;
+	EQ(gm_cancel_all(T, false), 0);
+	YES(!on_pause);
+	EQ(fault(2), GM_INSERTED);
+	VERIFIED();
+}
+
+/*
+ * M2: however many tables a jump cancels, and whatever is enqueued where their
+ * values are, a slice changes two records an entry at most.
+ */
+static void m2_twins_in_slices(struct kunit *test)
+{
+	static const struct gm_hooks hooks = {
+		.record = record_hook,
+		.record_table = record_table_hook,
+	};
+	static const u64 cancel[] = { 10, 20 };
+	struct grid_missing_record now;
+	unsigned long flags;
+	u32 i;
+
+	make(test, 8, 2, 4);
+	EQ(values_of(10, 11, 4), GM_INSERTED);
+	EQ(values_of(20, 21, 4), GM_INSERTED);
+	EQ(gm_sync_jump_commence(T), 0);
+	for (i = 0; i < 4; i++) {
+		EQ(fault(11 + i), GM_INSERTED);
+		EQ(fault(21 + i), GM_INSERTED);
+	}
+	EQ(T->twins, 8);
+	T->hooks = &hooks;
+	T->recording = true;
+	recorded = 0;
+	recorded_most = 0;
+	on_pause = recorded_pause;
+	EQ(gm_sync_jump_complete(T, cancel, 2), 0);
+	recorded_pause();
+	on_pause = NULL;
+	YES(recorded_most > 0);
+	YES(recorded_most <= 2 * GM_SLICE);
+	/* The single faults are the records now. */
+	for (i = 0; i < 4; i++) {
+		GM_LOCK(T, flags);
+		__gm_record(T, 11 + i, &now);
+		GM_UNLOCK(T, flags);
+		EQ(now.kind, GRID_MISSING_RECORD_BLOCK);
+	}
+	VERIFIED();
 }
 
 /* The owner's own idea of what may be enqueued: 5 and 9 may not. */
@@ -2268,6 +2358,8 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(d5_values_admitted),
 	KUNIT_CASE(d11_table_by_values),
 	KUNIT_CASE(m1_table_by_values),
+	KUNIT_CASE(m2_full_in_a_sweep),
+	KUNIT_CASE(m2_twins_in_slices),
 	KUNIT_CASE(d09_reserve),
 	KUNIT_CASE(listing),
 	KUNIT_CASE(listing_of_a_range),

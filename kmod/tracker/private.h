@@ -315,9 +315,6 @@ static inline void gm_recorded_table(struct gm_tracker *t,
 		t->hooks->record_table(t, tab - t->tables);
 }
 
-/* record.c */
-void gm_recorded_twins(struct gm_tracker *t, const struct gm_table *tab);
-
 /* fault.c */
 void gm_tell(struct gm_tracker *t, u64 address, u8 from, u8 to, u8 why,
 	     bool part);

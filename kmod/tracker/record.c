@@ -7,9 +7,11 @@
  * changes it under; who listens asks here how it stands, so that what he keeps
  * is a picture of the moment when the lock is dropped.  An address has one
  * record: where a sync jump has set a member aside that is it, whatever single
- * fault comes and goes beside it.  A fault that is aborting was freed or
- * cancelled: its block is good.  Of a table that a sweep has cancelled some
- * members may still have records; they come back as single faults.
+ * fault comes and goes beside it, until it is gone or they merge.  A fault that
+ * is aborting was freed or cancelled: its block is good.  Of a table that a sweep
+ * has cancelled some members may still have records; they come back as single
+ * faults.  So a step of a sweep changes a record or two, and never all of a
+ * table's at once.
  *
  * Lock: the tracker's; see tracker.h.
  */
@@ -51,30 +53,11 @@ static u32 gm_record_which(const struct gm_tracker *t, const struct gm_key *k)
 		other = gm_lookup(t, k);
 	else
 		gm_lookup_both(t, k, &other, &member);
-	if (other != GM_NIL && gm_pos(&t->faults[other]) == GM_POS_ABORTING)
-		other = GM_NIL;
-	if (member != GM_NIL &&
-	    gm_table_active(gm_table_of(t, &t->faults[member])))
+	if (member != GM_NIL)
 		return member;
-	return other != GM_NIL ? other : member;
-}
-
-/* A table is active no more: at its members' twins these are the records. */
-void gm_recorded_twins(struct gm_tracker *t, const struct gm_table *tab)
-{
-	u32 base = (tab - t->tables) * t->limits.table_values_max;
-	u32 i, slot, other, member;
-	struct gm_key k;
-
-	for (i = 0; i <= tab->values; i++) {
-		slot = i < tab->values ? t->members[base + i] : tab->index;
-		if (slot == GM_NIL)
-			continue;
-		gm_key_init(t, t->faults[slot].address, &k);
-		gm_lookup_both(t, &k, &other, &member);
-		if (other != GM_NIL)
-			gm_recorded(t, k.address);
-	}
+	if (other != GM_NIL && gm_pos(&t->faults[other]) == GM_POS_ABORTING)
+		return GM_NIL;
+	return other;
 }
 
 /**

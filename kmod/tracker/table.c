@@ -80,8 +80,6 @@ void gm_table_retire(struct gm_tracker *t, struct gm_table *tab, u8 state)
 	else
 		gm_table_end(t, s);
 	gm_recorded_table(t, tab);
-	if (unlikely(t->recording && t->twins && tab->left))
-		gm_recorded_twins(t, tab);
 }
 
 /* After one of its faults went: is there anything left to do for it? */

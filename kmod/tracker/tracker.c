@@ -55,10 +55,13 @@ int gm_again(struct gm_tracker *t, u32 slot, const struct gm_key *k,
 	return GM_DUPLICATE;
 }
 
-/* What a sweep has not reached yet doesn't count: do some of it. */
+/*
+ * What a sweep has not reached yet doesn't count: do some of it.  Where changes
+ * are recorded there may be no room for so many; the sweep asks for it.
+ */
 static noinline int gm_full(struct gm_tracker *t)
 {
-	if (gm_sweeping(t))
+	if (gm_sweeping(t) && !t->recording)
 		gm_sweep_slice(t);
 	if (t->single < t->limits.blocks_max)
 		return 0;
