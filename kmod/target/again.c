@@ -74,20 +74,8 @@ static u64 grid_next_ended(const struct grid *g, u64 b, u64 last)
 		   find_next_bit(g->unflushed, last + 1, b));
 }
 
-/**
- * grid_write_ended - a write succeeded below: what of its missing blocks?
- * @g: the grid
- * @io: the write, still counted in as in flight
- *
- * A waiting block that it covers is superseded.  Any other missing block
- * keeps it back: counted out, and given to the worker, which parks it.  So
- * does a repair that did not wait for it.  A good one has no record of its end
- * any more (ends.c).  Without room in the metadata's log it is held as it is.
- *
- * Context: any.
- * Return: true when it is kept back; @io must not be touched any more then.
- */
-bool grid_write_ended(struct grid *g, struct grid_io *io)
+/* As grid_write_ended(); what was good before block @from was seen to already. */
+static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from)
 {
 	u64 last = grid_last(g, io);
 	unsigned long flags;
@@ -107,9 +95,10 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 		u8 state;
 
 		if (!test_bit(b, g->missing)) {
-			if (keep)
+			/* The record may be of what this very write superseded. */
+			if (keep || b < from)
 				continue;
-			if (__grid_meta_starves(g, io)) {
+			if (__grid_meta_starves(g, io, b)) {
 				grid_unlock(g, flags);
 				return true;
 			}
@@ -124,9 +113,10 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 			g->closed_written = true;
 		if (state == GRID_MISSING_STATE_GONE) {
 			if (grid_bits_test(&g->lost, b) &&
-			    !grid_covers(g, io, b))
+			    !grid_covers(g, io, b)) {
 				keep = true;
-			else if (!keep && grid_covers(g, io, b)) {
+			} else if (!keep) {
+				/* Nothing brings back what was dropped (D2). */
 				__grid_undrop(g, b);
 				io->meta_serial = 0;
 			}
@@ -134,7 +124,7 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 		}
 		if (!keep && state == GRID_MISSING_STATE_WAITING &&
 		    grid_covers(g, io, b)) {
-			if (__grid_meta_starves(g, io)) {
+			if (__grid_meta_starves(g, io, b)) {
 				grid_unlock(g, flags);
 				return true;
 			}
@@ -157,6 +147,25 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 }
 
 /**
+ * grid_write_ended - a write succeeded below: what of its missing blocks?
+ * @g: the grid
+ * @io: the write, still counted in as in flight
+ *
+ * A waiting block that it covers is superseded.  Any other missing block
+ * keeps it back: counted out, and given to the worker, which parks it.  So
+ * does a repair that did not wait for it.  A good one has no record of its end
+ * any more (ends.c), and one that a barrier dropped stays good.  Without room in
+ * the metadata's log it is held as it is.
+ *
+ * Context: any.
+ * Return: true when it is kept back; @io must not be touched any more then.
+ */
+bool grid_write_ended(struct grid *g, struct grid_io *io)
+{
+	return grid_write_ended_from(g, io, 0);
+}
+
+/**
  * grid_write_done - a write waits for metadata no more
  * @g: the grid
  * @io: the write, still counted in as in flight.  One with FUA: what it waited
@@ -167,9 +176,10 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 void grid_write_done(struct grid *g, struct grid_io *io)
 {
 	blk_status_t status = io->status;
+	u64 from = io->meta_serial ? U64_MAX : io->meta_next;
 
 	/* It has been kept back for long: as at completion. */
-	if (!status && grid_write_ended(g, io))
+	if (!status && grid_write_ended_from(g, io, from))
 		return;
 	if (!status && !io->meta_serial &&
 	    grid_meta_write_ended(g, io, &status))

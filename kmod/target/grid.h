@@ -213,6 +213,7 @@ enum grid_baton {
  * @fua: a write: it has to be durable when it ends
  * @meta_serial: a flush or FUA write: the commit it waits for; 0: for room
  * @meta_errors: a flush: see struct gmeta_flush
+ * @meta_next: a write that waits for room: its first block not seen to
  */
 struct grid_io {
 	struct bio *bio;
@@ -239,7 +240,10 @@ struct grid_io {
 	u8 baton;
 	bool fua;
 	u64 meta_serial;
-	u64 meta_errors;
+	union {
+		u64 meta_errors;
+		u64 meta_next;
+	};
 };
 
 /** struct grid_epoch - writes that went in and came out, by slot */
@@ -658,7 +662,7 @@ void __grid_meta_good(struct grid *g, u64 b, u64 count, bool written);
 void __grid_meta_record(void *priv, u64 b);
 void __grid_meta_record_table(void *priv, u32 slot);
 int __grid_meta_supersede(struct grid *g, u64 b, bool durable);
-bool __grid_meta_starves(struct grid *g, struct grid_io *io);
+bool __grid_meta_starves(struct grid *g, struct grid_io *io, u64 b);
 bool __grid_meta_failed(const struct grid *g);
 void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags);
 int __grid_meta_complete(struct grid *g, const struct grid_missing_item *item,

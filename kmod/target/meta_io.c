@@ -445,12 +445,13 @@ static bool __grid_meta_can_end(struct grid_meta *m)
  * __grid_meta_starves - a write has ended: is there no room to supersede a block
  * @g: the grid
  * @io: the write, still counted in as in flight
+ * @b: which block
  *
  * Context: the lock is held.
  * Return: true when it is held until there is; @io must not be touched any more
  * once the lock is dropped.
  */
-bool __grid_meta_starves(struct grid *g, struct grid_io *io)
+bool __grid_meta_starves(struct grid *g, struct grid_io *io, u64 b)
 {
 	struct grid_meta *m = g->meta;
 
@@ -460,6 +461,7 @@ bool __grid_meta_starves(struct grid *g, struct grid_io *io)
 	io->status = BLK_STS_OK;
 	/* It waits for no commit in particular: see grid_write_done(). */
 	io->meta_serial = 0;
+	io->meta_next = b;
 	list_add_tail(&io->node, &m->starved);
 	__grid_meta_kick(m);
 	return true;

@@ -528,6 +528,7 @@ static int grid_free_taken(struct grid *g, struct grid_table *t,
 static void grid_unrelease_all(struct grid *g, struct grid_bits *set)
 {
 	unsigned long flags;
+	bool was_dropped;
 	unsigned int i;
 	u64 b = 0;
 
@@ -537,9 +538,10 @@ static void grid_unrelease_all(struct grid *g, struct grid_bits *set)
 			b = grid_bits_next(set, b);
 			if (b == U64_MAX)
 				break;
+			was_dropped = grid_bits_clear(&g->dropped, b);
 			grid_bits_clear(set, b);
 			clear_bit(b, g->marked);
-			if (grid_bits_clear(&g->dropped, b))
+			if (was_dropped)
 				__grid_meta_lose_again(g, b);
 		}
 		grid_unlock(g, flags);
@@ -560,6 +562,9 @@ static void grid_barrier_worker(struct work_struct *work)
 	if (g->reverting) {
 		grid_unrelease_all(g, &g->taken);
 		grid_unrelease_all(g, &g->open);
+		/* Values, of whose table the index alone was released. */
+		if (g->meta)
+			grid_unrelease_all(g, &g->dropped);
 		r = -ECANCELED;
 	} else {
 		r = grid_free_taken(g, t, &status);

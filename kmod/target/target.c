@@ -30,14 +30,12 @@ static DEFINE_MUTEX(grid_list_lock);
  */
 
 /*
- * Is it a barrier that takes the fault, itself or with its table (M2)?  The lock
- * is held.
+ * Is it a barrier that takes the fault, itself or with its table (M2)?  Not a
+ * cancel beside it: that says that the block is good.  The lock is held.
  */
 static bool __grid_is_dropped(const struct grid *g, u8 why)
 {
-	return g->meta && g->barrier_freeing &&
-	       (why == GRID_MISSING_WHY_FREED ||
-		why == GRID_MISSING_WHY_CANCELLED);
+	return g->meta && g->barrier_freeing && why == GRID_MISSING_WHY_FREED;
 }
 
 /*

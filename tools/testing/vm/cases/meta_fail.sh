@@ -104,8 +104,8 @@ flush
 assert_eq "$(in_file 12)$(in_file 13)" 00
 
 log "a barrier whose commit fails: what it dropped is not good, nor discarded"
-lose 20 21 22 23
-discard 20 5
+lose 20 21 22 23 25
+discard 20 6
 metadata error
 must_fail flush
 assert_eq "$(dm_get t0 metadata)" failed
@@ -119,10 +119,15 @@ assert_eq "$(sum_dev 21)" "$(sum_replica 21)"
 must_fail gridctl enqueue t0 "22:$(checksum 22)"
 mend 22
 assert_eq "$(sum_dev 22)" "$(sum_replica 22)"
+# It was released: a part of it is written as one likes, and then nothing undoes that.
+must_fail sum_dev 25
+dd if="$replica" of="$dev" bs=4096 seek=$((25 * bs / 4096)) count=1 oflag=direct conv=notrunc status=none
 must_fail flush
 must_fail sum_dev 20
 gridctl checkpoint t0 revert > /dev/null
 assert_eq "$(faults)" "20 23 "
+assert_eq "$(dd if="$dev" bs=4096 skip=$((25 * bs / 4096)) count=1 iflag=direct status=none | sha256sum)" \
+	"$(dd if="$replica" bs=4096 count=1 status=none | sha256sum)"
 metadata good
 dmsetup message t0 0 metadata retry
 wait_until 20 is metadata ok
@@ -132,6 +137,38 @@ assert_eq "$(in_file 20)$(in_file 21)$(in_file 22)$(in_file 23)" 1000
 assert_eq "$(faults)" "20 "
 gridctl repair t0 --from "$replica" --trust 20 > /dev/null
 assert_eq "$(sum_dev 20)" "$(sum_replica 20)"
+
+log "... nor are the values of a table whose index alone is freed, should that be in use again"
+python3 - "$replica" $bs << 'END'
+import hashlib, struct, sys
+bs = int(sys.argv[2])
+with open(sys.argv[1], "r+b") as f:
+    data = b"GRIDINDX" + struct.pack("<II", 1, 2)
+    for v in 31, 32:
+        f.seek(v * bs)
+        data += struct.pack("<Q", v) + hashlib.sha256(f.read(bs)).digest()[:16]
+    f.seek(30 * bs)
+    f.write(data.ljust(bs, b"\0"))
+END
+spoil 30 31 32
+gridctl enqueue-table t0 "30:$(checksum 30)" > /dev/null
+mend 30
+assert_eq "$(faults)" "31 32 "
+flush
+discard 30
+metadata error
+must_fail flush
+assert_eq "$(faults)" ""
+must_fail sum_dev 31
+gridctl checkpoint t0 revert > /dev/null
+assert_eq "$(faults)" "31 32 "
+metadata good
+dmsetup message t0 0 metadata retry
+wait_until 20 is metadata ok
+flush
+assert_eq "$(faults)" "31 32 "
+gridctl repair t0 --from "$replica" --trust 31 32 > /dev/null
+assert_eq "$(sum_dev 31)$(sum_dev 32)" "$(sum_replica 31)$(sum_replica 32)"
 
 log "a failure holds up no suspend ..."
 lose 6

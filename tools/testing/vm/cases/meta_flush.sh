@@ -105,4 +105,21 @@ wait_until 60 has_faults "10 "
 mend 10
 flush || flush
 assert_eq "$(faults)" ""
+
+log "a cancel while a barrier commits is one: its block is good at once (M2)"
+lose 11 13 14
+discard 13
+# The barrier's own flush, and its commit's, which is held.
+hold keep flush 0 1
+mend 14
+begin flush flush
+wait_until 60 held 1
+must_fail sum_dev 13
+gridctl cancel t0 11 --force > /dev/null
+assert_eq "$(sum_dev 11)" "$(sum_lower 11)"
+not_ended flush "the barrier did not wait for its commit"
+disk release
+finish_well flush
+assert_eq "$(sum_dev 13)" "$(sum_lower 13)"
+assert_eq "$(faults)" ""
 assert_verified
