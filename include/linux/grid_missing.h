@@ -101,6 +101,9 @@ struct grid_missing_item {
  *	which is moved; U64_MAX at the end.  Also while suspended.
  * @release: @n runs of blocks join the open generation, before @ready.  -ERANGE,
  *	-EOPNOTSUPP when not held.
+ * @cancel: what is missing from @first to @last without a fault, for want of a
+ *	slot, is good now; returns how many that were.  Room for one change was
+ *	asked for; for more it may sleep as @room.
  * @status: add what the target knows to @st (parked, oldest_waiting_ms,
  *	timeouts, released, discarding, lost_full, detected, checkpoint_taken,
  *	flags).
@@ -133,6 +136,7 @@ struct grid_missing_ops {
 			     struct grid_missing_released *out);
 	int (*release)(void *priv, const struct grid_missing_released *runs,
 		       u32 n);
+	u64 (*cancel)(void *priv, u64 first, u64 last);
 	void (*status)(void *priv, struct grid_missing_status *st);
 	void (*record)(void *priv, u64 address);
 	void (*record_table)(void *priv, u32 slot);

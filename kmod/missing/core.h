@@ -275,6 +275,7 @@ int __gm_enqueue_ok(struct grid_missing *gm, u64 address);
 int gm_admit_value(struct gm_tracker *t, u64 address);
 void gm_say_full(struct grid_missing *gm, bool table);
 void gm_tell_commenced(struct grid_missing *gm, u64 id, u64 count);
+int gm_cancel_one(struct grid_missing *gm, u64 address);
 int gm_cancel_everything(struct grid_missing *gm);
 
 /* The tracker's idea of time: ms, never going back. */

@@ -404,7 +404,7 @@ static void gm_run_cancel(struct gm_ioctl_call *c, struct grid_missing_block *b,
 			gm_record_room(t);
 			b[i].result = gm_cancel_table(t, b[i].address, keep);
 		} else {
-			b[i].result = gm_cancel(t, b[i].address, keep);
+			b[i].result = gm_cancel_one(c->gm, b[i].address);
 		}
 	}
 }

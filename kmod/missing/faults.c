@@ -264,6 +264,30 @@ int grid_missing_enqueue(struct grid_missing *gm, u64 address,
 }
 EXPORT_SYMBOL_GPL(grid_missing_enqueue);
 
+/*
+ * Forget what the target alone keeps missing; bind is held for read.  Returns how
+ * many that were.
+ */
+static u64 gm_cancel_slotless(struct grid_missing *gm, u64 first, u64 last)
+{
+	if (!gm->ops || !gm->ops->cancel)
+		return 0;
+	return gm->ops->cancel(gm->priv, first, last);
+}
+
+/*
+ * Forget one fault, or what is missing without one.  bind is held for read; room
+ * was asked for.  Doesn't sleep.  0, -ENOENT, -EBUSY when it is aborting already.
+ */
+int gm_cancel_one(struct grid_missing *gm, u64 address)
+{
+	int ret = gm_cancel(&gm->tracker, address, !gm->private);
+
+	if (ret == -ENOENT && gm_cancel_slotless(gm, address, address))
+		return 0;
+	return ret;
+}
+
 /**
  * grid_missing_cancel - forget one fault, says a message
  * @gm: the tracker
@@ -281,7 +305,7 @@ int grid_missing_cancel(struct grid_missing *gm, u64 address)
 
 	if (!gm_try_begin(gm))
 		return -EAGAIN;
-	ret = gm_cancel(&gm->tracker, address, true);
+	ret = gm_cancel_one(gm, address);
 	gm_end(gm);
 	return ret;
 }
@@ -515,13 +539,17 @@ int grid_missing_checkpoint_complete(struct grid_missing *gm)
 EXPORT_SYMBOL_GPL(grid_missing_checkpoint_complete);
 
 /*
- * Forget every fault and table; on a dm device what is being written becomes
- * aborting.  bind is held for read.  May sleep.  0, -EBUSY.
+ * Forget every fault and table, and what is missing without one; on a dm device
+ * what is being written becomes aborting.  bind is held for read.  May sleep.  0,
+ * -EBUSY.
  */
 int gm_cancel_everything(struct grid_missing *gm)
 {
-	int ret = gm_cancel_all(&gm->tracker, !gm->private);
+	int ret;
 
+	/* First, or they would get the slots that become free. */
+	gm_cancel_slotless(gm, 0, U64_MAX);
+	ret = gm_cancel_all(&gm->tracker, !gm->private);
 	if (ret)
 		return ret;
 	gm_jump_over(gm);

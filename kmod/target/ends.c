@@ -26,7 +26,8 @@
  *                                   at its end: finds unflushed == 1
  *
  * A block that is to be missing again when the tracker is full is *lost*: its
- * reads fail until a fault goes and it gets the slot, or a whole write comes.
+ * reads fail until a fault goes and it gets the slot, a whole write comes, or it is
+ * freed or cancelled.
  *
  * All __ functions want the lock held.
  */

@@ -714,6 +714,7 @@ void __grid_undrop(struct grid *g, u64 b);
 u64 __grid_discard_waits(struct grid *g, u64 first, u64 last);
 u32 grid_list_released(void *priv, u64 *cursor, u32 max,
 		       struct grid_missing_released *out);
+u64 grid_cancel_lost(void *priv, u64 first, u64 last);
 int grid_release(void *priv, const struct grid_missing_released *runs, u32 n);
 int grid_take(void *priv, u64 *id);
 void grid_untake(struct grid *g);

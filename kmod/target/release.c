@@ -439,6 +439,50 @@ static void grid_lost_worker(struct work_struct *work)
 	} while (more);
 }
 
+/* Lost block @b is good, whatever it holds; the lock is held, there is room. */
+static void __grid_good_lost(struct grid *g, u64 b)
+{
+	grid_bits_clear(&g->lost, b);
+	if (g->meta)
+		__grid_meta_good(g, b, 1, false);
+	if (!__grid_closed(g, b))
+		clear_bit(b, g->missing);
+}
+
+/**
+ * grid_cancel_lost - ops->cancel: lost blocks are good, says userspace
+ * @priv: the grid
+ * @first: the first block
+ * @last: the last one
+ *
+ * Context: process, the bind lock held for read; for one block it does not sleep.
+ * Return: how many were lost.
+ */
+u64 grid_cancel_lost(void *priv, u64 first, u64 last)
+{
+	struct grid *g = priv;
+	u64 b = first, found = 0;
+	unsigned long flags;
+	unsigned int i;
+
+	do {
+		if (first == last)
+			grid_lock(g, &flags);
+		else
+			grid_meta_lock(g, GRID_SLICE, &flags);
+		for (i = 0; b <= last && i < GRID_SLICE; i++) {
+			b = grid_bits_next(&g->lost, b);
+			if (b > last || b == U64_MAX)
+				break;
+			__grid_good_lost(g, b++);
+			found++;
+		}
+		grid_unlock(g, flags);
+		cond_resched();
+	} while (b <= last && b != U64_MAX);
+	return found;
+}
+
 /*
  * What is lost and taken has no fault that the tracker could drop.  Nobody needs
  * it any more: neither is it a fault once there is a slot.

@@ -171,7 +171,7 @@ static void grid_get_status(void *priv, struct grid_missing_status *st)
 	.take = grid_take, .durable = grid_durable, .revert = grid_revert,     \
 	.ready = grid_ready, .enqueue_ok = grid_enqueue_ok,                    \
 	.list_released = grid_list_released, .release = grid_release,          \
-	.status = grid_get_status
+	.cancel = grid_cancel_lost, .status = grid_get_status
 
 static const struct grid_missing_ops grid_ops = { GRID_OPS };
 

@@ -362,8 +362,9 @@ struct grid_missing_vector {
  *
  * CANCEL, UNAVAILABLE and RETRY want the checksum to be 0, and the flags; but
  * CANCEL of a table, in whichever state it is that has not ended, says
- * GRID_MISSING_F_TABLE.  Without it CANCEL is of the fault at @address; that of
- * an index which is missing cancels its table too.
+ * GRID_MISSING_F_TABLE.  Without it CANCEL is of the fault at @address, or of what
+ * is missing there without one, for want of a slot; that of an index which is
+ * missing cancels its table too.
  */
 struct grid_missing_block {
 	__u64 address;

@@ -82,6 +82,28 @@ gridctl repair t0 --from "$replica" --trust 0 10 11 > /dev/null
 flush
 assert_eq "$(faults)" ""
 
+log "a cancel of one block, and of all, says so of what is lost, too"
+lose 0 1 2 3
+flush
+hold keep flush 0
+mend 0 1 2
+begin lose lose 10 11 12
+wait_until 60 held 1
+wait_until 60 has_faults "3 10 11 12 "
+disk refuse flush
+finish lose
+must_fail flush
+gridctl cancel t0 0 --force > /dev/null
+assert_eq "$(sum_dev 0)" "$(sum_lower 0)"
+unreadable "$dev" 1 || fail "a block is good that nobody cancelled"
+must_fail gridctl cancel t0 5 --force
+gridctl cancel t0 --all --force > /dev/null
+assert_eq "$(sum_dev 1)$(sum_dev 2)" "$(sum_lower 1)$(sum_lower 2)"
+nap 1
+assert_eq "$(faults)" ""
+flush
+assert_eq "$(known 0)$(known 1)$(known 2)$(known 3)$(known 10)" 00000
+
 log "a commit of the background comes after a suspend as before"
 lose 20 21 22
 dmsetup suspend --noflush --nolockfs m0
