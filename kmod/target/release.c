@@ -22,7 +22,7 @@
  *
  * With metadata the faults that it takes are *dropped* until a commit says so
  * (M2): their blocks are no longer repaired, and not good either.  Their reads
- * fail until a barrier's commit succeeds, a whole write or an enqueue comes;
+ * fail until a barrier's commit succeeds, a write or an enqueue comes;
  * when they are in use again, they are missing again, if there is a slot.
  *
  * If the lower device can't flush, or told of a lost write to a flush of ours
