@@ -123,3 +123,10 @@ finish_well flush
 assert_eq "$(sum_dev 13)" "$(sum_lower 13)"
 assert_eq "$(faults)" ""
 assert_verified
+
+log "before a map is relied on what was read of it is durable, and the data with it (M1)"
+gridctl remove t0
+disk mark
+gridctl create t0 "$lower" --metadata="$meta_disk" > /dev/null
+disk count flush 0 0
+assert_ne "$REPLY" 0 "flushes by a load"

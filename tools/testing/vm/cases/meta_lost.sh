@@ -137,5 +137,20 @@ flush
 knows 30 0 || fail "a flushed write would be repaired over"
 gridctl sync-jump t0 complete
 flush
+
+log "a block that is found bad starts a commit of its own (M2)"
+dmsetup suspend --noflush --nolockfs m0
+begin lose lose 32
+wait_until 60 has_faults "32 "
+nap 4
+dmsetup resume m0
+finish_well lose
+# The background is far away again.
+disk bad $((50 * bs)) 4096
+read_background 50 /tmp/out
+reader=$REPLY
+wait_until 20 knows 50 1
+gridctl repair t0 --trust --from "$replica" 50 > /dev/null
+wait "$reader"
 assert_eq "$(dm_get t0 metadata)" ok
 assert_verified

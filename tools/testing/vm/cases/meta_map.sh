@@ -193,3 +193,21 @@ dd if=/dev/zero of="$meta_dev" bs=1M count=1 oflag=direct status=none
 must_fail dmsetup create t2 --noudevsync --table "$(cat /tmp/table)"
 must_fail gridctl create t0 "$data_dev" --metadata="$meta_dev"
 assert_match "$REPLY" "no grid metadata"
+
+log "no map lies where another grid has its data"
+ram_disk 16
+other_dev=$REPLY
+file_disk other_meta other_meta_dev 32
+gridctl format "$other_dev" --metadata="$other_meta_dev" --block-size=64K --blocks-max=64 > /dev/null
+gridctl create t1 "$other_dev" --metadata="$other_meta_dev" > /dev/null
+dmsetup table t1 > /tmp/table
+gridctl remove t1
+gridctl format "$data_dev" --metadata="$meta_dev" --block-size=64K --force > /dev/null
+start t0 "$data_dev" "$meta_dev"
+# Data that look like a map.
+dd if="$other_meta" of="$dev" bs=1M oflag=direct conv=fsync,notrunc status=none
+there=$(lsblk -dno MAJ:MIN "$other_meta_dev" | tr -d ' ')
+here=$(lsblk -dno MAJ:MIN "$data_dev" | tr -d ' ')
+must_fail dmsetup create t1 --noudevsync --table "$(sed "s/metadata:$there/metadata:$here/" /tmp/table)"
+assert_match "$(case_dmesg | tail -n 4)" "keeps its map or its data there"
+gridctl remove t0
