@@ -74,6 +74,32 @@ static u64 grid_next_ended(const struct grid *g, u64 b, u64 last)
 		   find_next_bit(g->unflushed, last + 1, b));
 }
 
+/*
+ * A write of block @b has ended, which has no fault: what is still known of it that
+ * would undo the write goes (D2).  @first: it is looked at for the first time, so a
+ * record of its end is of what was there before.
+ */
+static void __grid_good_written(struct grid *g, u64 b, bool first)
+{
+	bool lost = grid_bits_test(&g->lost, b);
+
+	__grid_undrop(g, b);
+	/* Then the record is of that. */
+	if (lost)
+		return;
+	if (first)
+		__grid_end_written(g, b);
+	__grid_jump_written(g, b);
+}
+
+/* Does more than a record of its end tell of block @b, which has no fault? */
+static bool __grid_is_aside(const struct grid *g, u64 b)
+{
+	grid_assert_locked(g);
+	return grid_bits_test(&g->lost, b) || grid_bits_test(&g->dropped, b) ||
+	       grid_bits_test(&g->jumped, b);
+}
+
 /* As grid_write_ended(); what was good before block @from was seen to already. */
 static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from)
 {
@@ -92,39 +118,32 @@ static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from)
 	keep = __grid_passed(g, io);
 	for (b = grid_next_ended(g, grid_first(g, io), last); b <= last;
 	     b = grid_next_ended(g, b + 1, last)) {
-		u8 state;
+		u8 state = GRID_MISSING_STATE_GONE;
 
-		if (!test_bit(b, g->missing)) {
+		if (test_bit(b, g->missing)) {
+			state = __grid_missing_find(g->gm, b, NULL);
+			if (__grid_closed(g, b))
+				g->closed_written = true;
+		}
+		if (state == GRID_MISSING_STATE_GONE) {
+			if (grid_bits_test(&g->lost, b) &&
+			    !grid_covers(g, io, b))
+				keep = true;
 			/* The record may be of what this very write superseded. */
-			if (keep || b < from)
+			if (keep || (b < from && !__grid_is_aside(g, b)))
 				continue;
-			if (__grid_meta_starves(g, io, b)) {
+			if (__grid_meta_starves(g, io, max(b, from))) {
 				grid_unlock(g, flags);
 				return true;
 			}
-			__grid_end_written(g, b);
-			__grid_jump_written(g, b);
+			__grid_good_written(g, b, b >= from);
 			/* With FUA it waits for what came of that, too (M2). */
 			io->meta_serial = 0;
 			continue;
 		}
-		state = __grid_missing_find(g->gm, b, NULL);
-		if (__grid_closed(g, b))
-			g->closed_written = true;
-		if (state == GRID_MISSING_STATE_GONE) {
-			if (grid_bits_test(&g->lost, b) &&
-			    !grid_covers(g, io, b)) {
-				keep = true;
-			} else if (!keep) {
-				/* Nothing brings back what was dropped (D2). */
-				__grid_undrop(g, b);
-				io->meta_serial = 0;
-			}
-			continue;
-		}
 		if (!keep && state == GRID_MISSING_STATE_WAITING &&
 		    grid_covers(g, io, b)) {
-			if (__grid_meta_starves(g, io, b)) {
+			if (__grid_meta_starves(g, io, max(b, from))) {
 				grid_unlock(g, flags);
 				return true;
 			}

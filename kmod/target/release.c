@@ -565,6 +565,20 @@ static int grid_free_taken(struct grid *g, struct grid_table *t,
 	return r;
 }
 
+/* GRID_MISSING_RELEASED_*: where block @b is; the lock is held. */
+static u32 __grid_released_in(struct grid *g, u64 b)
+{
+	grid_assert_locked(g);
+	if (grid_bits_test(&g->open, b))
+		return GRID_MISSING_RELEASED_OPEN;
+	if (grid_bits_test(&g->taken, b))
+		return GRID_MISSING_RELEASED_TAKEN;
+	if (grid_bits_test(&g->freed, b) ||
+	    (b >= g->discard_begin && b < g->discard_end))
+		return GRID_MISSING_RELEASED_FREED;
+	return 0;
+}
+
 /*
  * The members of @set are in use again, so what was dropped of them is missing;
  * nobody knows its checksum any more.  Gives the lock away between slices.
@@ -584,7 +598,8 @@ static void grid_unrelease_all(struct grid *g, struct grid_bits *set)
 				break;
 			was_dropped = grid_bits_clear(&g->dropped, b);
 			grid_bits_clear(set, b);
-			clear_bit(b, g->marked);
+			if (!__grid_released_in(g, b))
+				clear_bit(b, g->marked);
 			if (was_dropped)
 				__grid_meta_lose_again(g, b);
 		}
@@ -640,20 +655,6 @@ static void grid_barrier_worker(struct work_struct *work)
 	while ((bio = bio_list_pop(&flushes)))
 		grid_end(dm_per_bio_data(bio, sizeof(struct grid_io)), status);
 	grid_stage_waiting(g);
-}
-
-/* GRID_MISSING_RELEASED_*: where block @b is; the lock is held. */
-static u32 __grid_released_in(struct grid *g, u64 b)
-{
-	grid_assert_locked(g);
-	if (grid_bits_test(&g->open, b))
-		return GRID_MISSING_RELEASED_OPEN;
-	if (grid_bits_test(&g->taken, b))
-		return GRID_MISSING_RELEASED_TAKEN;
-	if (grid_bits_test(&g->freed, b) ||
-	    (b >= g->discard_begin && b < g->discard_end))
-		return GRID_MISSING_RELEASED_FREED;
-	return 0;
 }
 
 /* The smallest released block >= @b, or U64_MAX; the lock is held. */
