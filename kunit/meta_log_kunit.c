@@ -444,6 +444,83 @@ static void snapshot_turn(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ml_after_crash(test, 0, NULL), steps);
 }
 
+/* Until a snapshot that nobody asked for wants its first piece. */
+static void ml_until_fill(struct kunit *test)
+{
+	u64 b = 100, steps = 0;
+	enum gmeta_do what;
+
+	do {
+		KUNIT_ASSERT_TRUE(test, steps++ < 100000);
+		ml_fault(b, 1);
+		ml_end(b, 1, true);
+		b = b < 900 ? b + 7 : 100;
+		gmeta_log_want(&ml.log);
+		while ((what = ml_next()) != GMETA_NOTHING &&
+		       what != GMETA_FILL)
+			ml_told(0);
+	} while (what != GMETA_FILL);
+}
+
+/*
+ * M1: what a sync jump moves is met twice, which can be more than a snapshot has
+ * room for: then it begins anew, and what is written is whole.
+ */
+static void snapshot_too_large(struct kunit *test)
+{
+	u64 snapshot;
+
+	ml_begin(test);
+	ml_fault(5, 1);
+	snapshot = ml.log.sb.snapshot;
+	ml_until_fill(test);
+	ml.log.snap_left = 0;
+	ml_told(0);
+	KUNIT_EXPECT_FALSE(test, ml.log.failed);
+	ml_run(test);
+	KUNIT_EXPECT_FALSE(test, ml.log.failed);
+	KUNIT_EXPECT_EQ(test, ml.log.sb.snapshot, snapshot + 1);
+	KUNIT_EXPECT_TRUE(test, ml_survives(test, 5));
+	/* One that never fits is a failure. */
+	ml_until_fill(test);
+	do {
+		ml.log.snap_left = 0;
+		ml_told(0);
+	} while (ml_next() == GMETA_FILL);
+	KUNIT_EXPECT_TRUE(test, ml.log.failed);
+}
+
+/*
+ * M3: a snapshot that was being filled when the log failed is none: it shows what no
+ * commit says, and what no flush was behind.
+ */
+static void fails_while_filling(struct kunit *test)
+{
+	enum gmeta_do what;
+
+	ml_begin(test);
+	ml_fault(5, 1);
+	gmeta_log_want(&ml.log);
+	ml_run(test);
+	ml_until_fill(test);
+	ml_end(5, 1, false);
+	/* Nobody asked for room. */
+	while (!ml.log.failed)
+		ml_fault(6, 1);
+	ml_told(0);
+	KUNIT_ASSERT_EQ(test, ml.fill, ML_BLOCKS);
+	gmeta_log_retry(&ml.log);
+	do {
+		KUNIT_EXPECT_TRUE(test, ml_survives(test, 5));
+		what = ml_step(0);
+	} while (what != GMETA_FLUSH_DATA && what != GMETA_NOTHING);
+	KUNIT_EXPECT_EQ(test, what, GMETA_FLUSH_DATA);
+	ml_run(test);
+	KUNIT_EXPECT_FALSE(test, ml.log.failed);
+	KUNIT_EXPECT_FALSE(test, ml_survives(test, 5));
+	KUNIT_EXPECT_TRUE(test, ml_survives(test, 6));
+}
+
 static void room(struct kunit *test)
 {
 	u64 n = 0, b = 0;
@@ -573,6 +650,8 @@ static struct kunit_case meta_log_cases[] = { KUNIT_CASE(commit_order),
 					      KUNIT_CASE(write_fails),
 					      KUNIT_CASE(failed_with_ends),
 					      KUNIT_CASE_SLOW(snapshot_turn),
+					      KUNIT_CASE(snapshot_too_large),
+					      KUNIT_CASE(fails_while_filling),
 					      KUNIT_CASE(room),
 					      KUNIT_CASE(grows),
 					      KUNIT_CASE(sessions),

@@ -346,6 +346,7 @@ struct gmeta_flush {
  * @failed: metadata failed (M4)
  * @stale: something changed while the whole was written
  * @lost: a data flush failed that was not ours: our next one is as if it had
+ * @snap_tries: how often the snapshot began anew
  * @again: called for each block that is a fault again, under the lock
  */
 struct gmeta_log {
@@ -373,6 +374,7 @@ struct gmeta_log {
 	u64 snap_unit, snap_begin, snap_previous, snap_used, snap_entries;
 	u64 snap_left;
 	u32 snap_pieces;
+	u8 snap_tries;
 };
 
 int gmeta_log_init(struct gmeta_log *log, const struct gmeta_loaded *l);

@@ -35,6 +35,8 @@
 #define GL_HEAD sizeof(struct grid_meta_disk_head)
 #define GL_ENTRY ((u32)sizeof(struct grid_meta_disk_entry))
 #define GL_NONE U32_MAX
+/* A snapshot that had no room begins anew so often. */
+#define GL_TRIES 8U
 
 /* Of gmeta_log.step: what is done next, or under way. */
 enum {
@@ -769,6 +771,7 @@ static void gl_supers_written(struct gmeta_log *log)
 	/* The log before its begin is free now, and its other place. */
 	log->used -= log->snap_used;
 	log->snapshot = GL_NO_SNAPSHOT;
+	log->snap_tries = 0;
 	/* A retry may have had to end another one first. */
 	if (!log->snap_whole || log->stale)
 		return;
@@ -778,6 +781,19 @@ static void gl_supers_written(struct gmeta_log *log)
 	log->snap_whole = false;
 	log->failed = false;
 	log->dirty = false;
+}
+
+/*
+ * The snapshot has no room for the next piece.  It has for all that is missing at
+ * any moment, but a sync jump moves what was met as faults to where it is met once
+ * more: then it begins anew.
+ */
+static void gl_too_large(struct gmeta_log *log)
+{
+	if (log->snap_tries++ < GL_TRIES)
+		log->snapshot = GL_NO_SNAPSHOT;
+	else
+		gl_fail(log);
 }
 
 /**
@@ -818,9 +834,14 @@ void gmeta_log_told(struct gmeta_log *log, int r)
 		break;
 	case GL_FILL:
 		log->step = log->piece.count ? GL_PIECE : GL_IDLE;
+		/* It may have failed meanwhile, by a change without room. */
+		if (log->snapshot != GL_FILLING) {
+			log->step = GL_IDLE;
+			break;
+		}
 		if (gl_units(log, log->piece.whole) > log->snap_left) {
 			log->step = GL_IDLE;
-			gl_fail(log);
+			gl_too_large(log);
 			break;
 		}
 		if (r)
