@@ -1777,6 +1777,58 @@ static void m2_full_in_a_sweep(struct kunit *test)
 	VERIFIED();
 }
 
+static void m1_many_pause(void)
+{
+	struct kunit *test = pause_test;
+	u64 cursor = 0;
+	u32 n = 0;
+
+	on_pause = NULL; /* once */
+	EQ(fault(100), GM_INSERTED);
+	recorded = 0;
+	while (cursor != U64_MAX)
+		n += gm_list_faults(T, &cursor, 1, env->out);
+	EQ(n, 1);
+	EQ(env->out[0].address, 100);
+	for (n = 0, cursor = 0; cursor != U64_MAX;)
+		n += gm_list_range(T, 1, 6, &cursor, 64, env->out);
+	EQ(n, 0);
+	for (n = 0, cursor = 0; cursor != U64_MAX;)
+		n += gm_list_range(T, 0, 1000, &cursor, 64, env->out);
+	EQ(n, 1);
+	EQ(gm_retry_all(T), 0);
+	EQ(recorded, 0);
+	VERIFIED();
+}
+
+/*
+ * M1: who looks at many faults while a sweep runs changes none, as nobody asked for
+ * room; what is about to go is as if it were gone.
+ */
+static void m1_many_beside_a_sweep(struct kunit *test)
+{
+	static const struct gm_hooks hooks = {
+		.record = record_hook,
+		.record_table = record_table_hook,
+	};
+	u64 cursor = 0;
+	u32 i;
+
+	make(test, 16, 2, 4);
+	for (i = 1; i < 9; i++) {
+		EQ(fault(i), GM_INSERTED);
+		EQ(unavailable(i, false), 0);
+	}
+	T->hooks = &hooks;
+	T->recording = true;
+	pause_test = test;
+	on_pause = m1_many_pause;
+	EQ(gm_cancel_all(T, false), 0);
+	YES(!on_pause);
+	EQ(gm_list_faults(T, &cursor, 64, env->out), 1);
+	EQ(env->out[0].address, 100);
+}
+
 /*
  * M2: however many tables a jump cancels, and whatever is enqueued where their
  * values are, a slice changes two records an entry at most.
@@ -2359,6 +2411,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(d11_table_by_values),
 	KUNIT_CASE(m1_table_by_values),
 	KUNIT_CASE(m2_full_in_a_sweep),
+	KUNIT_CASE(m1_many_beside_a_sweep),
 	KUNIT_CASE(m2_twins_in_slices),
 	KUNIT_CASE(d09_reserve),
 	KUNIT_CASE(listing),

@@ -80,6 +80,18 @@ struct grid_missing_item {
 };
 
 /**
+ * enum grid_missing_room_how - how ops->room is asked
+ * @GRID_MISSING_ROOM_WAIT: wait until there is some; nobody keeps it
+ * @GRID_MISSING_ROOM_KEEP: likewise, interruptible; it is kept until ops->room_done
+ * @GRID_MISSING_ROOM_TRY: as KEEP, but without waiting
+ */
+enum grid_missing_room_how {
+	GRID_MISSING_ROOM_WAIT,
+	GRID_MISSING_ROOM_KEEP,
+	GRID_MISSING_ROOM_TRY,
+};
+
+/**
  * struct grid_missing_ops - what a live target does for its tracker
  * @change: a fault changed its state (@from and @to are enum
  *	grid_missing_state, GONE for none) or became unavailable or worth
@@ -114,9 +126,9 @@ struct grid_missing_item {
  *	Tracker lock held, interrupts off; within one hold of it the last call
  *	counts.
  * @record_table: likewise, of table slot @slot.
- * @room: up to @changes calls of the two above are to come: wait until there
- *	is room for them.  May sleep, as long as the target's devices take; when
- *	@interruptible -EINTR, or the room is kept until
+ * @room: up to @changes calls of the two above are to come: is there room for
+ *	them?  0; -EINTR; of TRY, which never sleeps, -EAGAIN.  The others may
+ *	sleep, as long as the target's devices take.
  * @room_done: says that they have come, for so many @changes.  Never sleeps.
  * @jump_over: a sync jump is over, or all was cancelled: what it dropped, and
  *	nobody enqueued since, leaves the map.  May sleep, as @room.
@@ -140,7 +152,7 @@ struct grid_missing_ops {
 	void (*status)(void *priv, struct grid_missing_status *st);
 	void (*record)(void *priv, u64 address);
 	void (*record_table)(void *priv, u32 slot);
-	int (*room)(void *priv, u32 changes, bool interruptible);
+	int (*room)(void *priv, u32 changes, enum grid_missing_room_how how);
 	void (*room_done)(void *priv, u32 changes);
 	void (*jump_over)(void *priv);
 	u64 (*ticket)(void *priv);

@@ -296,11 +296,16 @@ static inline bool gm_suspended(const struct grid_missing *gm)
 }
 
 /* record.c */
+/* What a batch may change: of what a sweep takes, and of what backs off. */
+#define GM_ROOM_BATCH 3328U
+/* ... and a call on one block. */
+#define GM_ROOM_ONE 3U
 void gm_record_init(struct grid_missing *gm);
 void gm_record(struct gm_tracker *t, u64 address);
 void gm_record_table(struct gm_tracker *t, u32 s);
 void gm_record_room(struct gm_tracker *t);
 int gm_room(struct grid_missing *gm, u32 changes);
+int gm_try_room(struct grid_missing *gm, u32 changes);
 void gm_room_done(struct grid_missing *gm, u32 changes);
 u64 gm_ticket(struct grid_missing *gm);
 void gm_jump_over(struct grid_missing *gm);

@@ -377,7 +377,6 @@ static int gm_ioctl_sync_jump(struct gm_ioctl_call *c)
 	struct grid_missing_sync_jump *a = &c->arg.sync_jump;
 	struct grid_missing *gm = c->gm;
 	u64 *addresses = NULL;
-	bool room;
 	int ret;
 
 	if (a->reserved)
@@ -399,14 +398,11 @@ static int gm_ioctl_sync_jump(struct gm_ioctl_call *c)
 	ret = gm_begin(gm, true);
 	if (ret)
 		goto out_free;
-	ret = gm_room(gm, GM_CHUNK);
-	room = !ret;
-	if (!ret && a->op == GRID_MISSING_SYNC_JUMP_COMMENCE)
+	gm_record_room(&gm->tracker);
+	if (a->op == GRID_MISSING_SYNC_JUMP_COMMENCE)
 		ret = gm_sync_jump_commence(&gm->tracker);
-	else if (!ret)
+	else
 		ret = gm_sync_jump_complete(&gm->tracker, addresses, a->count);
-	if (room)
-		gm_room_done(gm, GM_CHUNK);
 	if (!ret && a->op == GRID_MISSING_SYNC_JUMP_COMPLETE)
 		gm_jump_over(gm);
 	gm_end(gm);

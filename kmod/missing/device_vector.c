@@ -126,6 +126,8 @@ u32 gm_put_elems(const struct grid_missing_vector *v, u32 first, u32 n,
  * @changes: it changes the map (M1): so many records an element, at most
  * @commits: it returns when what it names is committed (M2)
  * @run: does @n elements whose result is 0 and sets that; bind lock held
+ * @sweep: likewise, those that @run has left: they ask for room themselves, and who
+ *	waits for room keeps none; may be NULL
  * @wait: waits for what @run began; nothing held; may be NULL
  * @undo: the results of these @n could not be delivered; nothing held; may be
  *	NULL; for private trackers, where no target has seen what @run did
@@ -137,6 +139,8 @@ struct gm_block_op {
 	u32 changes;
 	void (*run)(struct gm_ioctl_call *c, struct grid_missing_block *b,
 		    u32 n);
+	void (*sweep)(struct gm_ioctl_call *c, struct grid_missing_block *b,
+		      u32 n);
 	int (*wait)(struct gm_ioctl_call *c, const struct grid_missing_block *b,
 		    u32 n);
 	void (*undo)(struct gm_ioctl_call *c,
@@ -192,6 +196,8 @@ static int gm_do_blocks(struct gm_ioctl_call *c, const struct gm_block_op *op)
 			op->run(c, b, got);
 			if (op->changes)
 				gm_room_done(c->gm, got * op->changes);
+			if (op->sweep)
+				op->sweep(c, b, got);
 		}
 		if (op->commits)
 			ticket = gm_ticket(c->gm);
@@ -392,20 +398,25 @@ int gm_ioctl_retry(struct gm_ioctl_call *c)
 static void gm_run_cancel(struct gm_ioctl_call *c, struct grid_missing_block *b,
 			  u32 n)
 {
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		if (!b[i].result && !(b[i].flags & GRID_MISSING_F_TABLE))
+			b[i].result = gm_cancel_one(c->gm, b[i].address);
+}
+
+/* Tables, which may be of many values. */
+static void gm_sweep_cancel(struct gm_ioctl_call *c,
+			    struct grid_missing_block *b, u32 n)
+{
 	struct gm_tracker *t = &c->gm->tracker;
-	bool keep = !c->gm->private;
 	u32 i;
 
 	for (i = 0; i < n; i++) {
-		if (b[i].result)
+		if (b[i].result || !(b[i].flags & GRID_MISSING_F_TABLE))
 			continue;
-		if (b[i].flags & GRID_MISSING_F_TABLE) {
-			/* It may be of many values. */
-			gm_record_room(t);
-			b[i].result = gm_cancel_table(t, b[i].address, keep);
-		} else {
-			b[i].result = gm_cancel_one(c->gm, b[i].address);
-		}
+		gm_record_room(t);
+		b[i].result = gm_cancel_table(t, b[i].address, !c->gm->private);
 	}
 }
 
@@ -491,8 +502,9 @@ int gm_ioctl_cancel(struct gm_ioctl_call *c)
 	static const struct gm_block_op cancel = {
 		.flags = GRID_MISSING_F_TABLE,
 		.no_sum = true,
-		.changes = 3,
+		.changes = GM_ROOM_ONE,
 		.run = gm_run_cancel,
+		.sweep = gm_sweep_cancel,
 		.wait = gm_wait_cancel,
 	};
 	static const struct gm_block_op revert = {
@@ -555,7 +567,13 @@ int gm_ioctl_batch(struct gm_ioctl_call *c)
 		err = gm_begin(c->gm, true);
 		if (err)
 			break;
-		got = next(&c->gm->tracker, n, min_age, now, out);
+		/* It may finish some of a sweep. */
+		err = gm_room(c->gm, GM_ROOM_BATCH);
+		got = 0;
+		if (!err) {
+			got = next(&c->gm->tracker, n, min_age, now, out);
+			gm_room_done(c->gm, GM_ROOM_BATCH);
+		}
 		gm_end(c->gm);
 		/*
 		 * What cannot be delivered counts as handed out, like what is

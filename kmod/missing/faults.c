@@ -238,8 +238,8 @@ static bool gm_try_begin(struct grid_missing *gm)
  *
  * Context: process; lock not held; does not sleep.
  * Return: 0 or GRID_MISSING_DUPLICATE; -ERANGE, -EBUSY (aborting, or its
- * discard is not through), -ESTALE, -ENOSPC, -EAGAIN when nothing is bound or
- * the device is suspended.
+ * discard is not through), -ESTALE, -ENOSPC, -EAGAIN when nothing is bound, the
+ * device is suspended, or its metadata has more to write than it has room for.
  */
 int grid_missing_enqueue(struct grid_missing *gm, u64 address,
 			 const struct grid_missing_checksum *sum)
@@ -249,14 +249,19 @@ int grid_missing_enqueue(struct grid_missing *gm, u64 address,
 
 	if (!gm_try_begin(gm))
 		return -EAGAIN;
+	ret = gm_try_room(gm, GM_ROOM_ONE);
+	if (ret)
+		goto out_end;
 	GM_LOCK(&gm->tracker, flags);
 	ret = __gm_enqueue_ok(gm, address);
 	if (!ret)
 		ret = __gm_enqueue_block(&gm->tracker, address, sum,
 					 GRID_MISSING_WHY_ENQUEUED);
 	GM_UNLOCK(&gm->tracker, flags);
+	gm_room_done(gm, GM_ROOM_ONE);
 	/* A message waits for nothing, but begins it (M2). */
 	gm_ticket(gm);
+out_end:
 	gm_end(gm);
 	if (ret == -ENOSPC)
 		gm_say_full(gm, false);
@@ -296,8 +301,8 @@ int gm_cancel_one(struct grid_missing *gm, u64 address)
  * What is being written becomes aborting; nobody waits for it here.
  *
  * Context: process; lock not held; does not sleep.
- * Return: 0, -ENOENT, -EBUSY when it is aborting already, -EAGAIN while the
- * device is suspended.
+ * Return: 0, -ENOENT, -EBUSY when it is aborting already, -EAGAIN as
+ * grid_missing_enqueue().
  */
 int grid_missing_cancel(struct grid_missing *gm, u64 address)
 {
@@ -305,7 +310,11 @@ int grid_missing_cancel(struct grid_missing *gm, u64 address)
 
 	if (!gm_try_begin(gm))
 		return -EAGAIN;
-	ret = gm_cancel_one(gm, address);
+	ret = gm_try_room(gm, GM_ROOM_ONE);
+	if (!ret) {
+		ret = gm_cancel_one(gm, address);
+		gm_room_done(gm, GM_ROOM_ONE);
+	}
 	gm_end(gm);
 	return ret;
 }
@@ -498,6 +507,7 @@ int grid_missing_checkpoint_commence(struct grid_missing *gm,
 	};
 	int ret;
 
+	gm_record_room(&gm->tracker);
 	ret = gm_checkpoint_commence(&gm->tracker, &s.set);
 	if (ret)
 		return ret;
@@ -549,6 +559,7 @@ int gm_cancel_everything(struct grid_missing *gm)
 
 	/* First, or they would get the slots that become free. */
 	gm_cancel_slotless(gm, 0, U64_MAX);
+	gm_record_room(&gm->tracker);
 	ret = gm_cancel_all(&gm->tracker, !gm->private);
 	if (ret)
 		return ret;

@@ -44,14 +44,14 @@ void gm_record_table(struct gm_tracker *t, u32 s)
 	gm->ops->record_table(gm->priv, s);
 }
 
-/* Between the slices of a sweep, that a bound target or an ioctl runs. */
+/* Before each slice of a sweep, that a bound target or an ioctl runs. */
 void gm_record_room(struct gm_tracker *t)
 {
 	struct grid_missing *gm = container_of(t, struct grid_missing, tracker);
 	const struct grid_missing_ops *ops = READ_ONCE(gm->ops);
 
 	if (ops && ops->room)
-		ops->room(gm->priv, GM_ROOM_SLICE, false);
+		ops->room(gm->priv, GM_ROOM_SLICE, GRID_MISSING_ROOM_WAIT);
 }
 
 /* ---- what calls wait for ---- */
@@ -64,7 +64,15 @@ int gm_room(struct grid_missing *gm, u32 changes)
 {
 	if (!gm->ops || !gm->ops->room)
 		return 0;
-	return gm->ops->room(gm->priv, changes, true);
+	return gm->ops->room(gm->priv, changes, GRID_MISSING_ROOM_KEEP);
+}
+
+/* Likewise, of who doesn't wait: 0, -EAGAIN. */
+int gm_try_room(struct grid_missing *gm, u32 changes)
+{
+	if (!gm->ops || !gm->ops->room)
+		return 0;
+	return gm->ops->room(gm->priv, changes, GRID_MISSING_ROOM_TRY);
 }
 
 void gm_room_done(struct grid_missing *gm, u32 changes)

@@ -81,6 +81,25 @@ blk_status_t __grid_flush_status(const struct grid *g, const struct grid_io *io)
 							       BLK_STS_OK;
 }
 
+/**
+ * __grid_flush_waits - a flush of the application is about to end well
+ * @g: the grid
+ * @io: the flush, on no list
+ *
+ * Context: the lock is held.
+ * Return: true when it waits for flushes of ours that are under way; @io must not be
+ * touched any more once the lock is dropped.
+ */
+bool __grid_flush_waits(struct grid *g, struct grid_io *io)
+{
+	grid_assert_locked(g);
+	if (list_empty(&g->own_flushes))
+		return false;
+	io->block = g->own_flush_nr;
+	list_add_tail(&io->node, &g->flushes_ended);
+	return true;
+}
+
 static void grid_own_flush_end(struct bio *bio)
 {
 	struct grid_own_flush *own = bio->bi_private;
@@ -167,11 +186,7 @@ bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error)
 	}
 	grid_lock(g, &flags);
 	*error = __grid_flush_status(g, io);
-	kept = !*error && !list_empty(&g->own_flushes);
-	if (kept) {
-		io->block = g->own_flush_nr;
-		list_add_tail(&io->node, &g->flushes_ended);
-	}
+	kept = !*error && __grid_flush_waits(g, io);
 	grid_unlock(g, flags);
 	return kept;
 }

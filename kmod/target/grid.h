@@ -270,6 +270,7 @@ struct grid_bio {
 struct grid {
 	struct list_head list; /* grid_list_lock */
 	unsigned int refs; /* grid_list_lock: number of tables */
+	bool loading; /* grid_list_lock: its map, with that lock given away */
 	unsigned int major, minor;
 	/* What room.c may change while the device is suspended. */
 	struct grid_missing *gm;
@@ -601,6 +602,7 @@ void grid_flush_init(struct grid *g);
 void __grid_flush_note(struct grid *g, struct grid_flush_note *note, u32 *told);
 blk_status_t __grid_flush_status(const struct grid *g,
 				 const struct grid_io *io);
+bool __grid_flush_waits(struct grid *g, struct grid_io *io);
 int grid_flush_own(struct grid_table *t);
 bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error);
 bool grid_barrier_lost(struct grid *g);
@@ -667,7 +669,7 @@ bool __grid_meta_failed(const struct grid *g);
 void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags);
 int __grid_meta_complete(struct grid *g, const struct grid_missing_item *item,
 			 const struct grid_missing_record *was);
-int grid_meta_room(void *priv, u32 changes, bool interruptible);
+int grid_meta_room(void *priv, u32 changes, enum grid_missing_room_how how);
 void grid_meta_room_done(void *priv, u32 changes);
 u64 grid_meta_ticket(void *priv);
 int grid_meta_sync(struct grid *g);

@@ -50,7 +50,7 @@
  * @bdev: the device
  * @opf: operation and flags
  * @sector: where
- * @buf: from vmalloc(), at the start of a page
+ * @buf: from vmalloc(), at the start of a sector of its page
  * @bytes: whole sectors
  *
  * Context: process; as long as the device takes.
@@ -67,7 +67,7 @@ int grid_meta_rw(struct grid *g, struct block_device *bdev, blk_opf_t opf,
 	if (op_is_write(opf))
 		flush_kernel_vmap_range(buf, bytes);
 	for (; bytes && !r; bytes -= n, buf += n, sector += n >> SECTOR_SHIFT) {
-		n = min(bytes, most);
+		n = min_t(u32, bytes, most - offset_in_page(buf));
 		bio = grid_kernel_bio(g, bdev, opf, sector, buf, n);
 		r = submit_bio_wait(bio);
 		bio_put(bio);
@@ -368,23 +368,25 @@ static bool grid_meta_has_room(struct grid_meta *m, u32 changes, u32 ends,
 }
 
 /**
- * grid_meta_room - ops->room: wait until @changes fit into the log
+ * grid_meta_room - ops->room: do @changes fit into the log?
  * @priv: the grid
  * @changes: how many, at most
- * @interruptible: by a signal; and the room is the caller's, who takes the lock
+ * @how: whether to wait; and whether the room is the caller's, who takes the lock
  *	only later, until grid_meta_room_done()
  *
  * Context: process; no lock held but the bind lock, which no commit takes.
- * Return: 0 or -EINTR.
+ * Return: 0, -EINTR or -EAGAIN.
  */
-int grid_meta_room(void *priv, u32 changes, bool interruptible)
+int grid_meta_room(void *priv, u32 changes, enum grid_missing_room_how how)
 {
 	struct grid *g = priv;
 	struct grid_meta *m = g->meta;
 
 	if (!m)
 		return 0;
-	if (interruptible)
+	if (how == GRID_MISSING_ROOM_TRY)
+		return grid_meta_has_room(m, changes, 0, true) ? 0 : -EAGAIN;
+	if (how == GRID_MISSING_ROOM_KEEP)
 		return wait_event_interruptible(m->wait,
 						grid_meta_has_room(m, changes,
 								   0, true)) ?
@@ -609,6 +611,12 @@ static void __grid_meta_collect(struct grid_meta *m, struct list_head *list,
 			if (!r)
 				r = blk_status_to_errno(
 					__grid_flush_status(m->g, io));
+			if (!r && !list_empty(&m->g->own_flushes)) {
+				/* What they are told this one is told, too. */
+				list_del(&io->node);
+				__grid_flush_waits(m->g, io);
+				continue;
+			}
 		} else {
 			r = gmeta_log_state(&m->log, io->meta_serial);
 		}
@@ -809,8 +817,11 @@ static void grid_meta_worker(struct work_struct *work)
 	for (;;) {
 		grid_lock(m->g, &flags);
 		gmeta_log_next(&m->log, &io);
-		if (m->log.cut && m->log.cut != cut)
+		/* The open one is empty: who needs all of it is not to wait on. */
+		if (m->log.cut && m->log.cut != cut) {
 			m->began = jiffies;
+			wake_up_all(&m->wait);
+		}
 		cut = m->log.cut;
 		/* It failed with nothing under way, or there is room again. */
 		if (io.what == GMETA_NOTHING &&

@@ -11,7 +11,8 @@
  * retired, of another uuid, block size, length, hash or place on the data device,
  * smaller than the maxima of the line, or that another grid uses.
  *
- * Locks: grid_list_lock is held by callers.
+ * Locks: grid_list_lock is held by callers, but not of grid_meta_first(), which
+ * waits for devices.
  */
 #include <linux/blkdev.h>
 #include <linux/slab.h>

@@ -286,8 +286,6 @@ static struct grid *grid_new(const struct grid_table *t, unsigned int major,
 	if (!g->wq_io || !g->wq_go || !g->wq)
 		goto err_free;
 	r = grid_room_first(g, t, name, error);
-	if (!r)
-		r = grid_meta_first(g, t, error);
 	if (r)
 		goto err_forget;
 	return g;
@@ -307,14 +305,41 @@ static int grid_overlaps(const struct grid *g, const struct grid_table *t,
 {
 	const struct grid *other;
 
+	/* One that is loading asks in its turn, when it knows what it uses. */
 	list_for_each_entry(other, &grid_list, list)
-		if (other != g && grid_meta_overlap(g, t, other)) {
+		if (other != g && !other->loading &&
+		    grid_meta_overlap(g, t, other)) {
 			DMERR("%u:%u keeps its map or its data there",
 			      other->major, other->minor);
 			*error = "metadata: another grid uses it";
 			return -EBUSY;
 		}
 	return 0;
+}
+
+/*
+ * A new grid is in the list: it gets its map.  That takes as long as its devices do,
+ * and so holds up no other grid (D3).  The list's lock is given away meanwhile; on
+ * failure the grid is gone.
+ */
+static int grid_load(struct grid *g, const struct grid_table *t, char **error)
+	__must_hold(&grid_list_lock)
+{
+	int r;
+
+	g->loading = true;
+	mutex_unlock(&grid_list_lock);
+	r = grid_meta_first(g, t, error);
+	mutex_lock(&grid_list_lock);
+	g->loading = false;
+	if (!r)
+		r = grid_overlaps(g, t, error);
+	if (!r)
+		return 0;
+	list_del(&g->list);
+	grid_missing_remove(g->gm);
+	grid_free(g);
+	return r;
 }
 
 /*
@@ -333,7 +358,10 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 	mutex_lock(&grid_list_lock);
 	list_for_each_entry(g, &grid_list, list)
 		if (g->major == MAJOR(devt) && g->minor == MINOR(devt)) {
-			r = grid_meta_next(g, t, &ti->error);
+			ti->error = "another table of it is being loaded";
+			r = -EBUSY;
+			if (!g->loading)
+				r = grid_meta_next(g, t, &ti->error);
 			if (!r)
 				r = grid_overlaps(g, t, &ti->error);
 			if (!r)
@@ -345,14 +373,10 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 	g = grid_new(t, MAJOR(devt), MINOR(devt), name, &ti->error);
 	if (IS_ERR(g))
 		goto out;
-	r = grid_overlaps(g, t, &ti->error);
-	if (r) {
-		grid_missing_remove(g->gm);
-		grid_free(g);
-		g = ERR_PTR(r);
-		goto out;
-	}
 	list_add_tail(&g->list, &grid_list);
+	r = grid_load(g, t, &ti->error);
+	if (r)
+		g = ERR_PTR(r);
 out:
 	if (!IS_ERR(g))
 		g->refs++;

@@ -373,7 +373,8 @@ static u32 gm_take_batch(struct gm_tracker *t, bool urgent, u32 max,
  * read-ahead has wanted since they were handed out last; then the rest.  In
  * each of these: never-requested, then requested longest ago.
  *
- * Cost: O(@max).  During a sweep it may return less than there is.
+ * Cost: O(@max).  During a sweep it may return less than there is, and makes
+ * up to three changes for each of GM_SLICE faults.
  *
  * Context: any.
  * Return: how many.
@@ -662,8 +663,7 @@ u64 gm_retry_all(struct gm_tracker *t)
 			slot = gm_slot_skip(t, slot, t->used, &budget);
 			if (slot >= t->used)
 				break;
-			if (gm_pos(&t->faults[slot]) != GM_POS_FREE &&
-			    !gm_settle(t, slot))
+			if (gm_shows(t, slot))
 				n += gm_retry_slot(t, slot);
 			slot++;
 		}

@@ -181,6 +181,59 @@ bool gm_settle(struct gm_tracker *t, u32 slot)
 }
 
 /*
+ * For who looks at many.  What is pending is finished on the way; but where changes
+ * are recorded there may be no room for so many (M1): then it is passed over.
+ */
+
+/*
+ * Is the fault at @slot about to go?  One that is being written is about to abort,
+ * and does so: there are no more than repairs under way.
+ */
+static bool gm_going(struct gm_tracker *t, u32 slot)
+{
+	if (slot == GM_NIL || !gm_pending(t, slot))
+		return slot == GM_NIL;
+	if (gm_pos(&t->faults[slot]) != GM_POS_WRITING)
+		return true;
+	gm_take_pending(t, slot);
+	return gm_pos(&t->faults[slot]) == GM_POS_FREE;
+}
+
+/* The fault at @k that calls see, or one that a jump has set aside; or GM_NIL. */
+u32 gm_see(struct gm_tracker *t, const struct gm_key *k)
+{
+	u32 other, member;
+
+	if (likely(!t->special) || !t->recording)
+		return gm_get_any(t, k);
+	gm_lookup_both(t, k, &other, &member);
+	if (!gm_going(t, other))
+		return other;
+	return gm_going(t, member) ? GM_NIL : member;
+}
+
+/* Is there a fault at @slot, and is it not about to go? */
+bool gm_shows(struct gm_tracker *t, u32 slot)
+{
+	const struct gm_fault *f = &t->faults[slot];
+	struct gm_key k;
+
+	if (unlikely(t->special) && !t->recording && gm_pos(f) != GM_POS_FREE)
+		gm_settle(t, slot);
+	if (gm_pos(f) == GM_POS_FREE)
+		return false;
+	if (likely(!t->special) || !t->recording)
+		return true;
+	if (gm_going(t, slot))
+		return false;
+	if (!t->twins || t->jump)
+		return true;
+	/* Of a pair the single one is to stay. */
+	gm_key_init(t, f->address, &k);
+	return gm_see(t, &k) == slot;
+}
+
+/*
  * Slices.
  */
 

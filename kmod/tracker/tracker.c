@@ -229,10 +229,7 @@ u32 gm_list_faults(struct gm_tracker *t, u64 *cursor, u32 max,
 		slot = gm_slot_skip(t, slot, t->used, &budget);
 		if (slot >= t->used)
 			break;
-		if (unlikely(t->special) &&
-		    gm_pos(&t->faults[slot]) != GM_POS_FREE)
-			gm_settle(t, slot);
-		if (gm_pos(&t->faults[slot]) != GM_POS_FREE)
+		if (gm_shows(t, slot))
 			gm_fill(t, slot, &out[n++]);
 		slot++;
 	}
@@ -255,7 +252,7 @@ static u32 gm_range_lookup(struct gm_tracker *t, u64 first, u64 last,
 
 	for (; n < max && budget-- > 0; at++) {
 		gm_key_init(t, at, &k);
-		slot = gm_get_any(t, &k);
+		slot = gm_see(t, &k);
 		if (slot != GM_NIL)
 			gm_fill(t, slot, &out[n++]);
 		if (at == last) {
@@ -275,7 +272,7 @@ static bool gm_is_seen(struct gm_tracker *t, u32 slot)
 	if (likely(!t->twins))
 		return true;
 	gm_key_init(t, t->faults[slot].address, &k);
-	return gm_get_any(t, &k) == slot;
+	return gm_see(t, &k) == slot;
 }
 
 /* By slot: all faults are looked at. */
@@ -291,9 +288,7 @@ static u32 gm_range_scan(struct gm_tracker *t, u64 first, u64 last, u64 *cursor,
 		if (slot >= t->used)
 			break;
 		f = &t->faults[slot];
-		if (unlikely(t->special) && gm_pos(f) != GM_POS_FREE)
-			gm_settle(t, slot);
-		if (gm_pos(f) != GM_POS_FREE && f->address >= first &&
+		if (gm_shows(t, slot) && f->address >= first &&
 		    f->address <= last && gm_is_seen(t, slot))
 			gm_fill(t, slot, &out[n++]);
 		slot++;

@@ -130,3 +130,22 @@ disk mark
 gridctl create t0 "$lower" --metadata="$meta_disk" > /dev/null
 disk count flush 0 0
 assert_ne "$REPLY" 0 "flushes by a load"
+
+log "a disk that hangs while a grid loads its map holds up no other grid (D3)"
+dmsetup table t0 > /tmp/table
+gridctl remove t0
+dm_create m0 "0 $(sectors "$meta_disk") linear $meta_disk 0"
+dmsetup suspend --noflush --nolockfs m0
+defer dmsetup resume m0
+begin load dmsetup create t0 --noudevsync \
+	--table "$(sed "s|metadata:[0-9:]*|metadata:/dev/mapper/m0|" /tmp/table)"
+wait_until 60 grep -q ok /sys/kernel/debug/grid_missing/verify
+ram_disk 4
+begin other sh -c "dmsetup create t2 --noudevsync --table '0 8192 grid $REPLY 0 8' &&
+	dmsetup remove --noudevsync t2"
+finish_well other
+not_ended load "it has loaded, though its disk hangs"
+dmsetup resume m0
+finish_well load
+assert_eq "$(dm_get t0 metadata)" ok
+gridctl remove t0
