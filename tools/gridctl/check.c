@@ -246,11 +246,12 @@ static void look(struct check *c, const struct gm_dev *dev,
 			"%" PRIu64 " blocks missing and no helper running",
 			missing);
 	look_at_disk(c, dev, s);
-	/* A reader's time-out makes a block unavailable as a helper's word does. */
-	if (s->unavailable && !s->timeouts)
-		finding(c, CRITICAL, "%" PRIu64 " blocks that no source has",
-			(uint64_t)s->unavailable);
-	else if (s->unavailable)
+	/*
+	 * A reader's time-out marks a block as a helper's word does, and nobody
+	 * can tell these apart: what timed out since the device was created says
+	 * nothing of those that are marked now.
+	 */
+	if (s->unavailable)
 		finding(c, CRITICAL,
 			"%" PRIu64
 			" blocks fail their readers (no source has them, or their repair didn't come in time)",

@@ -120,7 +120,7 @@ static const struct ctl_verb verbs[] = {
 	  "list missing blocks",
 	  NULL,
 	  { { "state", "STATE", "only these: waiting, writing or aborting" },
-	    { "unavailable", NULL, "only those that no source has" },
+	    { "unavailable", NULL, "only those that fail their readers" },
 	    { "range", "FIRST-LAST", "only of these blocks" },
 	    { "bytes", "OFFSET+SIZE", "only what these bytes of DEV touch" },
 	    { "limit", "N", "at most so many" } },
@@ -420,8 +420,8 @@ static void help(FILE *out)
 	      "  --help         help; \"gridctl COMMAND --help\" tells more\n"
 	      "  --version      as \"gridctl version\"\n\n"
 	      "Exit codes: 0 good, 1 failed, 2 usage, 3 no such device or tracker,\n"
-	      "4 timed out, 5 no source has what is left, 6 refused without --force, 7 still to\n"
-	      "come (\"check\" has its own).\n",
+	      "4 timed out, 5 all that is left is unavailable, 6 refused without --force,\n"
+	      "7 still to come (\"check\" has its own).\n",
 	      out);
 }
 

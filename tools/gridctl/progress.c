@@ -92,7 +92,9 @@ int ctl_unavailable(const struct ctl *ctl, const struct grid_missing_status *s)
 {
 	return ctl_fail(
 		ctl, CTL_UNAVAILABLE,
-		"%s: all %" PRIu64
-		" blocks left are marked unavailable: no source has them, or none is there (\"gridctl retry\" tries them again)",
-		ctl->argv[0], ctl_missing(s));
+		"%s: all %" PRIu64 " blocks left are marked unavailable%s",
+		ctl->argv[0], ctl_missing(s),
+		s->helpers ?
+			": no source has them, or none is there (\"gridctl retry\" tries them again)" :
+			", and no helper is attached (see gridrepaird)");
 }

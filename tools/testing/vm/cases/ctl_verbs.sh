@@ -76,7 +76,7 @@ exits 1 "less than one block" gridctl repair g0 9 --data=/dev/null
 exits 0 "1 blocks unavailable" gridctl unavailable g0 9
 must_fail dd if=/dev/mapper/g0 of=/dev/null bs=64K skip=9 count=1 iflag=direct
 exits 0 '"address":9,' gridctl --json faults g0 --unavailable
-exits 2 "1 blocks that no source has" gridctl check g0
+exits 2 "1 blocks fail their readers" gridctl check g0
 exits 0 "1 blocks retried" gridctl retry g0 9
 exits 0 "255 blocks repaired" gridctl repair g0 --from=/tmp/replica
 exits 0 "" gridctl wait g0 --timeout=5s
