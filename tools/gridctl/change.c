@@ -347,9 +347,10 @@ int verb_reclaim(struct ctl *ctl)
 	gm_close(&dev);
 	if (n < 0)
 		return ctl_error(ctl, n, "%s", ctl->argv[0]);
-	if (!ctl->json)
-		printf("%s: %" PRIu64 " table slots are free again\n",
-		       ctl->argv[0], slots);
+	if (ctl->json)
+		return tell(ctl, "reclaimed", json_object_new_uint64(slots));
+	printf("%s: %" PRIu64 " table slots are free again\n", ctl->argv[0],
+	       slots);
 	return CTL_GOOD;
 }
 

@@ -95,6 +95,11 @@ static int compare_data(const struct ctl *ctl, const struct gmeta_super *sb)
 	return CTL_GOOD;
 }
 
+static const char *state_name(const struct gmeta_super *sb)
+{
+	return sb->state == GRID_META_RETIRED ? "retired" : "active";
+}
+
 static void print_super(const struct ctl *ctl, const struct gmeta_loaded *l,
 			const char *state)
 {
@@ -107,9 +112,7 @@ static void print_super(const struct ctl *ctl, const struct gmeta_loaded *l,
 		o = ctl_object();
 		ctl_put_string(o, "uuid", uuid);
 		ctl_put_string(o, "condition", state);
-		ctl_put_string(o, "state",
-			       sb->state == GRID_META_RETIRED ? "retired" :
-								"active");
+		ctl_put_string(o, "state", state_name(sb));
 		ctl_put_bool(o, "internal", sb->flags & GRID_META_INTERNAL);
 		ctl_put_u64(o, "block_size", sb->block_size);
 		ctl_put_u64(o, "blocks", sb->blocks);
@@ -166,6 +169,7 @@ static int print_faults(const struct ctl *ctl, const struct gmeta_loaded *l)
 					      "table_value" };
 	const struct gmeta_fault **v, *f;
 	struct grid_missing_checksum sum;
+	bool manifest = ctl_option(ctl, "manifest");
 	char text[GM_CHECKSUM_TEXT];
 	struct json_object *o;
 	uint64_t i, n = 0;
@@ -178,7 +182,7 @@ static int print_faults(const struct ctl *ctl, const struct gmeta_loaded *l)
 		if (l->map.faults[i].kind)
 			v[n++] = &l->map.faults[i];
 	qsort(v, n, sizeof(*v), by_address);
-	if (ctl_option(ctl, "manifest")) {
+	if (manifest && !ctl->json) {
 		printf("#! block_size %u\n", l->super.block_size);
 		if (strcmp(l->super.hash, "none"))
 			printf("#! checksum %s\n", l->super.hash);
@@ -190,10 +194,7 @@ static int print_faults(const struct ctl *ctl, const struct gmeta_loaded *l)
 			gm_format_checksum(&sum, text);
 		else
 			strcpy(text, "-");
-		if (ctl_option(ctl, "manifest")) {
-			printf("%" PRIu64 " %s%s\n", (uint64_t)f->address, text,
-			       f->kind == GRID_META_INDEX ? " table" : "");
-		} else if (ctl->json) {
+		if (ctl->json) {
 			o = ctl_object();
 			ctl_put_u64(o, "address", f->address);
 			ctl_put_string(o, "checksum", f->has_sum ? text : NULL);
@@ -203,11 +204,24 @@ static int print_faults(const struct ctl *ctl, const struct gmeta_loaded *l)
 				ctl_put_u64(o, "table",
 					    l->map.tables[f->table].address);
 			ctl_print(o);
+		} else if (manifest) {
+			printf("%" PRIu64 " %s%s\n", (uint64_t)f->address, text,
+			       f->kind == GRID_META_INDEX ? " table" : "");
 		} else {
 			printf("%12" PRIu64 "  %-32s  %s\n",
 			       (uint64_t)f->address, text,
 			       causes[f->kind - GRID_META_BLOCK]);
 		}
+	}
+	/* One that was cut has no end. */
+	if (manifest && ctl->json) {
+		o = ctl_object();
+		ctl_put_u64(o, "block_size", l->super.block_size);
+		ctl_put_string(o, "checksum", l->super.hash);
+		ctl_put_u64(o, "end", n);
+		ctl_print(o);
+	} else if (manifest) {
+		printf("#! end %" PRIu64 "\n", n);
 	}
 	free(v);
 	return CTL_GOOD;
@@ -252,24 +266,42 @@ static bool is_state(struct gmeta_loaded *l, char *why)
 	return false;
 }
 
+/* Words, or with --json whether something was mended (and up to which commit). */
+static void tell_repair(const struct ctl *ctl, const struct area *a,
+			bool repaired, uint64_t commit, const char *words)
+{
+	struct json_object *o;
+
+	if (!ctl->json) {
+		printf("%s: %s\n", a->path, words);
+		return;
+	}
+	o = ctl_object();
+	ctl_put_string(o, "metadata", a->path);
+	ctl_put_bool(o, "repaired", repaired);
+	if (commit)
+		ctl_put_u64(o, "last_commit", commit);
+	ctl_print(o);
+}
+
 static int repair(const struct ctl *ctl, struct area *a)
 {
 	struct gmeta_loaded l;
-	char why[GMETA_WHY];
+	char why[GMETA_WHY], words[96];
 	int err = gmeta_load(&a->dev, &l), code = may_write(ctl, a, &l.super);
 
 	if (code) {
 		;
 	} else if (!err && l.super_same) {
-		if (!ctl->json)
-			printf("%s: nothing to mend\n", a->path);
+		tell_repair(ctl, a, false, 0, "nothing to mend");
 	} else if (!err) {
 		err = area_write_super(a, &l.super);
 		if (err)
 			code = ctl_error(ctl, err, "%s", a->path);
-		else if (!ctl->json)
-			printf("%s: both superblocks are written anew; nothing was lost\n",
-			       a->path);
+		else
+			tell_repair(
+				ctl, a, true, 0,
+				"both superblocks are written anew; nothing was lost");
 	} else if (!l.damaged) {
 		code = tell(ctl, a, err, &l);
 	} else if (!is_state(&l, why)) {
@@ -286,12 +318,14 @@ static int repair(const struct ctl *ctl, struct area *a)
 	} else {
 		err = area_write_map(a, &l.super, &l.map,
 				     l.highest > l.last ? l.highest : l.last);
+		snprintf(words, sizeof(words),
+			 "the map is what it was after commit %" PRIu64
+			 "; later changes are lost",
+			 (uint64_t)l.last);
 		if (err)
 			code = ctl_error(ctl, err, "%s", a->path);
-		else if (!ctl->json)
-			printf("%s: the map is what it was after commit %" PRIu64
-			       "; later changes are lost\n",
-			       a->path, (uint64_t)l.last);
+		else
+			tell_repair(ctl, a, true, l.last, words);
 	}
 	gmeta_unload(&l);
 	return code;
@@ -301,6 +335,7 @@ static int set(const struct ctl *ctl, struct area *a)
 {
 	const char *data = ctl_option(ctl, "data"),
 		   *state = ctl_option(ctl, "state");
+	struct json_object *o;
 	struct gmeta_loaded l;
 	int err, code = CTL_GOOD;
 
@@ -331,8 +366,14 @@ static int set(const struct ctl *ctl, struct area *a)
 		goto out;
 	}
 	err = area_write_super(a, &l.super);
-	if (err)
+	if (err) {
 		code = ctl_error(ctl, err, "%s", a->path);
+	} else if (ctl->json) {
+		o = ctl_object();
+		ctl_put_string(o, "metadata", a->path);
+		ctl_put_string(o, "state", state_name(&l.super));
+		ctl_print(o);
+	}
 out:
 	gmeta_unload(&l);
 	return code;

@@ -25,8 +25,6 @@
 
 extern char **environ;
 
-/* Detaching: udev and blkid look at a device for a moment. */
-
 /* ---------------------------------------------------- a command of gridctl */
 
 struct command {
@@ -52,6 +50,14 @@ __attribute__((format(printf, 2, 3))) static void word(struct command *c,
 		return;
 	}
 	c->argv[c->argc++] = text;
+}
+
+static void begin(const struct ctl *ctl, struct command *c, const char *verb)
+{
+	word(c, "gridctl");
+	if (ctl->json)
+		word(c, "--json");
+	word(c, "%s", verb);
 }
 
 /* Run it and free its words; its exit code. */
@@ -169,8 +175,7 @@ static int create(const struct ctl *ctl, const struct gridtab_entry *e)
 	code = wait_disk(ctl, e, "data device", e->data, data);
 	if (code)
 		return code;
-	word(&c, "gridctl");
-	word(&c, "create");
+	begin(ctl, &c, "create");
 	for (i = 0; i < sizeof(pass) / sizeof(*pass); i++) {
 		value = gridtab_option(e, pass[i]);
 		if (value)
@@ -254,8 +259,7 @@ static int sync_manifest(const struct ctl *ctl, const struct gridtab_entry *e,
 	struct command c = { 0 };
 	int code;
 
-	word(&c, "gridctl");
-	word(&c, "sync");
+	begin(ctl, &c, "sync");
 	word(&c, "--manifest=%s", manifest);
 	word(&c, "--scan");
 	word(&c, "--nowait");
@@ -277,6 +281,7 @@ static int sync_manifest(const struct ctl *ctl, const struct gridtab_entry *e,
 static int attach(const struct ctl *ctl, const struct gridtab_entry *e)
 {
 	const char *manifest = gridtab_option(e, "manifest");
+	struct json_object *o;
 	bool there;
 	int code;
 
@@ -286,11 +291,17 @@ static int attach(const struct ctl *ctl, const struct gridtab_entry *e)
 	code = is_there(ctl, e->name, &there);
 	if (!code && !there)
 		code = create(ctl, e);
-	if (code || ctl_option(ctl, "nowait") || !held_now(e->name))
+	if (!code && !ctl_option(ctl, "nowait") && held_now(e->name))
+		code = manifest ? sync_manifest(ctl, e, manifest) :
+				  wait_ready(ctl, e);
+	if (code || !ctl->json)
 		return code;
-	if (manifest)
-		return sync_manifest(ctl, e, manifest);
-	return wait_ready(ctl, e);
+	o = ctl_object();
+	ctl_put_string(o, "device", e->name);
+	ctl_put_bool(o, "created", !there);
+	ctl_put_bool(o, "held", held_now(e->name));
+	ctl_print(o);
+	return CTL_GOOD;
 }
 
 /* One line's, or every one's; the worst exit code is the result. */
@@ -336,17 +347,24 @@ int verb_attach(struct ctl *ctl)
 
 static int detach_name(const struct ctl *ctl, const char *name)
 {
+	struct json_object *o;
 	bool there;
 	int code;
 
 	code = is_there(ctl, name, &there);
-	if (code || !there)
-		return code;
 	/*
 	 * What is missing is forgotten here, or kept by the metadata device:
 	 * either is what the table's line says.
 	 */
-	return ctl_remove(ctl, name);
+	if (!code && there)
+		code = ctl_remove(ctl, name);
+	if (code || !ctl->json)
+		return code;
+	o = ctl_object();
+	ctl_put_string(o, "device", name);
+	ctl_put_bool(o, "removed", there);
+	ctl_print(o);
+	return CTL_GOOD;
 }
 
 static int detach(const struct ctl *ctl, const struct gridtab_entry *e)
