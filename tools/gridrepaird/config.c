@@ -57,6 +57,8 @@
 	"  --foreground          stay in the foreground (it always does)\n"                  \
 	"  --stats-interval TIME log counters of each source this often (never)\n"           \
 	"  --check               read it and the files it names, say what is wrong, end\n"   \
+	"  --status              ask the daemon that runs for its counters, end\n"           \
+	"  --json                these as JSON\n"                                            \
 	"  --metrics FILE        write them there for node-exporter (nowhere)\n"             \
 	"  --runtime-dir DIR     for --status, and for what outlives a crash\n"              \
 	"                        (RUNTIME_DIRECTORY or /run/gridrepaird)\n"                  \
