@@ -19,7 +19,8 @@
  *
  * Counters: with $GRID_FAKE_LOST_FULL and $GRID_FAKE_TIMEOUTS, some; and
  * $GRID_FAKE_PASSED_UP are the blocks, with blanks between, of 60 read errors that
- * were passed up.
+ * were passed up (while the file $GRID_FAKE_PASSED_UP_WHILE is there, if it is
+ * set).  A reader is parked while the file $GRID_FAKE_PARKED is there.
  *
  * $GRID_FAKE_METADATA: it has some ("ok"), or some that has "failed".
  *
@@ -718,7 +719,10 @@ static int status(const struct state *s, struct grid_missing_status *out)
 		out->lost_full = 7;
 	if (getenv("GRID_FAKE_TIMEOUTS"))
 		out->timeouts = 1;
-	if (getenv("GRID_FAKE_PASSED_UP")) {
+	v = getenv("GRID_FAKE_PARKED");
+	out->parked = v && !access(v, F_OK);
+	v = getenv("GRID_FAKE_PASSED_UP_WHILE");
+	if (getenv("GRID_FAKE_PASSED_UP") && (!v || !access(v, F_OK))) {
 		out->passed_up = out->passed_up_medium = 60;
 		v = getenv("GRID_FAKE_PASSED_UP");
 		for (; *v && out->passed_up_count < GRID_MISSING_PASSED_UP;
