@@ -254,6 +254,29 @@ static void test_errors(void **state)
 	policy_exit(&p);
 }
 
+/* One that fails half of what others have goes on: it serves the other half. */
+static void test_some_errors(void **state)
+{
+	unsigned int i, asked = 0;
+	struct policy_request *r;
+	struct policy p;
+
+	(void)state;
+	begin(&p, &standard, 2);
+	for (i = 0; i < 200; i++) {
+		add(&p, i, 0);
+		r = must(&p);
+		if (!r->source && asked++ % 2) {
+			answer(&p, r, POLICY_WRONG);
+			r = must(&p);
+		}
+		accept(&p, r);
+		assert_true(p.sources[0].rest <= now);
+	}
+	assert_in_range(asked, 50, 150);
+	policy_exit(&p);
+}
+
 static void test_many_errors_rest(void **state)
 {
 	struct policy_request *r;
@@ -1435,6 +1458,7 @@ int main(void)
 		cmocka_unit_test(test_expiry_frees_budget),
 		cmocka_unit_test(test_budget_grows),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_some_errors),
 		cmocka_unit_test(test_many_errors_rest),
 		cmocka_unit_test(test_source_lost),
 		cmocka_unit_test(test_priority),
