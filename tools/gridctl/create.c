@@ -247,6 +247,9 @@ static int check_internal(const struct ctl *ctl, const char *path)
 		path);
 }
 
+#define UNUSED \
+	"%s: the last %" PRIu64 " bytes of %s are no whole block, and unused"
+
 int verb_create(struct ctl *ctl)
 {
 	const char *name = ctl->argv[0], *path = ctl->argv[1];
@@ -369,6 +372,8 @@ int verb_create(struct ctl *ctl)
 	}
 	if (ctl_option(ctl, "print-table")) {
 		printf("0 %" PRIu64 " grid %s\n", length / 512, params);
+		if (unused)
+			ctl_note(ctl, UNUSED, name, unused, path);
 		return CTL_GOOD;
 	}
 
@@ -426,9 +431,7 @@ int verb_create(struct ctl *ctl)
 	       length / block_size,
 	       gm_format_size(block_size, human, sizeof(human)), path);
 	if (unused)
-		printf("%s: the last %" PRIu64
-		       " bytes of %s are no whole block, and unused\n",
-		       name, unused, path);
+		printf(UNUSED "\n", name, unused, path);
 	if (ctl_option(ctl, "metadata"))
 		return CTL_GOOD;
 	ctl_note(

@@ -166,6 +166,8 @@ exits 3 "no such device" gridctl remove g0
 log "a name with a blank; who holds a device; what lies on it"
 exits 0 '"target":"grid".*"unused_bytes":61440' gridctl --json create x "$lower" \
 	--block-size=64K --offset=4K --print-table
+exits 0 "the last 61440 bytes of .* unused" gridctl create x "$lower" --block-size=64K --offset=4K --print-table
+assert_eq "$(gridctl create x "$lower" --block-size=64K --offset=4K --print-table 2> /dev/null | wc -l)" 1
 # What lies ahead of the grid is somebody's; what lies in it is the grid's own.
 wipefs -qa "$lower"
 mkfs.ext4 -q -F "$lower"
