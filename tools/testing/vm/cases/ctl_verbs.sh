@@ -226,3 +226,20 @@ exec 9< "/dev/mapper/a\\x20b"
 exits 7 "goes when it is closed: open in process [0-9]* (" gridctl remove "a b" --deferred
 exec 9<&-
 exits 3 "no such device" gridctl status "a b"
+
+log "a line of gridtab, with --json"
+printf 'g9 %s none block-size=64K,start=held\n' "$lower" > /tmp/tab
+defer rm -f /tmp/tab
+objects() { python3 -c 'import json, sys; print(*[sorted(json.loads(l)) for l in sys.stdin], sep="\n")'; }
+exits 0 '"device":"g9","created":true,"held":true' gridctl --json attach g9 --tab=/tmp/tab --nowait
+defer dm_remove g9
+exits 0 '"held":false' gridctl --json ready g9
+exits 0 '"device":"g9","created":false,"held":false' gridctl --json attach --all --tab=/tmp/tab
+exits 0 '"device":"g9","removed":true' gridctl --json detach g9 --tab=/tmp/tab
+# What its "create" has to say is JSON as well.
+sed -i 's/start=held/checksum=nohash/' /tmp/tab
+exits 1 '^{"schema_version":1,"error":".*no such hash' gridctl --json attach g9 --tab=/tmp/tab
+sed -i 's/,checksum.*//' /tmp/tab
+gridctl --json attach g9 --tab=/tmp/tab --nowait | objects > /tmp/tab.out
+defer rm -f /tmp/tab.out
+assert_eq "$(wc -l < /tmp/tab.out)" 2 "$(cat /tmp/tab.out)"
