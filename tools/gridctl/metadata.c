@@ -297,7 +297,7 @@ static int repair(const struct ctl *ctl, struct area *a)
 	} else if (!err) {
 		err = area_write_super(a, &l.super);
 		if (err)
-			code = ctl_error(ctl, err, "%s", a->path);
+			code = ctl_open_error(ctl, err, "%s", a->path);
 		else
 			tell_repair(
 				ctl, a, true, 0,
@@ -323,7 +323,7 @@ static int repair(const struct ctl *ctl, struct area *a)
 			 "; later changes are lost",
 			 (uint64_t)l.last);
 		if (err)
-			code = ctl_error(ctl, err, "%s", a->path);
+			code = ctl_open_error(ctl, err, "%s", a->path);
 		else
 			tell_repair(ctl, a, true, l.last, words);
 	}
@@ -367,7 +367,7 @@ static int set(const struct ctl *ctl, struct area *a)
 	}
 	err = area_write_super(a, &l.super);
 	if (err) {
-		code = ctl_error(ctl, err, "%s", a->path);
+		code = ctl_open_error(ctl, err, "%s", a->path);
 	} else if (ctl->json) {
 		o = ctl_object();
 		ctl_put_string(o, "metadata", a->path);

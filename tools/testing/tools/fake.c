@@ -25,8 +25,8 @@
  * $GRID_FAKE_METADATA: it has some ("ok"), or some that has "failed".
  *
  * $GRID_FAKE_FAILS names what fails: pipe, fork, open (of the device below), or
- * killed (who reads the device below), status, enqueue, suspend (it is killed when
- * that is done).  $GRID_FAKE_BUSY times (for ever:
+ * killed (who reads the device below), pwrite, status, enqueue, suspend (it is killed
+ * when that is done).  $GRID_FAKE_BUSY times (for ever:
  * -1) the device is in use when it shall be removed.  It is open
  * $GRID_FAKE_OPEN times (0).
  *
@@ -100,6 +100,8 @@ int __wrap_gm_dm_reload(const struct gm_dm_create *table);
 int __wrap_gm_dm_switch(const char *name);
 int __real_pipe(int ends[2]);
 int __wrap_pipe(int ends[2]);
+ssize_t __real_pwrite(int fd, const void *data, size_t size, off_t offset);
+ssize_t __wrap_pwrite(int fd, const void *data, size_t size, off_t offset);
 pid_t __real_fork(void);
 pid_t __wrap_fork(void);
 int __real_gm_hash_open(struct gm_hash *hash, const char *name);
@@ -117,6 +119,15 @@ int __wrap_pipe(int ends[2])
 	if (!fails("pipe"))
 		return __real_pipe(ends);
 	errno = EMFILE;
+	return -1;
+}
+
+/* Of what isn't the fake's own. */
+ssize_t __wrap_pwrite(int fd, const void *data, size_t size, off_t offset)
+{
+	if (!fails("pwrite"))
+		return __real_pwrite(fd, data, size, offset);
+	errno = ENOSPC;
 	return -1;
 }
 
@@ -543,8 +554,8 @@ static int repair(struct state *s, const struct grid_missing_repair *r)
 			return -ERANGE;
 	fd = __real_open(getenv("GRID_FAKE_DISK"), O_WRONLY | O_CLOEXEC);
 	if (fd < 0 ||
-	    pwrite(fd, (void *)(uintptr_t)r->data, s->block_size,
-		   (off_t)(r->address * s->block_size)) != s->block_size)
+	    __real_pwrite(fd, (void *)(uintptr_t)r->data, s->block_size,
+			  (off_t)(r->address * s->block_size)) != s->block_size)
 		err = -EIO;
 	close(fd);
 	if (err)
