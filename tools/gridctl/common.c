@@ -178,7 +178,7 @@ int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags)
 {
 	const char *name = ctl->argv[0];
 	unsigned int major, minor;
-	int err;
+	int err, resolved;
 
 	err = ctl_open(ctl, dev, flags);
 	if (err)
@@ -193,12 +193,16 @@ int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags)
 					"\"%s\" is not a tracker's id", name);
 		return ctl_error(ctl, err, "%s", name);
 	}
-	if (gm_resolve(name, &major, &minor) == -ENODEV ||
-	    (err == -ENODEV && !exists(major, minor)))
+	resolved = gm_resolve(name, &major, &minor);
+	if (resolved == -ENODEV ||
+	    (err == -ENODEV && !resolved && !exists(major, minor)))
 		return ctl_fail(
 			ctl, CTL_NO_DEVICE,
 			"%s: there is no such device (gridctl list shows those of target grid)",
 			name);
+	/* Its name, rather than a call on the tracker. */
+	if (resolved)
+		return ctl_open_error(ctl, resolved, "%s", name);
 	if (err == -ENODEV)
 		return ctl_fail(ctl, CTL_NO_DEVICE,
 				"%s (%u:%u) is not a device of target grid",

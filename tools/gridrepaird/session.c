@@ -1103,7 +1103,7 @@ static void session_free(struct session *s)
 int session_run(struct session_device *d)
 {
 	struct session *s = calloc(1, sizeof(*s));
-	unsigned int i;
+	unsigned int major, minor, i;
 	int err;
 
 	if (!s)
@@ -1119,6 +1119,11 @@ int session_run(struct session_device *d)
 	}
 	err = gm_attach(&s->gm, d->config->device,
 			(uint32_t)d->config->min_age_ms);
+	if (err && gm_resolve(d->config->device, &major, &minor) == err) {
+		/* Its name, rather than a call on the tracker. */
+		d->why = gm_open_reason(err);
+		goto out_free;
+	}
 	if (!err && !s->gm.block_size)
 		err = -EOPNOTSUPP;
 	if (!err) {

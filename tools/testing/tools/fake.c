@@ -30,6 +30,8 @@
  * -1) the device is in use when it shall be removed.  It is open
  * $GRID_FAKE_OPEN times (0).
  *
+ * Nobody may look at the file /dev/hidden.
+ *
  * What is released stands in $GRID_FAKE_RELEASED: address, count and flags of
  * each run, with blanks between.
  *
@@ -102,6 +104,8 @@ int __real_pipe(int ends[2]);
 int __wrap_pipe(int ends[2]);
 ssize_t __real_pwrite(int fd, const void *data, size_t size, off_t offset);
 ssize_t __wrap_pwrite(int fd, const void *data, size_t size, off_t offset);
+int __real_stat(const char *path, struct stat *st);
+int __wrap_stat(const char *path, struct stat *st);
 pid_t __real_fork(void);
 pid_t __wrap_fork(void);
 int __real_gm_hash_open(struct gm_hash *hash, const char *name);
@@ -119,6 +123,14 @@ int __wrap_pipe(int ends[2])
 	if (!fails("pipe"))
 		return __real_pipe(ends);
 	errno = EMFILE;
+	return -1;
+}
+
+int __wrap_stat(const char *path, struct stat *st)
+{
+	if (strcmp(path, "/dev/hidden"))
+		return __real_stat(path, st);
+	errno = EACCES;
 	return -1;
 }
 
@@ -166,7 +178,7 @@ static struct state *lock_state(int *fd)
 	if (s == MAP_FAILED)
 		abort();
 	if (!s->made) {
-		if (stat(getenv("GRID_FAKE_DISK"), &st))
+		if (__real_stat(getenv("GRID_FAKE_DISK"), &st))
 			abort();
 		v = getenv("GRID_FAKE_BLOCK");
 		s->block_size = v ? (uint32_t)atoi(v) : 4096;
