@@ -712,7 +712,7 @@ static void __init gm_check_abi(void)
 	GM_ABI_U64(grid_missing_sync_jump, elems);
 	GM_ABI(grid_missing_simple, 16);
 	GM_ABI_U64(grid_missing_simple, value);
-	GM_ABI(grid_missing_status, 336);
+	GM_ABI(grid_missing_status, 344);
 	GM_ABI_U64(grid_missing_status, id);
 	GM_ABI_U64(grid_missing_status, parked);
 	GM_ABI_U64(grid_missing_status, blocks);

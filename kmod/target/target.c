@@ -150,6 +150,7 @@ static void grid_get_status(void *priv, struct grid_missing_status *st)
 	memcpy(st->passed_up_blocks, g->passed_up_blocks,
 	       sizeof(st->passed_up_blocks));
 	st->passed_up_count = g->passed_up_count;
+	st->lost = g->lost.count;
 	st->checkpoints = g->checkpoints;
 	st->released = g->open.count + g->taken.count;
 	st->discarding = g->freed.count + g->discard_end - g->discard_begin;
@@ -647,6 +648,7 @@ static void grid_emit_status(struct grid *g, char *result, unsigned int maxlen)
 			       "ok");
 	if (st.passed_up)
 		DMEMIT(" passed_up_block=%llu", st.passed_up_block);
+	DMEMIT(" lost=%llu", st.lost);
 }
 
 static void grid_status(struct dm_target *ti, status_type_t type,

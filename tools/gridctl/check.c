@@ -256,6 +256,11 @@ static void look(struct check *c, const struct gm_dev *dev,
 			"%" PRIu64
 			" blocks fail their readers (no source has them, or their repair didn't come in time)",
 			(uint64_t)s->unavailable);
+	if (s->lost)
+		finding(c, CRITICAL,
+			"%" PRIu64
+			" blocks are missing for which the tracker has no slot: their reads fail",
+			(uint64_t)s->lost);
 	if (s->oldest_waiting_ms >= critical)
 		finding(c, CRITICAL, "a reader has waited for %.1f s",
 			(double)s->oldest_waiting_ms / 1000);

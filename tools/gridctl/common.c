@@ -460,7 +460,7 @@ int ctl_all_faults(const struct ctl *ctl, struct gm_dev *dev,
 
 uint64_t ctl_missing(const struct grid_missing_status *s)
 {
-	return s->waiting + s->writing + s->aborting;
+	return s->waiting + s->writing + s->aborting + s->lost;
 }
 
 /* -------------------------------------------------------------------- JSON */

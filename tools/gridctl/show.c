@@ -60,6 +60,7 @@ static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
 	ctl_put_u64(o, "unverified", s->unverified);
 	ctl_put_u64(o, "superseded", s->superseded);
 	ctl_put_u64(o, "detected", s->detected);
+	ctl_put_u64(o, "lost", s->lost);
 	ctl_put_u64(o, "lost_full", s->lost_full);
 	ctl_put_u64(o, "passed_up", s->passed_up);
 	ctl_put_u64(o, "passed_up_medium", s->passed_up_medium);
@@ -153,6 +154,11 @@ static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
 	line("missing",
 	     "%" PRIu64 " waiting, %" PRIu64 " writing, %" PRIu64 " aborting",
 	     (uint64_t)s->waiting, (uint64_t)s->writing, (uint64_t)s->aborting);
+	if (s->lost)
+		line("without a slot",
+		     "%" PRIu64
+		     " missing: their reads fail until a repair makes room",
+		     (uint64_t)s->lost);
 	line("unavailable", "%" PRIu64, (uint64_t)s->unavailable);
 	line("readers",
 	     "%" PRIu64 " parked, oldest %.1f s; %" PRIu64 " timed out",

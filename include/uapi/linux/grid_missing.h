@@ -680,6 +680,7 @@ struct grid_missing_simple {
  * @passed_up_blocks: the last of them, the newest first, each once
  * @passed_up_count: how many these are
  * @reserved1: 0
+ * @lost: blocks missing without a fault, for want of a slot: their reads fail
  */
 struct grid_missing_status {
 	__u32 size;
@@ -723,6 +724,7 @@ struct grid_missing_status {
 	__u64 passed_up_blocks[GRID_MISSING_PASSED_UP];
 	__u32 passed_up_count;
 	__u32 reserved1;
+	__u64 lost;
 };
 
 #define GRID_MISSING_STATUS_CHECKPOINT (1U << 0) /* a checkpoint is open */

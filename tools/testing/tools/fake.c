@@ -17,7 +17,7 @@
  * device is "id:1", and "0:0" to device-mapper; the device below it is the disk, whose block
  * $GRID_FAKE_UNREADABLE cannot be read.
  *
- * Counters: with $GRID_FAKE_LOST_FULL and $GRID_FAKE_TIMEOUTS, some; and
+ * Counters: with $GRID_FAKE_LOST, $GRID_FAKE_LOST_FULL and $GRID_FAKE_TIMEOUTS, some; and
  * $GRID_FAKE_PASSED_UP are the blocks, with blanks between, of 60 read errors that
  * were passed up (while the file $GRID_FAKE_PASSED_UP_WHILE is there, if it is
  * set).  A reader is parked while the file $GRID_FAKE_PARKED is there.
@@ -738,6 +738,8 @@ static int status(const struct state *s, struct grid_missing_status *out)
 		out->unavailable +=
 			!!(s->faults[i].flags & GRID_MISSING_F_UNAVAILABLE);
 	}
+	if (getenv("GRID_FAKE_LOST"))
+		out->lost = 3;
 	if (getenv("GRID_FAKE_LOST_FULL"))
 		out->lost_full = 7;
 	if (getenv("GRID_FAKE_TIMEOUTS"))

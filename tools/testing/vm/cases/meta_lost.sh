@@ -93,7 +93,9 @@ wait_until 60 has_faults "3 10 11 12 "
 disk refuse flush
 finish lose
 must_fail flush
+assert_eq "$(dm_get t0 lost)" 3
 gridctl cancel t0 0 --force > /dev/null
+assert_eq "$(dm_get t0 lost)" 2
 assert_eq "$(sum_dev 0)" "$(sum_lower 0)"
 unreadable "$dev" 1 || fail "a block is good that nobody cancelled"
 must_fail gridctl cancel t0 5 --force
