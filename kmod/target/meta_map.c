@@ -14,6 +14,7 @@
 #include <linux/kernel.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 #include "meta.h"
@@ -129,6 +130,8 @@ static void gmeta_drop_run(struct gmeta_map *map, u64 first, u64 count)
 			f = gmeta_lookup(map, first);
 			if (f->kind)
 				gmeta_remove(map, f - map->faults);
+			if (!(count % 4096))
+				cond_resched();
 		}
 		return;
 	}

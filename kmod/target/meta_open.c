@@ -15,6 +15,7 @@
  * waits for devices.
  */
 #include <linux/blkdev.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/uuid.h>
 #include <linux/vmalloc.h>
@@ -183,6 +184,15 @@ static int grid_meta_restore(struct grid *g, const struct gmeta_loaded *l)
 	return e;
 }
 
+/* Is there memory for what its superblock asks for?  The line has no say in these. */
+static bool grid_meta_affordable(const struct gmeta_super *sb)
+{
+	u64 bytes = 4ULL * sb->commit_max +
+		    (u64)sb->tables_max * sizeof(struct gmeta_table);
+
+	return bytes <= ((u64)totalram_pages() << PAGE_SHIFT) / 2;
+}
+
 static void grid_meta_free(struct grid_meta *m)
 {
 	grid_meta_stop(m);
@@ -216,6 +226,11 @@ static int grid_meta_load(struct grid_meta *m, const struct grid_table *t,
 	r = -EINVAL;
 	if (!grid_meta_fits(&l->super, t, &why))
 		goto err_why;
+	if (!grid_meta_affordable(&l->super)) {
+		r = -ENOMEM;
+		why = "metadata: longer commits, or more tables, than memory can hold";
+		goto err_why;
+	}
 	if (l->super.blocks != t->geo.blocks) {
 		why = "metadata: of another length: create it with that one, then resize it";
 		goto err_why;

@@ -9,11 +9,11 @@
 # has includes what is under way at the enqueue, as nobody can tell from above
 # which of them came first. grid_late and grid_race force that.
 #
-# Two minutes; `make check-random MINUTES=` runs it longer.  GRID_ACK_SEED in the
+# A minute; `make check-random MINUTES=` runs it longer.  GRID_ACK_SEED in the
 # environment begins with that seed; each round has the next one.
 . "$GRID_TOP/tools/testing/load/run.sh"
 
-seconds=${GRID_RANDOM_SECONDS:-120}
+seconds=${GRID_RANDOM_SECONDS:-60}
 seed=${GRID_ACK_SEED:-$RANDOM}
 round=${GRID_RANDOM_ROUND:-20}
 
