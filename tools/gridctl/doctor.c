@@ -6,15 +6,19 @@
  * "wrong" (it will not work), with the remedy.  It looks at this machine only,
  * and changes nothing.
  */
+#include <blkid/blkid.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <mntent.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timex.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +26,8 @@
 #include "gridtab.h"
 #include "helper.h"
 #include "module.h"
+
+extern char **environ;
 
 enum level { GOOD, WARNING, WRONG };
 
@@ -62,8 +68,8 @@ static bool is_file(const char *path)
 	return !access(path, F_OK);
 }
 
-/* The first word of a small file; false when it can't be read. */
-static bool word_of(const char *path, char *text, size_t size)
+/* The first line of a small file; false when it can't be read. */
+static bool line_of(const char *path, char *text, size_t size)
 {
 	FILE *f = fopen(path, "re");
 	bool good = f && fgets(text, (int)size, f);
@@ -71,7 +77,17 @@ static bool word_of(const char *path, char *text, size_t size)
 	if (f)
 		fclose(f);
 	if (good)
-		text[strcspn(text, " \t\n")] = 0;
+		text[strcspn(text, "\n")] = 0;
+	return good;
+}
+
+/* Its first word. */
+static bool word_of(const char *path, char *text, size_t size)
+{
+	bool good = line_of(path, text, size);
+
+	if (good)
+		text[strcspn(text, " \t")] = 0;
 	return good;
 }
 
@@ -98,9 +114,93 @@ static bool has_module(const char *dir, int depth)
 	return found;
 }
 
+/* What has this kernel load signed modules only, or NULL. */
+static const char *enforces(void)
+{
+	char text[128];
+
+	if (word_of("/sys/module/module/parameters/sig_enforce", text,
+		    sizeof(text)) &&
+	    (*text == 'Y' || *text == '1'))
+		return "module.sig_enforce";
+	if (line_of("/sys/kernel/security/lockdown", text, sizeof(text)) &&
+	    (strstr(text, "[integrity]") || strstr(text, "[confidentiality]")))
+		return "lockdown";
+	return NULL;
+}
+
+/* Is this line of /proc/keys a certificate's of that name: "… [O: ]CN: ID: X509…"? */
+static bool is_key_of(const char *line, const char *signer)
+{
+	const char *at = line, *id;
+
+	while ((at = strstr(at, signer))) {
+		id = at + strlen(signer);
+		if ((at == line || !strncmp(at - 2, ": ", 2)) &&
+		    !strncmp(id, ": ", 2) &&
+		    !strncmp(id + 2 + strspn(id + 2, "0123456789abcdef"), ": ",
+			     2))
+			return true;
+		at = id;
+	}
+	return false;
+}
+
+/* Does the kernel have a key of that name?  1, 0, or -1: it shows us none at all. */
+static int knows_key(const char *signer)
+{
+	static const char key[] = " asymmetri ";
+	FILE *f = fopen("/proc/keys", "re");
+	char line[512], *at;
+	int known = -1;
+
+	while (f && known != 1 && fgets(line, sizeof(line), f)) {
+		at = strstr(line, key);
+		if (at)
+			known = is_key_of(at + sizeof(key) - 1, signer);
+	}
+	if (f)
+		fclose(f);
+	return known;
+}
+
+/* Will the kernel take the module that is installed? */
+static void signatures(struct doctor *d, const struct module *m)
+{
+	const char *why = enforces();
+	enum level level = m->runs ? WARNING : WRONG;
+	int known;
+
+	if (!why) {
+		find(d, GOOD, "signatures", "this kernel asks for none");
+		return;
+	}
+	if (!m->installed)
+		return; /* which has been said */
+	if (!*m->next_signer) {
+		find(d, level, "signatures",
+		     "this kernel loads signed modules only (%s), and dm-grid is not signed: let dkms do it, or make install MOK=key CERT=certificate",
+		     why);
+		return;
+	}
+	known = knows_key(m->next_signer);
+	if (known < 0)
+		find(d, WARNING, "signatures",
+		     "this kernel loads signed modules only (%s); whether it knows the key of \"%s\", who signed dm-grid, root can see",
+		     why, m->next_signer);
+	else if (!known)
+		find(d, level, "signatures",
+		     "this kernel loads signed modules only (%s), and has no key of \"%s\", who signed dm-grid: mokutil --import /var/lib/dkms/mok.pub, reboot, and enrol it when the firmware asks",
+		     why, m->next_signer);
+	else
+		find(d, GOOD, "signatures",
+		     "this kernel loads signed modules only (%s), and has a key of \"%s\", who signed dm-grid",
+		     why, m->next_signer);
+}
+
 static void modules(struct doctor *d)
 {
-	char path[512], word[32];
+	char path[512];
 	struct utsname u;
 	struct module m;
 	bool built;
@@ -142,11 +242,7 @@ static void modules(struct doctor *d)
 		find(d, WARNING, "headers",
 		     "no headers of %s: modules can't be built for it (linux-headers-%s)",
 		     u.release, u.release);
-	if (word_of("/sys/module/module/parameters/sig_enforce", word,
-		    sizeof(word)) &&
-	    (*word == 'Y' || *word == '1') && !is_file("/sys/module/dm_grid"))
-		find(d, WARNING, "signatures",
-		     "this kernel loads signed modules only; if modprobe dm-grid says \"Key was rejected\": mokutil --import /var/lib/dkms/mok.pub, and reboot");
+	signatures(d, &m);
 }
 
 /* What gridrepaird says of its devices and their sources. */
@@ -292,6 +388,65 @@ static bool only_udev(void)
 	return only;
 }
 
+/* Does a physical volume of LVM begin on that disk? */
+static bool holds_pv(struct doctor *d, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	blkid_probe probe = fd < 0 ? NULL : ctl_probe(d->ctl, path, fd, 0);
+	const char *type;
+	bool holds = false;
+
+	while (probe && !holds && !blkid_do_probe(probe))
+		holds = !blkid_probe_lookup_value(probe, "TYPE", &type, NULL) &&
+			!strcmp(type, "LVM2_member");
+	blkid_free_probe(probe);
+	if (fd >= 0)
+		close(fd);
+	return holds;
+}
+
+/*
+ * A physical volume on a grid lies on the disk below it as well.  LVM's filters are
+ * LVM's to judge: it is asked for what it sees of that disk alone, as a scan of
+ * all would wait for what is missing.
+ */
+static void lvm(struct doctor *d, const char *name, const char *disk)
+{
+	static const char script[] =
+		"PATH=$PATH:/usr/sbin:/sbin; exec pvck --dump headers \"$1\" > /dev/null 2>&1 < /dev/null";
+	char *path = realpath(disk, NULL);
+	char *const argv[] = { (char *)"sh",
+			       (char *)"-c",
+			       (char *)script,
+			       (char *)"sh",
+			       path ? path : (char *)disk,
+			       NULL };
+	int status;
+	pid_t pid;
+
+	if (holds_pv(d, disk) &&
+	    !posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ) &&
+	    waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+	    !WEXITSTATUS(status))
+		find(d, WARNING, "lvm",
+		     "%s: LVM also sees the physical volume on the disk below it, %s: give lvm.conf a filter (gridtab(5))",
+		     name, argv[4]);
+	free(path);
+}
+
+static bool is_grid(const char *name)
+{
+	char *type, *params;
+	bool grid;
+
+	if (gm_dm_info(name, true, &type, &params))
+		return false;
+	grid = !strcmp(type, "grid");
+	free(type);
+	free(params);
+	return grid;
+}
+
 static void table(struct doctor *d)
 {
 	struct gridtab tab;
@@ -328,6 +483,9 @@ static void table(struct doctor *d)
 			     "%s: %s may be another disk after the next boot: use /dev/disk/by-id or PARTUUID=",
 			     e->name, data);
 		}
+		/* Of a grid that is there, its table tells the disk. */
+		if (!e->error && !is_grid(e->name))
+			lvm(d, e->name, data);
 	}
 	if (!bad)
 		find(d, GOOD, "gridtab", "%zu lines", tab.count);
@@ -356,24 +514,88 @@ static bool ordered(const char *dir)
 static void mounts(struct doctor *d)
 {
 	FILE *f = setmntent("/proc/self/mounts", "re");
-	char *type, *params;
-	struct mntent *m;
-	bool grid;
+	struct mntent m;
+	char line[8192];
 
-	while (f && (m = getmntent(f))) {
-		if (strncmp(m->mnt_fsname, "/dev/mapper/", 12) ||
-		    gm_dm_info(m->mnt_fsname + 12, true, &type, &params))
-			continue;
-		grid = !strcmp(type, "grid");
-		free(type);
-		free(params);
-		if (grid && !ordered(m->mnt_dir))
+	/* Not by getmntent(), of which ordered() overwrites what it returned. */
+	while (f && getmntent_r(f, &m, line, sizeof(line)))
+		if (!strncmp(m.mnt_fsname, "/dev/mapper/", 12) &&
+		    is_grid(m.mnt_fsname + 12) && !ordered(m.mnt_dir))
 			find(d, WARNING, "fstab",
 			     "%s lies on a grid, and has no _netdev: at shutdown the helper may stop before it is unmounted",
-			     m->mnt_dir);
-	}
+			     m.mnt_dir);
 	if (f)
 		endmntent(f);
+}
+
+/* Certificates of sources are judged by it. */
+static void clock_of(struct doctor *d)
+{
+	struct timex t = { 0 };
+
+	if (time(NULL) < 1700000000)
+		find(d, WRONG, "clock",
+		     "it is far in the past: certificates of sources will not be valid");
+	else if (adjtimex(&t) == TIME_ERROR || t.status & STA_UNSYNC)
+		find(d, WARNING, "clock",
+		     "nothing keeps it right: certificates of sources are judged by it (timedatectl set-ntp true)");
+	else
+		find(d, GOOD, "clock", "it is kept right");
+}
+
+/* The disk below a grid, as LVM calls it. */
+static void below(struct doctor *d, const char *name)
+{
+	char *type, *params, path[64];
+	unsigned int major, minor;
+
+	if (gm_dm_info(name, true, &type, &params))
+		return;
+	if (!strcmp(type, "grid") &&
+	    sscanf(params, "%u:%u", &major, &minor) == 2) {
+		snprintf(path, sizeof(path), "/dev/block/%u:%u", major, minor);
+		lvm(d, name, path);
+	}
+	free(type);
+	free(params);
+}
+
+static void device(struct doctor *d, const char *name,
+		   const struct grid_missing_status *s)
+{
+	uint64_t missing = ctl_missing(s);
+	bool good = true;
+
+	if (s->flags & GRID_MISSING_STATUS_METADATA_FAILED) {
+		good = false;
+		find(d, WRONG, name,
+		     "its metadata has failed: what is missing is not kept, and flushes fail; when that device is well again: dmsetup message %s 0 metadata retry",
+		     name);
+	}
+	if (s->flags & GRID_MISSING_STATUS_SUSPENDED) {
+		good = false;
+		find(d, WARNING, name,
+		     "suspended: its I/O waits for \"gridctl resume %s\"",
+		     name);
+	}
+	if (s->flags & GRID_MISSING_STATUS_HELD) {
+		good = false;
+		find(d, WARNING, name, "held: it waits for \"gridctl ready\"");
+	} else if (missing && !s->helpers) {
+		good = false;
+		find(d, WRONG, name,
+		     "%" PRIu64 " blocks are missing, and no helper is there",
+		     missing);
+	}
+	if (s->unavailable) {
+		good = false;
+		find(d, WRONG, name,
+		     "%" PRIu64
+		     " blocks fail their readers: no source has them, or their repair didn't come in time (gridctl retry %s --all)",
+		     (uint64_t)s->unavailable, name);
+	}
+	if (good)
+		find(d, GOOD, name, "%" PRIu64 " blocks are missing", missing);
 }
 
 static void devices(struct doctor *d)
@@ -404,21 +626,10 @@ static void devices(struct doctor *d)
 				   sizeof(v[i].name));
 			snprintf(id, sizeof(id), "id:%" PRIu64,
 				 (uint64_t)v[i].id);
-			if (!gm_attach(&one, id, 0) && !gm_status(&one, &s)) {
-				if (s.flags & GRID_MISSING_STATUS_HELD)
-					find(d, WARNING, v[i].name,
-					     "held: it waits for \"gridctl ready\"");
-				else if (ctl_missing(&s) && !s.helpers)
-					find(d, WRONG, v[i].name,
-					     "%" PRIu64
-					     " blocks are missing, and no helper is there",
-					     ctl_missing(&s));
-				else
-					find(d, GOOD, v[i].name,
-					     "%" PRIu64 " blocks are missing",
-					     ctl_missing(&s));
-			}
+			if (!gm_attach(&one, id, 0) && !gm_status(&one, &s))
+				device(d, v[i].name, &s);
 			gm_close(&one);
+			below(d, v[i].name);
 		}
 	}
 	gm_close(&dev);
@@ -433,9 +644,6 @@ int verb_doctor(struct ctl *ctl)
 	table(&d);
 	mounts(&d);
 	devices(&d);
-	/* Certificates of sources are judged by it. */
-	if (time(NULL) < 1700000000)
-		find(&d, WRONG, "clock",
-		     "it is far in the past: certificates of sources will not be valid");
+	clock_of(&d);
 	return d.worst == WRONG ? CTL_FAILED : CTL_GOOD;
 }

@@ -350,7 +350,8 @@ static const struct ctl_verb verbs[] = {
 	  0,
 	  0,
 	  "what this machine lacks for grids",
-	  "Modules and headers, signatures, udev rules, the helper, /etc/gridtab, devices.\n"
+	  "Modules and headers, signatures, udev rules, the helper, /etc/gridtab, mounts,\n"
+	  "LVM, the clock, devices.\n"
 	  "Exit code 1 when something will not work.\n",
 	  { { 0 } },
 	  verb_doctor },

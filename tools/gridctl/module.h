@@ -11,9 +11,10 @@
 
 struct module {
 	bool runs, installed;
-	/* Version and hash of the source; "" when it doesn't say. */
+	/* Version, hash of the source, who signed it; "" when it doesn't say. */
 	char version[64], source[64];
 	char next_version[64], next_source[64];
+	char next_signer[64];
 };
 
 void module_look(const char *name, struct module *m);

@@ -69,6 +69,7 @@ void module_look(const char *name, struct module *m)
 			sizeof(m->next_version));
 		modinfo(name, "srcversion", m->next_source,
 			sizeof(m->next_source));
+		modinfo(name, "signer", m->next_signer, sizeof(m->next_signer));
 	}
 }
 

@@ -35,13 +35,20 @@
  * What is released stands in $GRID_FAKE_RELEASED: address, count and flags of
  * each run, with blanks between.
  *
+ * What lies below /etc, /lib, /proc, /run, /sys and /usr/lib is looked for in the
+ * directory $GRID_FAKE_ROOT, where that is set.  $GRID_FAKE_CLOCK: "past", or "free",
+ * which nothing keeps right, else right.
+ *
  * In a process with $GRID_FAKE_FLAKY set three of four calls that change something
  * do nothing but fail, for reasons that pass.  While the file
  * $GRID_FAKE_NO_HASH is there, no hash can be opened; while $GRID_FAKE_SILENT is,
  * reads of the file $GRID_FAKE_SILENT_SOURCE don't come back.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <mntent.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -52,6 +59,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -110,6 +118,17 @@ pid_t __real_fork(void);
 pid_t __wrap_fork(void);
 int __real_gm_hash_open(struct gm_hash *hash, const char *name);
 int __wrap_gm_hash_open(struct gm_hash *hash, const char *name);
+int __real_access(const char *path, int mode);
+int __wrap_access(const char *path, int mode);
+FILE *__real_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode);
+DIR *__real_opendir(const char *path);
+DIR *__wrap_opendir(const char *path);
+FILE *__real_setmntent(const char *path, const char *mode);
+FILE *__wrap_setmntent(const char *path, const char *mode);
+time_t __real_time(time_t *t);
+time_t __wrap_time(time_t *t);
+int __wrap_adjtimex(struct timex *t);
 
 static bool fails(const char *what)
 {
@@ -149,6 +168,66 @@ pid_t __wrap_fork(void)
 		return __real_fork();
 	errno = EAGAIN;
 	return -1;
+}
+
+/* A file of the machine as the test has made it up; @buf: PATH_MAX. */
+static const char *of_root(const char *path, char *buf)
+{
+	static const char *const below[] = { "/etc/", "/lib/", "/proc",
+					     "/run/", "/sys/", "/usr/lib/" };
+	const char *root = getenv("GRID_FAKE_ROOT");
+	size_t i;
+
+	for (i = 0; root && i < sizeof(below) / sizeof(*below); i++)
+		if (!strncmp(path, below[i], strlen(below[i]))) {
+			snprintf(buf, PATH_MAX, "%s%s", root, path);
+			return buf;
+		}
+	return path;
+}
+
+int __wrap_access(const char *path, int mode)
+{
+	char buf[PATH_MAX];
+
+	return __real_access(of_root(path, buf), mode);
+}
+
+FILE *__wrap_fopen(const char *path, const char *mode)
+{
+	char buf[PATH_MAX];
+
+	return __real_fopen(of_root(path, buf), mode);
+}
+
+DIR *__wrap_opendir(const char *path)
+{
+	char buf[PATH_MAX];
+
+	return __real_opendir(of_root(path, buf));
+}
+
+FILE *__wrap_setmntent(const char *path, const char *mode)
+{
+	char buf[PATH_MAX];
+
+	return __real_setmntent(of_root(path, buf), mode);
+}
+
+time_t __wrap_time(time_t *t)
+{
+	const char *v = getenv("GRID_FAKE_CLOCK");
+
+	return v && !strcmp(v, "past") ? 0 : __real_time(t);
+}
+
+int __wrap_adjtimex(struct timex *t)
+{
+	const char *v = getenv("GRID_FAKE_CLOCK");
+	bool free = v && !strcmp(v, "free");
+
+	t->status = free ? STA_UNSYNC : 0;
+	return free ? TIME_ERROR : TIME_OK;
 }
 
 static uint64_t now_ms(void)

@@ -56,7 +56,18 @@ def run(t):
     check("vg-lv" not in m.run("dmsetup ls"), "a volume is active: " + out)
     t.ok("pvs and vgchange take the grid, and never the disk, with the filter and without")
 
+    sees = "LVM also sees the physical volume on the disk below it"
+    out = m.run("gridctl doctor", ok=False)[1]
+    check("signatures" in out and sees not in out, "with the filter: " + out)
+    m.run("mv /etc/lvm/lvm.conf /run")
+    out = m.run("gridctl doctor", ok=False)[1]
+    check("store: %s" % sees in out, "without the filter: " + out)
     m.run("systemctl stop grid@store && udevadm settle", 120)
+    out = m.run("gridctl doctor", ok=False)[1]
+    check("store: %s" % sees in out, "without the grid: " + out)
+    m.run("mv /run/lvm.conf /etc/lvm")
+    t.ok("doctor says that LVM sees the disk when no filter keeps it away")
+
     m.run("timeout 100 vgchange -ay", 120)
     out = m.run("ls /dev/vg; dmsetup ls", ok=False)[1]
     check("vg-lv" not in out, "without the grid: " + out)

@@ -24,14 +24,18 @@ def run(t):
           "the kernel says nothing of the key:\n" + log[-3000:])
     t.ok("the unit fails and says where to look; the kernel names the key")
     out = m.run("gridctl doctor", ok=False)[1]
-    check("signed modules only" in out, out)
+    signer = m.run("modinfo -F signer dm-grid").strip()
+    check(signer, "dkms has signed nothing")
+    check('signed modules only (module.sig_enforce), and has no key of "%s"' % signer in out
+          and "mokutil --import" in out, out + m.run("cat /proc/keys"))
+    known = m.run("modinfo -F signer ext4").strip()
+    check("asymmetri %s: " % known in m.run("cat /proc/keys"),
+          "the kernel doesn't list the key it has: " + m.run("cat /proc/keys"))
     check("EVALUATE" not in out, out)
     m.run("! mount -o ro UUID=%s /mnt && ! mount -o ro LABEL=store /mnt" % UUID)
     m.run("rm /etc/blkid.conf && mount -o ro UUID=%s /mnt && umount /mnt" % UUID)
     out = m.run("gridctl doctor", ok=False)[1]
     check("EVALUATE=udev" in out, out)
     t.ok("with blkid.conf as gridtab(5) has it, mount UUID= doesn't take the disk")
-    signer = m.run("modinfo -F signer dm-grid")
-    check(signer, "dkms has signed nothing")
     t.ok("dkms signs: " + signer)
     m.off()
