@@ -197,6 +197,9 @@ bool ctl_no_helper(const struct ctl *ctl, const struct grid_missing_status *s,
 /* libblkid's eyes on a disk from byte @start on; NULL: said so, CTL_FAILED. */
 struct blkid_struct_probe *ctl_probe(const struct ctl *ctl, const char *path,
 				     int fd, uint64_t start);
+/* The next thing it finds: 1, with its *@name and where its magic begins, 0 or -EIO. */
+int ctl_next_signature(struct blkid_struct_probe *probe, const char **name,
+		       uint64_t *at);
 /*
  * Does something lie on the disk (@path, open as @fd) ahead of a grid that begins at
  * byte @begin?  CTL_GOOD: no, or --force.

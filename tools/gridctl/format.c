@@ -213,12 +213,57 @@ static int place(const struct ctl *ctl, struct gmeta_super *sb,
 	return CTL_GOOD;
 }
 
-/* Nothing but zeroes, where anybody looks for signatures; then it. */
-static int write_area(struct area *a, struct gmeta_super *sb)
+/*
+ * What lay here may have signatures where no zeroes have been written: those in the
+ * area go.  What lies behind it on the same device isn't ours to wipe, be it another
+ * grid's metadata that looks like it, or this grid's data.
+ */
+static int wipe(const struct ctl *ctl, const struct area *a,
+		const struct gmeta_super *sb)
+{
+	blkid_probe probe = ctl_probe(ctl, a->path, a->fd, a->start);
+	int found, err = probe ? 0 : -ENOMEM;
+	const char *name;
+	uint64_t at;
+
+	while (!err && (found = ctl_next_signature(probe, &name, &at))) {
+		if (found < 0) {
+			/* Of bad sectors a disk may have some. */
+			ctl_note(
+				ctl,
+				"%s can't be read everywhere: it may still have a signature of something else",
+				a->path);
+			break;
+		}
+		if (at < sb->area_units * sb->unit_size)
+			err = blkid_do_wipe(probe, 0) ? -EIO : 0;
+		else if (!(sb->flags & GRID_META_INTERNAL))
+			ctl_note(
+				ctl,
+				"%s still has a signature of %s at byte %" PRIu64
+				", behind the metadata: wipefs(8) removes it, if it is nobody's",
+				a->path, name, a->start + at);
+	}
+	blkid_free_probe(probe);
+	return err;
+}
+
+/*
+ * Nothing but zeroes, where anybody looks for signatures; then it.  On one disk that
+ * is its last 1 MiB, too, which is nobody's (M7): a backup GPT, an md superblock.
+ */
+static int write_area(const struct ctl *ctl, struct area *a,
+		      struct gmeta_super *sb)
 {
 	static const uint8_t zeroes[GRID_META_HEAD];
 	int err = area_write(a, 0, zeroes, sizeof(zeroes));
 
+	_Static_assert(GRID_META_TAIL == GRID_META_HEAD, "zeroes for both");
+	if (!err && sb->flags & GRID_META_INTERNAL)
+		err = area_write(a, a->bytes - GRID_META_TAIL, zeroes,
+				 GRID_META_TAIL);
+	if (!err)
+		err = wipe(ctl, a, sb);
 	if (!err && fsync(a->fd))
 		err = -errno;
 	return err ? err : area_write_super(a, sb);
@@ -317,7 +362,7 @@ int verb_format(struct ctl *ctl)
 		code = ctl_fail(ctl, CTL_FAILED, "%s: %s", metadata, why);
 		goto out;
 	}
-	err = write_area(&a, &sb);
+	err = write_area(ctl, &a, &sb);
 	if (err)
 		code = ctl_fail(ctl, CTL_FAILED, "%s: %s", metadata,
 				strerrordesc_np(-err));

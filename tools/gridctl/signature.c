@@ -38,23 +38,20 @@ blkid_probe ctl_probe(const struct ctl *ctl, const char *path, int fd,
 	return probe;
 }
 
-/* The name of what begins below @begin: 1; 0 if there is nothing, or an errno. */
-static int find(blkid_probe probe, uint64_t begin, char *name, size_t size)
+int ctl_next_signature(blkid_probe probe, const char **name, uint64_t *at)
 {
-	const char *type, *at;
+	const char *offset;
 	int err;
 
 	while (!(err = blkid_do_probe(probe))) {
-		if ((blkid_probe_lookup_value(probe, "SBMAGIC_OFFSET", &at,
+		if ((blkid_probe_lookup_value(probe, "SBMAGIC_OFFSET", &offset,
 					      NULL) ||
-		     blkid_probe_lookup_value(probe, "TYPE", &type, NULL)) &&
-		    (blkid_probe_lookup_value(probe, "PTMAGIC_OFFSET", &at,
+		     blkid_probe_lookup_value(probe, "TYPE", name, NULL)) &&
+		    (blkid_probe_lookup_value(probe, "PTMAGIC_OFFSET", &offset,
 					      NULL) ||
-		     blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL)))
+		     blkid_probe_lookup_value(probe, "PTTYPE", name, NULL)))
 			continue;
-		if (strtoull(at, NULL, 10) >= begin)
-			continue;
-		snprintf(name, size, "%s", type);
+		*at = strtoull(offset, NULL, 10);
 		return 1;
 	}
 	return err < 0 ? -EIO : 0;
@@ -64,23 +61,26 @@ int ctl_check_ahead(const struct ctl *ctl, const char *path, int fd,
 		    uint64_t begin)
 {
 	blkid_probe probe;
-	char name[64];
-	int found;
+	const char *name;
+	uint64_t at;
+	int found, code = CTL_GOOD;
 
 	if (!begin || ctl_option(ctl, "force"))
 		return CTL_GOOD;
 	probe = ctl_probe(ctl, path, fd, 0);
 	if (!probe)
 		return CTL_FAILED;
-	found = find(probe, begin, name, sizeof(name));
-	blkid_free_probe(probe);
+	while ((found = ctl_next_signature(probe, &name, &at)) > 0)
+		if (at < begin)
+			break;
 	if (found < 0)
-		return failed(ctl, path);
-	if (!found)
-		return CTL_GOOD;
-	return ctl_fail(
-		ctl, CTL_FAILED,
-		"%s holds %s ahead of byte %" PRIu64
-		", in the midst of which the grid would lie: another device or --offset, or --force",
-		path, name, begin);
+		code = failed(ctl, path);
+	else if (found)
+		code = ctl_fail(
+			ctl, CTL_FAILED,
+			"%s holds %s ahead of byte %" PRIu64
+			", in the midst of which the grid would lie: another device or --offset, or --force",
+			path, name, begin);
+	blkid_free_probe(probe);
+	return code;
 }
