@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -507,6 +508,26 @@ void ctl_print(struct json_object *o)
 	puts(json_object_to_json_string_ext(
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
+}
+
+/* A file system that has no way to sync a directory says EINVAL. */
+int ctl_rename(const char *from, const char *to)
+{
+	char *copy = strdup(to);
+	int fd = -1, err = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	if (rename(from, to))
+		err = -errno;
+	else
+		fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!err && (fd < 0 || (fsync(fd) && errno != EINVAL)))
+		err = -errno;
+	if (fd >= 0)
+		close(fd);
+	free(copy);
+	return err;
 }
 
 void ctl_pause(unsigned int ms)

@@ -177,6 +177,9 @@ void ctl_print(struct json_object *o);
 void ctl_print_fault(const struct ctl *ctl,
 		     const struct grid_missing_fault *fault);
 
+/* rename(2), durable when it returns 0; else a negative errno. */
+int ctl_rename(const char *from, const char *to);
+
 /* Seconds of CLOCK_MONOTONIC. */
 double ctl_now(void);
 void ctl_pause(unsigned int ms);

@@ -424,8 +424,8 @@ int verb_manifest(struct ctl *ctl)
 			      0;
 		if (fclose(im.out) && !err)
 			err = errno;
-		if (!code && !err && rename(temporary, output))
-			err = errno;
+		if (!code && !err)
+			err = -ctl_rename(temporary, output);
 		if (!code && err)
 			code = ctl_fail(ctl, CTL_FAILED, "%s: %s", output,
 					strerrordesc_np(err));

@@ -268,8 +268,8 @@ static int write_save(const struct ctl *ctl, struct gm_dev *dev,
 	err = -write_state(dev, p->f, s, v, count, saved);
 	if (!err && (fflush(p->f) || ferror(p->f) || fsync(fileno(p->f))))
 		err = errno;
-	if (!err && rename(p->temporary, p->path))
-		err = errno;
+	if (!err)
+		err = -ctl_rename(p->temporary, p->path);
 	if (err)
 		return ctl_fail(ctl, CTL_FAILED, "%s: %s", p->path,
 				strerrordesc_np(err));
@@ -841,11 +841,12 @@ int verb_load(struct ctl *ctl)
 		goto out_free;
 	}
 	snprintf(used, sizeof(used), "%s.loaded", ctl->argv[1]);
-	if (rename(ctl->argv[1], used))
+	err = ctl_rename(ctl->argv[1], used);
+	if (err)
 		code = ctl_fail(
 			ctl, CTL_FAILED,
-			"%s: loaded, but it cannot be renamed (%s): remove it yourself",
-			ctl->argv[1], strerrordesc_np(errno));
+			"%s: loaded, but it cannot be renamed for good (%s): remove it yourself",
+			ctl->argv[1], strerrordesc_np(-err));
 	missing = l.blocks.count + l.values.count;
 	if (ctl->json) {
 		o = ctl_object();

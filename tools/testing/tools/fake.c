@@ -39,6 +39,9 @@
  * directory $GRID_FAKE_ROOT, where that is set.  $GRID_FAKE_CLOCK: "past", or "free",
  * which nothing keeps right, else right.
  *
+ * $GRID_FAKE_SYNCS: a file that tells, a line each, what is renamed and synced; with
+ * $GRID_FAKE_FAILS "sync" a directory can't be.
+ *
  * In a process with $GRID_FAKE_FLAKY set three of four calls that change something
  * do nothing but fail, for reasons that pass.  While the file
  * $GRID_FAKE_NO_HASH is there, no hash can be opened; while $GRID_FAKE_SILENT is,
@@ -129,6 +132,10 @@ FILE *__wrap_setmntent(const char *path, const char *mode);
 time_t __real_time(time_t *t);
 time_t __wrap_time(time_t *t);
 int __wrap_adjtimex(struct timex *t);
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
 
 static bool fails(const char *what)
 {
@@ -228,6 +235,40 @@ int __wrap_adjtimex(struct timex *t)
 
 	t->status = free ? STA_UNSYNC : 0;
 	return free ? TIME_ERROR : TIME_OK;
+}
+
+static void record(const char *what, const char *path)
+{
+	const char *to = getenv("GRID_FAKE_SYNCS");
+	FILE *f = to ? __real_fopen(to, "ae") : NULL;
+
+	if (!f)
+		return;
+	fprintf(f, "%s %s\n", what, path);
+	fclose(f);
+}
+
+int __wrap_rename(const char *from, const char *to)
+{
+	record("rename", to);
+	return __real_rename(from, to);
+}
+
+int __wrap_fsync(int fd)
+{
+	char link[64], path[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+
+	if (fails("sync") && !fstat(fd, &st) && S_ISDIR(st.st_mode)) {
+		errno = EIO;
+		return -1;
+	}
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	path[n < 0 ? 0 : n] = 0;
+	record("fsync", path);
+	return __real_fsync(fd);
 }
 
 static uint64_t now_ms(void)
