@@ -21,8 +21,15 @@ function __gridctl_options
         sed -n 's/^  \(--[a-z-]*=\{0,1\}\)[^ ]* *\(.*\)/\1\t\2/p'
 end
 
+# A glob that finds nothing is an error to a command, and none to "for".
+function __gridctl_devices
+    for name in /sys/block/dm-*/dm/name
+        cat $name
+    end
+end
+
 complete -c gridctl -f -n 'not __gridctl_verb' -a '(__gridctl_verbs)'
 complete -c gridctl -f -n 'not __gridctl_verb' -l json -d 'machine-readable output'
 complete -c gridctl -f -l help
-complete -c gridctl -n __gridctl_verb -a '(__gridctl_options)'
-complete -c gridctl -n __gridctl_verb -a '(cat /sys/block/dm-*/dm/name 2>/dev/null)'
+complete -c gridctl -n '__gridctl_verb; and string match -q -- "-*" (commandline -ct)' -a '(__gridctl_options)'
+complete -c gridctl -n __gridctl_verb -a '(__gridctl_devices)'
