@@ -15,7 +15,8 @@
  * (4096), with checksum $GRID_FAKE_CHECKSUM (sha256, "none" for none), room for
  * $GRID_FAKE_MAX single faults (4096), held when $GRID_FAKE_HELD is set.  The
  * device is "id:1", and "0:0" to device-mapper; the device below it is the disk, whose block
- * $GRID_FAKE_UNREADABLE cannot be read.
+ * $GRID_FAKE_UNREADABLE cannot be read.  Another dm device is there, "linear", which
+ * is no grid.
  *
  * Counters: with $GRID_FAKE_LOST, $GRID_FAKE_LOST_FULL and $GRID_FAKE_TIMEOUTS, some; and
  * $GRID_FAKE_PASSED_UP are the blocks, with blanks between, of 60 read errors that
@@ -333,6 +334,7 @@ static uint32_t min_age[4096];
 
 int __wrap_open(const char *path, int flags, ...)
 {
+	char buf[PATH_MAX];
 	va_list args;
 	int mode, fd;
 
@@ -350,7 +352,7 @@ int __wrap_open(const char *path, int flags, ...)
 		return fd;
 	}
 	if (strcmp(path, GRID_MISSING_DEVICE)) {
-		fd = __real_open(path, flags, mode);
+		fd = __real_open(of_root(path, buf), flags, mode);
 		if (fd >= 0 && fd < 4096)
 			ours[fd] = 0;
 		return fd;
@@ -419,6 +421,11 @@ int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params)
 	struct state *s;
 	int lock, removed;
 
+	if (!strcmp(name, "linear")) {
+		*type = strdup("linear");
+		*params = strdup("0:0 0");
+		return *type && *params ? 0 : -ENOMEM;
+	}
 	if (strcmp(name, "fake"))
 		return __real_gm_dm_info(name, table, type, params);
 	s = lock_state(&lock);
