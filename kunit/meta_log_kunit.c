@@ -521,6 +521,24 @@ static void fails_while_filling(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, ml_survives(test, 6));
 }
 
+/* M4: the change that the log fails for is not durable either. */
+static void fails_with_a_good_one(struct kunit *test)
+{
+	struct gmeta_entry e = { .kind = GRID_META_GOOD,
+				 .address = 6,
+				 .count = 1 };
+	struct gmeta_flush f;
+
+	ml_begin(test);
+	while (ml.log.open->w.used + GL_ENTRY <= ml.log.open->w.size)
+		ml_fault(6, 1);
+	KUNIT_EXPECT_FALSE(test, ml.log.failed);
+	gmeta_log_add(&ml.log, &e);
+	KUNIT_EXPECT_TRUE(test, ml.log.failed);
+	gmeta_log_flush(&ml.log, &f);
+	KUNIT_EXPECT_EQ(test, gmeta_log_flush_state(&ml.log, &f), -EIO);
+}
+
 static void room(struct kunit *test)
 {
 	u64 n = 0, b = 0;
@@ -652,6 +670,7 @@ static struct kunit_case meta_log_cases[] = { KUNIT_CASE(commit_order),
 					      KUNIT_CASE_SLOW(snapshot_turn),
 					      KUNIT_CASE(snapshot_too_large),
 					      KUNIT_CASE(fails_while_filling),
+					      KUNIT_CASE(fails_with_a_good_one),
 					      KUNIT_CASE(room),
 					      KUNIT_CASE(grows),
 					      KUNIT_CASE(sessions),

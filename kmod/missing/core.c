@@ -430,8 +430,9 @@ EXPORT_SYMBOL_GPL(grid_missing_room_free);
  * @gm: the tracker
  * @limits: the capacity
  *
- * Context: may sleep; lock not held.
- * Return: 0, -EBUSY, -EINVAL for an impossible one.
+ * Context: process; does not sleep; lock not held.
+ * Return: 0, -EBUSY, also while a suspend waits for calls to end; -EINVAL for an
+ * impossible one.
  */
 int grid_missing_fits(struct grid_missing *gm,
 		      const struct grid_missing_limits *limits)
@@ -439,7 +440,9 @@ int grid_missing_fits(struct grid_missing *gm,
 	const struct gm_limits l = gm_limits_of(limits);
 	int ret;
 
-	down_read(&gm->bind);
+	/* Who asks may hold up others than this device. */
+	if (!down_read_trylock(&gm->bind))
+		return -EBUSY;
 	ret = gm_tracker_fits(&gm->tracker, &l);
 	up_read(&gm->bind);
 	return ret;

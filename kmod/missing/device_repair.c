@@ -511,6 +511,8 @@ static int gm_slice_repair(struct gm_slice *s, struct grid_missing *gm)
 		return ret;
 	ret = -EOPNOTSUPP;
 	if (gm->ops->repair) {
+		/* What a sweep is about to take it finds gone, and says so. */
+		gm_record_room(&gm->tracker);
 		noio = memalloc_noio_save();
 		ret = gm->ops->repair(gm->priv, s->items, s->n);
 		memalloc_noio_restore(noio);

@@ -486,11 +486,13 @@ static int gm_ioctl_cancel_all(struct gm_ioctl_call *c)
 		gm_end(gm);
 		if (ret != -EBUSY || !wait)
 			break;
-		/* What an earlier cancel made aborting is still there. */
+		/* What an earlier cancel made aborting is still there ... */
 		ret = gm_wait_idle(gm, NULL);
 		if (ret)
 			return ret;
-		cond_resched();
+		/* ... or another sweep runs. */
+		if (schedule_timeout_interruptible(1))
+			return -EINTR;
 	}
 	if (!ret && wait)
 		ret = gm_wait_idle(gm, NULL);

@@ -68,23 +68,46 @@ EXPORT_SYMBOL_GPL(grid_missing_assert_locked);
  * @address: the block
  * @flags: out: its GRID_MISSING_F_*, 0 when there is no fault; may be NULL
  *
+ * What a sweep is about to do there is done: up to three changes.
+ *
  * Context: lock held.
  * Return: enum grid_missing_state, GRID_MISSING_STATE_GONE when the block is
  * not a fault.
  */
 u8 __grid_missing_find(struct grid_missing *gm, u64 address, u32 *flags)
 {
-	struct grid_missing_fault info;
+	struct grid_missing_fault info = {};
 	u8 state;
 
 	lockdep_assert_held(&gm->tracker.lock);
-	if (!flags)
-		return __gm_find(&gm->tracker, address, NULL);
-	state = __gm_find(&gm->tracker, address, &info);
-	*flags = state == GRID_MISSING_STATE_GONE ? 0 : info.flags;
+	state = __gm_find(&gm->tracker, address, flags ? &info : NULL);
+	if (flags)
+		*flags = info.flags;
 	return state;
 }
 EXPORT_SYMBOL_GPL(__grid_missing_find);
+
+/**
+ * __grid_missing_peek - likewise, for who has no room for changes
+ * @gm: the tracker
+ * @address: the block
+ * @flags: out: its GRID_MISSING_F_*, 0 when there is no fault; may be NULL
+ *
+ * Context: lock held.
+ * Return: as __grid_missing_find(); what a sweep is about to take is gone.
+ */
+u8 __grid_missing_peek(struct grid_missing *gm, u64 address, u32 *flags)
+{
+	struct grid_missing_fault info = {};
+	u8 state;
+
+	lockdep_assert_held(&gm->tracker.lock);
+	state = __gm_peek(&gm->tracker, address, flags ? &info : NULL);
+	if (flags)
+		*flags = info.flags;
+	return state;
+}
+EXPORT_SYMBOL_GPL(__grid_missing_peek);
 
 /**
  * __grid_missing_detected - a read error found a block missing

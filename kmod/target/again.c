@@ -121,7 +121,13 @@ static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from)
 		u8 state = GRID_MISSING_STATE_GONE;
 
 		if (test_bit(b, g->missing)) {
-			state = __grid_missing_find(g->gm, b, NULL);
+			/* What a sweep is about to take is taken first. */
+			if (!keep && __grid_meta_starves(g, io, max(b, from))) {
+				grid_unlock(g, flags);
+				return true;
+			}
+			state = keep ? __grid_missing_peek(g->gm, b, NULL) :
+				       __grid_missing_find(g->gm, b, NULL);
 			if (__grid_closed(g, b))
 				g->closed_written = true;
 		}
@@ -132,6 +138,7 @@ static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from)
 			/* The record may be of what this very write superseded. */
 			if (keep || (b < from && !__grid_is_aside(g, b)))
 				continue;
+			/* The find may have used what there was. */
 			if (__grid_meta_starves(g, io, max(b, from))) {
 				grid_unlock(g, flags);
 				return true;
@@ -143,10 +150,6 @@ static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from)
 		}
 		if (!keep && state == GRID_MISSING_STATE_WAITING &&
 		    grid_covers(g, io, b)) {
-			if (__grid_meta_starves(g, io, max(b, from))) {
-				grid_unlock(g, flags);
-				return true;
-			}
 			if (!__grid_meta_supersede(g, b, io->fua)) {
 				io->meta_serial = 0;
 				continue;

@@ -103,8 +103,10 @@
 #define GRID_SUSPEND_WAIT_MS 10000U
 /* A read that fails with a medium error is tried anew so often. */
 #define GRID_READ_TRIES 3
-#define GRID_PARK_HASH_BITS 8
+#define GRID_PARK_HASH_BITS 12
 #define GRID_POOL_SIZE 64
+/* Blocks of one bio: dm cuts what is longer. */
+#define GRID_BIO_BLOCKS 1024U
 
 /* Where bios park that wait for `ready` (start:held), not for a block. */
 #define GRID_NO_BLOCK U64_MAX
@@ -270,7 +272,7 @@ struct grid_bio {
 struct grid {
 	struct list_head list; /* grid_list_lock */
 	unsigned int refs; /* grid_list_lock: number of tables */
-	bool loading; /* grid_list_lock: its map, with that lock given away */
+	const struct grid_table *loading; /* grid_list_lock: its map, for this */
 	unsigned int major, minor;
 	/* What room.c may change while the device is suspended. */
 	struct grid_missing *gm;

@@ -231,10 +231,10 @@ static void gl_add(struct gmeta_log *log, const struct gmeta_entry *e)
 		log->stale |= log->snap_whole;
 		return;
 	}
+	log->open->good |= e->kind == GRID_META_GOOD;
 	/* Nobody asked for room: rather failed than a change that is lost. */
 	if (gmeta_add(&log->open->w, e))
 		gl_fail(log);
-	log->open->good |= e->kind == GRID_META_GOOD;
 }
 
 /**

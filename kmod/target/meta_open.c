@@ -75,25 +75,27 @@ static bool grid_ranges_meet(struct block_device *a, sector_t a_start,
  * @other: another one
  *
  * Either's map may lie neither where the other's does nor where its data are; of
- * a live one's data that is seen when both name the same partition.
+ * a live one's data that is seen when both name the same partition.  Of a map that
+ * was not loaded yet only the begin is known.
  */
 bool grid_meta_overlap(const struct grid *g, const struct grid_table *t,
 		       const struct grid *other)
 {
 	const struct grid_meta *m = g->meta, *o = other->meta;
+	struct block_device *bdev = t->meta_dev ? t->meta_dev->bdev : NULL;
+	sector_t start = t->opt.meta_start, sectors = m ? m->sectors : 1;
 	sector_t len =
 		other->geo.blocks * (other->geo.block_size >> SECTOR_SHIFT);
 
-	if (m && o &&
-	    grid_ranges_meet(m->bdev, m->start, m->sectors, o->bdev, o->start,
+	if (bdev && o &&
+	    grid_ranges_meet(bdev, start, sectors, o->bdev, o->start,
 			     o->sectors))
 		return true;
 	if (o && grid_ranges_meet(t->dev->bdev, t->start, t->ti->len, o->bdev,
 				  o->start, o->sectors))
 		return true;
-	return m && m->bdev->bd_dev == other->lower &&
-	       m->start < other->start + len &&
-	       other->start < m->start + m->sectors;
+	return bdev && bdev->bd_dev == other->lower &&
+	       start < other->start + len && other->start < start + sectors;
 }
 
 static int grid_meta_restore_tables(struct grid *g, const struct gmeta_map *map)

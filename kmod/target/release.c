@@ -719,9 +719,10 @@ u32 grid_list_released(void *priv, u64 *cursor, u32 max,
  * As a discard of each would, but only while nothing is written: there is
  * nothing to be ordered with.
  *
- * Context: never sleeps.
- * Return: 0; -ERANGE, and nothing is changed; -EOPNOTSUPP when not held: where
- * somebody says ready meanwhile, some of them are released.
+ * Context: process, the bind lock held for read.
+ * Return: 0; -ERANGE, and nothing is changed; -EOPNOTSUPP when not held; -EAGAIN
+ * while suspended; -EINTR: where one of these comes about meanwhile, some of them are
+ * released.
  */
 int grid_release(void *priv, const struct grid_missing_released *runs, u32 n)
 {
@@ -739,6 +740,9 @@ int grid_release(void *priv, const struct grid_missing_released *runs, u32 n)
 		grid_lock(g, &flags);
 		if (!grid_is_held(g))
 			r = -EOPNOTSUPP;
+		/* Runs may be long, and there may be many: a suspend waits for us. */
+		if (g->suspending)
+			r = -EAGAIN;
 		for (budget = GRID_SLICE; budget-- && i < n && !r;) {
 			u64 address = runs[i].address + at;
 
@@ -750,6 +754,8 @@ int grid_release(void *priv, const struct grid_missing_released *runs, u32 n)
 			}
 		}
 		grid_unlock(g, flags);
+		if (!r && i < n && signal_pending(current))
+			r = -EINTR;
 		cond_resched();
 	}
 	return r;

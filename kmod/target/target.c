@@ -244,7 +244,7 @@ static void grid_free(struct grid *g)
 	if (g->epochs)
 		grid_epoch_exit(g);
 	bioset_exit(&g->bios);
-	kfree(g);
+	kvfree(g);
 }
 
 static struct grid *grid_new(const struct grid_table *t, unsigned int major,
@@ -254,7 +254,7 @@ static struct grid *grid_new(const struct grid_table *t, unsigned int major,
 	int r;
 
 	*error = "out of memory";
-	g = kzalloc(sizeof(*g), GFP_KERNEL);
+	g = kvzalloc(sizeof(*g), GFP_KERNEL);
 	if (!g)
 		return ERR_PTR(-ENOMEM);
 	g->major = major;
@@ -300,13 +300,57 @@ err_free:
 	return ERR_PTR(r);
 }
 
+/*
+ * Loads of maps
+ *
+ * A load takes as long as its devices do, and so holds up no other grid (D3): the
+ * list's lock is given away meanwhile.  Constructors whose disks it uses wait for it,
+ * or they would not know of each other what is used (M6); and who lives on what a load
+ * is about to read is met before, not after, which might be gone by then.
+ */
+
+static u32 grid_loads; /* grid_list_lock: loads that have ended */
+static DECLARE_WAIT_QUEUE_HEAD(grid_loaded);
+
+static bool grid_is_disk_of(const struct dm_dev *dev,
+			    const struct grid_table *t)
+{
+	return dev && (dev->bdev->bd_disk == t->dev->bdev->bd_disk ||
+		       (t->meta_dev &&
+			dev->bdev->bd_disk == t->meta_dev->bdev->bd_disk));
+}
+
+/* Take the list's lock when nobody loads from a disk of @t's.  0, -EINTR. */
+static int grid_list_get(const struct grid_table *t)
+{
+	const struct grid *g;
+	bool found;
+	u32 seen;
+
+	for (;;) {
+		found = false;
+		mutex_lock(&grid_list_lock);
+		list_for_each_entry(g, &grid_list, list)
+			found |= g->loading &&
+				 (grid_is_disk_of(t->dev, g->loading) ||
+				  grid_is_disk_of(t->meta_dev, g->loading));
+		if (!found)
+			return 0;
+		seen = grid_loads;
+		mutex_unlock(&grid_list_lock);
+		if (wait_event_interruptible(grid_loaded,
+					     READ_ONCE(grid_loads) != seen))
+			return -EINTR;
+	}
+}
+
 /* Does what this table uses belong to another grid (M6)?  grid_list_lock is held. */
 static int grid_overlaps(const struct grid *g, const struct grid_table *t,
 			 char **error)
 {
 	const struct grid *other;
 
-	/* One that is loading asks in its turn, when it knows what it uses. */
+	/* One that is loading has other disks. */
 	list_for_each_entry(other, &grid_list, list)
 		if (other != g && !other->loading &&
 		    grid_meta_overlap(g, t, other)) {
@@ -318,25 +362,29 @@ static int grid_overlaps(const struct grid *g, const struct grid_table *t,
 	return 0;
 }
 
-/*
- * A new grid is in the list: it gets its map.  That takes as long as its devices do,
- * and so holds up no other grid (D3).  The list's lock is given away meanwhile; on
- * failure the grid is gone.
- */
+/* A new grid is in the list: it gets its map.  On failure it is gone. */
 static int grid_load(struct grid *g, const struct grid_table *t, char **error)
 	__must_hold(&grid_list_lock)
 {
 	int r;
 
-	g->loading = true;
+	/* By where its map begins; its end is known only then. */
+	r = grid_overlaps(g, t, error);
+	if (r)
+		goto err_forget;
+	g->loading = t;
 	mutex_unlock(&grid_list_lock);
 	r = grid_meta_first(g, t, error);
 	mutex_lock(&grid_list_lock);
-	g->loading = false;
+	g->loading = NULL;
+	WRITE_ONCE(grid_loads, grid_loads + 1);
+	wake_up_all(&grid_loaded);
 	if (!r)
 		r = grid_overlaps(g, t, error);
 	if (!r)
 		return 0;
+
+err_forget:
 	list_del(&g->list);
 	grid_missing_remove(g->gm);
 	grid_free(g);
@@ -356,13 +404,14 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 
 	/* Only for people to read; a rename later does not reach it. */
 	dm_copy_name_and_uuid(md, name, NULL);
-	mutex_lock(&grid_list_lock);
+	r = grid_list_get(t);
+	if (r) {
+		ti->error = "interrupted while a map is loaded from its disk";
+		return ERR_PTR(r);
+	}
 	list_for_each_entry(g, &grid_list, list)
 		if (g->major == MAJOR(devt) && g->minor == MINOR(devt)) {
-			ti->error = "another table of it is being loaded";
-			r = -EBUSY;
-			if (!g->loading)
-				r = grid_meta_next(g, t, &ti->error);
+			r = grid_meta_next(g, t, &ti->error);
 			if (!r)
 				r = grid_overlaps(g, t, &ti->error);
 			if (!r)
@@ -482,6 +531,12 @@ static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		goto err_device;
 	}
 
+	/* The lock is held over all blocks of a bio, with interrupts off. */
+	r = dm_set_target_max_io_len(ti, GRID_BIO_BLOCKS * t->block_sectors);
+	if (r) {
+		ti->error = "the block is too large";
+		goto err_put;
+	}
 	ti->private = t;
 	ti->per_io_data_size = sizeof(struct grid_io);
 	ti->num_flush_bios = 1;
@@ -490,6 +545,9 @@ static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->discards_supported = true;
 	return 0;
 
+err_put:
+	grid_put(t->grid, t);
+	grid_room_free(t->room);
 err_device:
 	if (t->meta_dev)
 		dm_put_device(ti, t->meta_dev);

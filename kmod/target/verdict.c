@@ -49,6 +49,14 @@ static enum grid_verdict __grid_stopped(struct grid *g, struct grid_io *io,
 	return __grid_wait(g);
 }
 
+/* Has a barrier taken the fault of block @b, or will it, and no commit says so (M2)? */
+static bool __grid_is_taken(const struct grid *g, u64 b)
+{
+	grid_assert_locked(g);
+	return grid_bits_test(&g->dropped, b) ||
+	       (g->meta && g->barrier_freeing && grid_bits_test(&g->taken, b));
+}
+
 /*
  * What block @b has to say about @io.  Takes the block of a write out of the
  * release sets, which is right also when another block stops the write: the
@@ -69,14 +77,14 @@ static enum grid_verdict __grid_check_block(struct grid *g, struct grid_io *io,
 		goto stopped;
 	if (!test_bit(b, g->missing))
 		return GRID_GO;
-	state = __grid_missing_find(g->gm, b, &flags);
+	state = __grid_missing_peek(g->gm, b, &flags);
 	if (__grid_closed(g, b))
 		goto stopped;
 	switch (state) {
 	case GRID_MISSING_STATE_GONE:
 		if (grid_bits_test(&g->lost, b) ?
 			    write && grid_covers(g, io, b) :
-			    write || !grid_bits_test(&g->dropped, b))
+			    write || !__grid_is_taken(g, b))
 			return GRID_GO;
 		*status = BLK_STS_IOERR;
 		return GRID_FAIL;

@@ -492,7 +492,7 @@ static int gm_get_alive(struct gm_tracker *t, u64 address, u32 *slot)
 	struct gm_key k;
 
 	gm_key_init(t, address, &k);
-	*slot = gm_get_any(t, &k);
+	*slot = gm_see(t, &k);
 	if (*slot == GM_NIL)
 		return -ENOENT;
 	if (gm_pos(&t->faults[*slot]) == GM_POS_ABORTING)

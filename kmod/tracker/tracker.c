@@ -207,6 +207,33 @@ u8 __gm_find(struct gm_tracker *t, u64 address, struct grid_missing_fault *info)
 }
 
 /**
+ * __gm_peek() - the fault at an address, for who has no room for changes (M1)
+ * @t: tracker
+ * @address: the block
+ * @info: filled in when there is one; may be NULL
+ *
+ * Where changes are recorded, what a sweep is about to take is passed over; else
+ * as __gm_find().
+ *
+ * Context: lock held, any context.
+ * Return: as __gm_find().
+ */
+u8 __gm_peek(struct gm_tracker *t, u64 address, struct grid_missing_fault *info)
+{
+	struct gm_key k;
+	u32 slot;
+
+	lockdep_assert_held(&t->lock);
+	gm_key_init(t, address, &k);
+	slot = gm_see(t, &k);
+	if (slot == GM_NIL)
+		return GRID_MISSING_STATE_GONE;
+	if (info)
+		gm_fill(t, slot, info);
+	return gm_state(&t->faults[slot]);
+}
+
+/**
  * gm_list_faults() - list the faults, some at a time
  * @t: tracker
  * @cursor: 0 to begin; U64_MAX at the end

@@ -56,7 +56,7 @@ fio --name=room --filename=/dev/mapper/t0 --rw=write --bs=4k --direct=1 --ioengi
 assert_eq "$(dm_get t0 metadata)" ok
 assert_verified
 
-log "who looks at many faults that a cancel is taking asks for no room, and takes none (M1)"
+log "who lists what a cancel is taking has no room, and takes none of it (M1)"
 gridctl remove t0
 ram_disk 400
 lower=$REPLY
