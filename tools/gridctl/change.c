@@ -83,7 +83,10 @@ static int all_blocks(const struct ctl *ctl, const struct gm_dev *dev,
 	if (!dev->block_size)
 		return ctl_fail(ctl, CTL_USAGE,
 				"a private tracker doesn't know its blocks");
-	v = calloc(dev->blocks, sizeof(*v));
+	/* In 32 bits not all of them may be countable. */
+	v = (size_t)dev->blocks == dev->blocks ?
+		    calloc((size_t)dev->blocks, sizeof(*v)) :
+		    NULL;
 	if (!v)
 		return ctl_error(ctl, -ENOMEM, "%" PRIu64 " blocks",
 				 dev->blocks);
@@ -92,7 +95,7 @@ static int all_blocks(const struct ctl *ctl, const struct gm_dev *dev,
 		v[i].flags = GRID_MISSING_F_NO_CHECKSUM;
 	}
 	*blocks = v;
-	*count = dev->blocks;
+	*count = (size_t)dev->blocks;
 	return CTL_GOOD;
 }
 

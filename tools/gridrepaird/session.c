@@ -959,14 +959,16 @@ static int session_memory(struct session *s)
 	if (n > 8192)
 		n = 8192;
 	s->item_count = (unsigned int)n;
-	s->buffers_size = n * s->gm.block_size;
+	s->buffers_size = (size_t)(n * s->gm.block_size);
+	if (s->buffers_size != n * s->gm.block_size)
+		return -ENOMEM; /* there is no such room in 32 bits */
 	s->buffers = mmap(NULL, s->buffers_size, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (s->buffers == MAP_FAILED) {
 		s->buffers = NULL;
 		return -ENOMEM;
 	}
-	s->items = calloc(n, sizeof(*s->items));
+	s->items = calloc(s->item_count, sizeof(*s->items));
 	s->faults = calloc(c->batch, sizeof(*s->faults));
 	s->events = calloc(EVENTS, sizeof(*s->events));
 	if (!s->items || !s->faults || !s->events)

@@ -22,6 +22,9 @@
 
 #include "gridmissing.h"
 
+/* All of the tools are built alike: else a disk's offsets wrap, in 32 bits. */
+_Static_assert(sizeof(off_t) == 8, "-D_FILE_OFFSET_BITS=64 is missing");
+
 int gm_open(struct gm_dev *dev, int flags)
 {
 	memset(dev, 0, sizeof(*dev));

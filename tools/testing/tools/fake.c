@@ -2,7 +2,7 @@
 /*
  * A /dev/grid_missing for tests without the kernel's modules.
  *
- * Linked into the tools with --wrap=open, --wrap=ioctl, so that the same
+ * Linked into the tools with --wrap=open64, --wrap=ioctl, so that the same
  * sources run under the sanitizers, unprivileged and in a second.  It is no
  * model of the tracker: it knows just enough for the tools to do all of their
  * work (enqueue, tables, batch by age, verified repair, unavailable), and keeps
@@ -94,15 +94,15 @@ struct state {
 	int suspended, held, busy, removed;
 };
 
-int __real_open(const char *path, int flags, ...);
+int __real_open64(const char *path, int flags, ...);
 int __real_ioctl(int fd, unsigned long request, ...);
-ssize_t __real_pread(int fd, void *data, size_t size, off_t offset);
+ssize_t __real_pread64(int fd, void *data, size_t size, off_t offset);
 int __real_gm_dm_name(unsigned int major, unsigned int minor, char *name,
 		      size_t size);
 int __real_gm_dm_info(const char *name, bool table, char **type, char **params);
-int __wrap_open(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...);
-ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset);
+ssize_t __wrap_pread64(int fd, void *data, size_t size, off_t offset);
 int __wrap_gm_dm_name(unsigned int major, unsigned int minor, char *name,
 		      size_t size);
 int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params);
@@ -114,18 +114,18 @@ int __wrap_gm_dm_reload(const struct gm_dm_create *table);
 int __wrap_gm_dm_switch(const char *name);
 int __real_pipe(int ends[2]);
 int __wrap_pipe(int ends[2]);
-ssize_t __real_pwrite(int fd, const void *data, size_t size, off_t offset);
-ssize_t __wrap_pwrite(int fd, const void *data, size_t size, off_t offset);
-int __real_stat(const char *path, struct stat *st);
-int __wrap_stat(const char *path, struct stat *st);
+ssize_t __real_pwrite64(int fd, const void *data, size_t size, off_t offset);
+ssize_t __wrap_pwrite64(int fd, const void *data, size_t size, off_t offset);
+int __real_stat64(const char *path, struct stat *st);
+int __wrap_stat64(const char *path, struct stat *st);
 pid_t __real_fork(void);
 pid_t __wrap_fork(void);
 int __real_gm_hash_open(struct gm_hash *hash, const char *name);
 int __wrap_gm_hash_open(struct gm_hash *hash, const char *name);
 int __real_access(const char *path, int mode);
 int __wrap_access(const char *path, int mode);
-FILE *__real_fopen(const char *path, const char *mode);
-FILE *__wrap_fopen(const char *path, const char *mode);
+FILE *__real_fopen64(const char *path, const char *mode);
+FILE *__wrap_fopen64(const char *path, const char *mode);
 DIR *__real_opendir(const char *path);
 DIR *__wrap_opendir(const char *path);
 FILE *__real_setmntent(const char *path, const char *mode);
@@ -153,19 +153,19 @@ int __wrap_pipe(int ends[2])
 	return -1;
 }
 
-int __wrap_stat(const char *path, struct stat *st)
+int __wrap_stat64(const char *path, struct stat *st)
 {
 	if (strcmp(path, "/dev/hidden"))
-		return __real_stat(path, st);
+		return __real_stat64(path, st);
 	errno = EACCES;
 	return -1;
 }
 
 /* Of what isn't the fake's own. */
-ssize_t __wrap_pwrite(int fd, const void *data, size_t size, off_t offset)
+ssize_t __wrap_pwrite64(int fd, const void *data, size_t size, off_t offset)
 {
 	if (!fails("pwrite"))
-		return __real_pwrite(fd, data, size, offset);
+		return __real_pwrite64(fd, data, size, offset);
 	errno = ENOSPC;
 	return -1;
 }
@@ -201,11 +201,11 @@ int __wrap_access(const char *path, int mode)
 	return __real_access(of_root(path, buf), mode);
 }
 
-FILE *__wrap_fopen(const char *path, const char *mode)
+FILE *__wrap_fopen64(const char *path, const char *mode)
 {
 	char buf[PATH_MAX];
 
-	return __real_fopen(of_root(path, buf), mode);
+	return __real_fopen64(of_root(path, buf), mode);
 }
 
 DIR *__wrap_opendir(const char *path)
@@ -241,7 +241,7 @@ int __wrap_adjtimex(struct timex *t)
 static void record(const char *what, const char *path)
 {
 	const char *to = getenv("GRID_FAKE_SYNCS");
-	FILE *f = to ? __real_fopen(to, "ae") : NULL;
+	FILE *f = to ? __real_fopen64(to, "ae") : NULL;
 
 	if (!f)
 		return;
@@ -286,7 +286,7 @@ static struct state *lock_state(int *fd)
 	struct state *s;
 	struct stat st;
 
-	*fd = __real_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	*fd = __real_open64(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (*fd < 0)
 		abort();
 	/* A signal may come while another process has it. */
@@ -299,7 +299,7 @@ static struct state *lock_state(int *fd)
 	if (s == MAP_FAILED)
 		abort();
 	if (!s->made) {
-		if (__real_stat(getenv("GRID_FAKE_DISK"), &st))
+		if (__real_stat64(getenv("GRID_FAKE_DISK"), &st))
 			abort();
 		v = getenv("GRID_FAKE_BLOCK");
 		s->block_size = v ? (uint32_t)atoi(v) : 4096;
@@ -332,7 +332,7 @@ static uint8_t ours[4096];
 #define OURS_BELOW 8
 static uint32_t min_age[4096];
 
-int __wrap_open(const char *path, int flags, ...)
+int __wrap_open64(const char *path, int flags, ...)
 {
 	char buf[PATH_MAX];
 	va_list args;
@@ -346,13 +346,13 @@ int __wrap_open(const char *path, int flags, ...)
 		return -1;
 	}
 	if (!strcmp(path, BELOW)) {
-		fd = __real_open(getenv("GRID_FAKE_DISK"), flags & ~O_DIRECT);
+		fd = __real_open64(getenv("GRID_FAKE_DISK"), flags & ~O_DIRECT);
 		if (fd >= 0 && fd < 4096)
 			ours[fd] = OURS_BELOW;
 		return fd;
 	}
 	if (strcmp(path, GRID_MISSING_DEVICE)) {
-		fd = __real_open(of_root(path, buf), flags, mode);
+		fd = __real_open64(of_root(path, buf), flags, mode);
 		if (fd >= 0 && fd < 4096)
 			ours[fd] = 0;
 		return fd;
@@ -389,7 +389,7 @@ static void silence(int fd, size_t size)
 }
 
 /* A run with the bad block in it fails as a whole, as a disk's would. */
-ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset)
+ssize_t __wrap_pread64(int fd, void *data, size_t size, off_t offset)
 {
 	const char *bad = getenv("GRID_FAKE_UNREADABLE");
 	off_t at;
@@ -404,7 +404,7 @@ ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset)
 			return -1;
 		}
 	}
-	return __real_pread(fd, data, size, offset);
+	return __real_pread64(fd, data, size, offset);
 }
 
 int __wrap_gm_dm_name(unsigned int major, unsigned int minor, char *name,
@@ -691,10 +691,11 @@ static int repair(struct state *s, const struct grid_missing_repair *r)
 	for (i = 0; i < r->values_count; i++)
 		if (values[i].address >= s->blocks)
 			return -ERANGE;
-	fd = __real_open(getenv("GRID_FAKE_DISK"), O_WRONLY | O_CLOEXEC);
+	fd = __real_open64(getenv("GRID_FAKE_DISK"), O_WRONLY | O_CLOEXEC);
 	if (fd < 0 ||
-	    __real_pwrite(fd, (void *)(uintptr_t)r->data, s->block_size,
-			  (off_t)(r->address * s->block_size)) != s->block_size)
+	    __real_pwrite64(fd, (void *)(uintptr_t)r->data, s->block_size,
+			    (off_t)(r->address * s->block_size)) !=
+		    s->block_size)
 		err = -EIO;
 	close(fd);
 	if (err)
