@@ -39,6 +39,14 @@ static void *known_load(const char *path, char *error, size_t size)
 		snprintf(error, size, "%s", k->manifest.error);
 		goto err_free;
 	}
+	/* What a cut one lacks would be repaired without its checksum (G3). */
+	if (!k->manifest.ended) {
+		snprintf(
+			error, size,
+			"%s has no end mark (\"#! end %zu\"), so it may have been cut",
+			path, count);
+		goto err_free;
+	}
 	for (i = 0; i < count; i++) {
 		if (k->blocks[i].flags & GRID_MISSING_F_NO_CHECKSUM)
 			continue;

@@ -675,10 +675,6 @@ static void use_manifest(struct session *s)
 	s->known = NULL;
 	if (!known)
 		return;
-	if (known->count && !known->manifest.ended)
-		log_warning(
-			"%s: manifest %s: has no end mark: if it was cut, what it lacks is repaired without its checksum",
-			d->config->device, known->path);
 	if (known->count && !s->hash)
 		log_err("%s: the manifest is not used: nothing says by which hash: checksum=%s",
 			d->config->device, known->manifest.checksum);
