@@ -689,12 +689,16 @@ static void use_manifest(struct session *s)
 static void look_at_files(struct session *s, uint64_t now)
 {
 	struct session_device *d = s->d;
+	bool stated = s->known;
 	bool manifest = loader_look(&d->manifest, d->orders.event, now);
 	bool index = loader_look(&d->index, d->orders.event, now);
 
 	if (manifest)
 		use_manifest(s);
-	if (manifest || index)
+	/* What is under way is by the one before: begin anew. */
+	if (manifest && stated)
+		s->end = -ERESTART;
+	else if (manifest || index)
 		retry_marked(s, false);
 }
 
@@ -883,6 +887,8 @@ static void session_loop(struct session *s)
 		now = now_us();
 		atomic_store(&d->gauges.heartbeat, now);
 		look_at_files(s, now);
+		if (s->end)
+			break;
 		find_silent(s, now);
 		look_at_device(s, now);
 		policy_tick(&s->policy, now);

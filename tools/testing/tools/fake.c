@@ -46,7 +46,8 @@
  * In a process with $GRID_FAKE_FLAKY set three of four calls that change something
  * do nothing but fail, for reasons that pass.  While the file
  * $GRID_FAKE_NO_HASH is there, no hash can be opened; while $GRID_FAKE_SILENT is,
- * reads of the file $GRID_FAKE_SILENT_SOURCE don't come back.
+ * reads of the file $GRID_FAKE_SILENT_SOURCE don't come back; while $GRID_FAKE_AGAIN
+ * is, repairs are to be tried again, as those of a device that is suspended.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -143,6 +144,14 @@ static bool fails(const char *what)
 	const char *v = getenv("GRID_FAKE_FAILS");
 
 	return v && !strcmp(v, what);
+}
+
+/* While the file that @name names is there. */
+static bool while_there(const char *name)
+{
+	const char *path = getenv(name);
+
+	return path && !access(path, F_OK);
 }
 
 int __wrap_pipe(int ends[2])
@@ -482,9 +491,7 @@ int __wrap_gm_dm_remove(const char *name, bool deferred)
 
 int __wrap_gm_hash_open(struct gm_hash *hash, const char *name)
 {
-	const char *none = getenv("GRID_FAKE_NO_HASH");
-
-	if (none && !access(none, F_OK))
+	if (while_there("GRID_FAKE_NO_HASH"))
 		return -EMFILE;
 	return __real_gm_hash_open(hash, name);
 }
@@ -872,8 +879,7 @@ static int status(const struct state *s, struct grid_missing_status *out)
 		out->lost_full = 7;
 	if (getenv("GRID_FAKE_TIMEOUTS"))
 		out->timeouts = 1;
-	v = getenv("GRID_FAKE_PARKED");
-	out->parked = v && !access(v, F_OK);
+	out->parked = while_there("GRID_FAKE_PARKED");
 	v = getenv("GRID_FAKE_PASSED_UP_WHILE");
 	if (getenv("GRID_FAKE_PASSED_UP") && (!v || !access(v, F_OK))) {
 		out->passed_up = out->passed_up_medium = 60;
@@ -957,6 +963,8 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 		s->held = 0;
 		return 0;
 	case GRID_MISSING_REPAIR:
+		if (while_there("GRID_FAKE_AGAIN"))
+			return -EAGAIN;
 		r = (void *)(uintptr_t)v->elems;
 		/* In short steps: a call may do less than it was asked for. */
 		for (; v->done < v->count && v->done < 7; v->done++)
