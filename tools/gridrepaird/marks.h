@@ -27,9 +27,9 @@ void marks_put(struct marks *m);
  */
 int marks_attach(struct marks *m, uint64_t tracker, uint64_t blocks);
 /*
- * @address is about to be marked; @lacking: because no source had it, so that
- * a source that comes up is a reason to try again.  True when it has not been
- * marked before.
+ * @address is about to be marked; @lacking: because no source had it, or for
+ * another reason that may pass, so that time, or a source that comes up, is a
+ * reason to try again.  True when it has not been marked before.
  */
 bool marks_add(struct marks *m, uint64_t address, bool lacking);
 /* It is no fault any more. */

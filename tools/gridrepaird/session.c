@@ -233,9 +233,12 @@ static void repaired(struct session *s, struct item *item)
 	case -E2BIG:
 	case -EEXIST:
 	case -EINVAL:
-		/* It would come back for ever. */
+		/*
+		 * It would come back for ever.  But what is in its way (a value
+		 * of another table, a maximum) may go: it is tried again.
+		 */
 		if (job->index && s->mark_count < MARKS_MAX) {
-			marks_add(s->d->marks, address, false);
+			marks_add(s->d->marks, address, true);
 			s->mark[s->mark_count++] = address;
 		}
 		/* fall through */

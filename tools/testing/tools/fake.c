@@ -695,9 +695,13 @@ static int repair(struct state *s, const struct grid_missing_repair *r)
 	}
 	if ((f->cause == GRID_MISSING_CAUSE_TABLE_INDEX) != !!r->values_count)
 		return -EINVAL;
-	for (i = 0; i < r->values_count; i++)
+	for (i = 0; i < r->values_count; i++) {
 		if (values[i].address >= s->blocks)
 			return -ERANGE;
+		if (s->faults[values[i].address].cause ==
+		    GRID_MISSING_CAUSE_TABLE_VALUE)
+			return -EEXIST; /* another table's */
+	}
 	fd = __real_open64(getenv("GRID_FAKE_DISK"), O_WRONLY | O_CLOEXEC);
 	if (fd < 0 ||
 	    __real_pwrite64(fd, (void *)(uintptr_t)r->data, s->block_size,
