@@ -363,6 +363,80 @@ static const char *nbd_mistake(const char *uri)
 	return NULL;
 }
 
+/* What an NBD URI without a mistake names: an export of a server. */
+struct nbd_name {
+	struct text {
+		const char *at;
+		size_t len;
+	} host, socket, export;
+	unsigned long port;
+};
+
+static struct nbd_name nbd_name(const char *uri)
+{
+	const char *rest = strstr(uri, "://") + 3, *p;
+	size_t len = strcspn(rest, "/?#");
+	struct nbd_name n = { .port = 10809 };
+
+	p = memchr(rest, '@', len);
+	n.host.at = p ? p + 1 : rest;
+	n.host.len = strcspn(n.host.at, *n.host.at == '[' ? "]" : ":/?#");
+	p = memchr(n.host.at + n.host.len, ':',
+		   (size_t)(rest + len - n.host.at) - n.host.len);
+	if (p)
+		n.port = strtoul(p + 1, NULL, 10);
+	n.export.at = rest + len + (rest[len] == '/');
+	n.export.len = strcspn(n.export.at, "?#");
+	p = strstr(n.export.at + n.export.len, "socket=");
+	if (p && !n.host.len) {
+		n.socket.at = p + strlen("socket=");
+		n.socket.len = strcspn(n.socket.at, "&#");
+	}
+	return n;
+}
+
+/* The next character, where "%41" is "A". */
+static int next_char(struct text *t)
+{
+	char code[3] = { 0 };
+
+	if (t->at[0] == '%' && t->len > 2 &&
+	    isxdigit((unsigned char)t->at[1]) &&
+	    isxdigit((unsigned char)t->at[2])) {
+		memcpy(code, t->at + 1, 2);
+		t->at += 3;
+		t->len -= 3;
+		return (int)strtoul(code, NULL, 16);
+	}
+	t->len--;
+	return (unsigned char)*t->at++;
+}
+
+static bool same_text(struct text a, struct text b)
+{
+	while (a.len && b.len)
+		if (next_char(&a) != next_char(&b))
+			return false;
+	return a.len == b.len;
+}
+
+/* By another spelling, too; what is one by links shows when it is open. */
+static bool same_source(const struct config_source *a,
+			const struct config_source *b)
+{
+	struct nbd_name x, y;
+
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind == SOURCE_FILE)
+		return !strcmp(a->path, b->path);
+	x = nbd_name(a->uri);
+	y = nbd_name(b->uri);
+	return x.port == y.port && x.host.len == y.host.len &&
+	       !strncasecmp(x.host.at, y.host.at, x.host.len) &&
+	       same_text(x.socket, y.socket) && same_text(x.export, y.export);
+}
+
 static int add_source(struct config *c, struct config_device *d,
 		      const char *uri)
 {
@@ -423,7 +497,7 @@ static const char *source_twice(const struct config_device *d)
 
 	for (i = 0; i < d->source_count; i++)
 		for (j = 0; j < i; j++)
-			if (!strcmp(d->sources[i].uri, d->sources[j].uri))
+			if (same_source(&d->sources[i], &d->sources[j]))
 				return d->sources[i].uri;
 	return NULL;
 }

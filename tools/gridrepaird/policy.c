@@ -1047,15 +1047,32 @@ void policy_release(struct policy *p, struct policy_request *r)
 }
 
 /* Enough sources say the same as @r? */
+/* Has one before the i-th said this already, by another name? */
+static bool echoed(const struct policy *p, const struct policy_job *job,
+		   unsigned int i, const struct policy_request *r)
+{
+	unsigned int j;
+
+	if (p->twins(job->kept[i], r))
+		return true;
+	for (j = 0; j < i; j++)
+		if (p->equal(job->kept[j], r) &&
+		    p->twins(job->kept[j], job->kept[i]))
+			return true;
+	return false;
+}
+
 static bool agreed(const struct policy *p, const struct policy_job *job,
 		   const struct policy_request *r)
 {
 	unsigned int i, same = 1;
 
+	if (p->config.agree < 2)
+		return false;
 	for (i = 0; i < job->kept_count; i++)
-		if (p->equal(job->kept[i], r))
+		if (p->equal(job->kept[i], r) && !echoed(p, job, i, r))
 			same++;
-	return p->config.agree >= 2 && same >= p->config.agree;
+	return same >= p->config.agree;
 }
 
 enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,

@@ -192,6 +192,9 @@ struct policy {
 	/* Are the data of two requests equal? */
 	bool (*equal)(const struct policy_request *a,
 		      const struct policy_request *b);
+	/* Are they of one thing, that is a source by two names? */
+	bool (*twins)(const struct policy_request *a,
+		      const struct policy_request *b);
 };
 
 /* -ENOMEM, or 0. */

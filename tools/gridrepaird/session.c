@@ -148,6 +148,24 @@ static bool equal_data(const struct policy_request *a,
 	return !memcmp(x->read.buf, y->read.buf, x->read.len);
 }
 
+/* A file, or a disk, that is there by two names says nothing beside itself. */
+static bool twins(const struct policy_request *a,
+		  const struct policy_request *b)
+{
+	const struct item *ia = a->data, *ib = b->data;
+	const struct read *x = &ia->read, *y = &ib->read;
+	unsigned int suppressed;
+
+	if (!(x->device || x->node) || x->device != y->device ||
+	    x->node != y->node)
+		return false;
+	if (log_allowed(&y->source->limit, now_us(), &suppressed))
+		log_warning(
+			"source %s: it is the same as source %s: both say it once",
+			y->source->config->uri, x->source->config->uri);
+	return true;
+}
+
 static void release_kept(struct session *s, struct policy_job *job)
 {
 	unsigned int i;
@@ -639,6 +657,8 @@ static void send_requests(struct session *s, uint64_t now)
 				    r->job->address * s->gm.block_size;
 		item->read.len = s->gm.block_size;
 		item->read.urgent = !r->background;
+		item->read.device = 0;
+		item->read.node = 0;
 		if (r->alone)
 			s->heard[r->source] = now;
 		atomic_fetch_add(&s->d->gauges.stats[r->source].asked, 1);
@@ -1009,6 +1029,7 @@ static int session_policy(struct session *s)
 	if (err)
 		return err;
 	s->policy.equal = equal_data;
+	s->policy.twins = twins;
 	for (i = 0; i < c->source_count; i++)
 		policy_add_source(&s->policy, c->sources[i].trust,
 				  c->sources[i].priority, now_us());

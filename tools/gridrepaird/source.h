@@ -47,6 +47,8 @@ struct read {
 	struct grid_missing_checksum digest; /* when the source has a hash */
 	bool hashed;
 	bool urgent; /* a reader waits for it */
+	/* Of source_file.c: which file or disk; both 0: unknown. */
+	uint64_t device, node;
 	/* Of source_nbd.c. */
 	struct read *nbd_next, *nbd_prev;
 };
@@ -101,7 +103,8 @@ struct source {
 	struct mail *file_first[2], **file_last[2];
 	unsigned int file_background; /* that workers are at */
 	int file_fd; /* -1 before it is open */
-	atomic_uint file_changes; /* times two; odd while it is changed */
+	atomic_ullong file_device, file_node; /* what that is */
+	atomic_uint file_changes; /* times two; odd while these are changed */
 	atomic_bool file_failed; /* a read has, since it was looked at */
 };
 

@@ -45,6 +45,8 @@ static void read_block(struct source *s, struct gm_hash *hash, struct read *r)
 		}
 		at += (size_t)n;
 	}
+	r->device = atomic_load(&s->file_device);
+	r->node = atomic_load(&s->file_node);
 	/* Part of it may be of another file; odd: while that is put in place. */
 	if (changes % 2 || changes != atomic_load(&s->file_changes))
 		source_answer(s, NULL, r, READ_LOST, ESTALE);
@@ -147,6 +149,19 @@ static uint64_t size_of(int fd)
 	return end < 0 ? UINT64_MAX : (uint64_t)end;
 }
 
+/* Which file or disk it is, by whatever name. */
+static void identify(struct source *s)
+{
+	struct stat st;
+	bool disk;
+
+	if (fstat(s->file_fd, &st))
+		return;
+	disk = S_ISBLK(st.st_mode);
+	atomic_store(&s->file_device, disk ? st.st_rdev : st.st_dev);
+	atomic_store(&s->file_node, disk ? 0 : st.st_ino);
+}
+
 /* Can it hash, and be read?  Else that is told once. */
 static bool begin(struct source *s, int *said, int *hash_said)
 {
@@ -167,6 +182,7 @@ static bool begin(struct source *s, int *said, int *hash_said)
 		return false;
 	}
 	s->file_fd = fd;
+	identify(s);
 	atomic_store(&s->size, size_of(fd));
 	return true;
 }
@@ -197,6 +213,7 @@ static bool look_again(struct source *s)
 		return false;
 	atomic_fetch_add(&s->file_changes, 1);
 	changed = dup3(fd, s->file_fd, O_CLOEXEC) >= 0;
+	identify(s);
 	atomic_fetch_add(&s->file_changes, 1);
 	close(fd);
 	if (!changed)

@@ -176,6 +176,14 @@ static void test_file_refused(void **state)
 		  ":3: budget: 0 is not from" },
 		{ "[d]\nsource=/a\nsource=/b\nsource=/a\nagree=2\n",
 		  "device d: source /a is there twice" },
+		{ "[d]\nsource=/a\nsource=file:///a\nagree=2\n",
+		  "source file:///a is there twice" },
+		{ "[d]\nsource=nbd://h/x\nsource=nbds://u@H:10809/%78?a=b\nagree=2\n",
+		  "%78?a=b is there twice" },
+		{ "[d]\nsource=nbd://[::1]\nsource=nbd://[::1]:010809/\nagree=2\n",
+		  "010809/ is there twice" },
+		{ "[d]\nsource=nbd+unix:///x?socket=/a/b\nsource=nbd+unix:///x?y&socket=%2fa/b#\nagree=2\n",
+		  "%2fa/b# is there twice" },
 		{ "stats-interval = 18446744073709551615ms\n",
 		  ":1: stats-interval: \"18446744073709551615ms\" is not a time" },
 	};
@@ -190,6 +198,33 @@ static void test_file_refused(void **state)
 				 t[i].want);
 		if (strncmp(c.error, path, strlen(path)))
 			fail_msg("\"%s\" doesn't name the file", c.error);
+		config_free(&c);
+	}
+}
+
+/* Others may agree with each other. */
+static void test_agree(void **state)
+{
+	static const char *const t[][2] = {
+		{ "/a", "/b" },
+		{ "nbd://h/x", "nbd://h/X" },
+		{ "nbd://h/x", "nbd://h/x/" },
+		{ "nbd://h/x", "nbd://i/x" },
+		{ "nbd://h/x", "nbd://h:10810/x" },
+		{ "nbd+unix:///?socket=/a", "nbd+unix:///?socket=/b" },
+		{ "nbd+unix:///x?socket=/a", "nbd+unix:///?socket=/a" },
+		{ "nbd://h", "nbd+unix:///?socket=h" },
+	};
+	char text[256];
+	struct config c;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		snprintf(text, sizeof(text),
+			 "[d]\nsource=%s\nsource=%s\nagree=2\n", t[i][0],
+			 t[i][1]);
+		assert_int_equal(file(&c, text), 0);
 		config_free(&c);
 	}
 }
@@ -429,6 +464,7 @@ int main(void)
 		cmocka_unit_test(test_line_refused),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_file_refused),
+		cmocka_unit_test(test_agree),
 		cmocka_unit_test(test_no_text),
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_global),

@@ -36,6 +36,14 @@ static bool never_equal(const struct policy_request *a,
 	return a->data == b->data;
 }
 
+static bool no_twins(const struct policy_request *a,
+		     const struct policy_request *b)
+{
+	(void)a;
+	(void)b;
+	return false;
+}
+
 static void begin(struct policy *p, const struct policy_config *config,
 		  unsigned int sources)
 {
@@ -44,6 +52,7 @@ static void begin(struct policy *p, const struct policy_config *config,
 	now = 1000 * S;
 	assert_int_equal(policy_init(p, config, 42, now), 0);
 	p->equal = never_equal;
+	p->twins = no_twins;
 	for (i = 0; i < sources; i++) {
 		policy_add_source(p, false, 0, now);
 		policy_source_up(p, i, now);
@@ -528,6 +537,47 @@ static void test_agree(void **state)
 	/* A block with a checksum needs no second opinion. */
 	add(&p, 3, 0);
 	accept(&p, must(&p));
+	policy_exit(&p);
+}
+
+static bool even_twins(const struct policy_request *a,
+		       const struct policy_request *b)
+{
+	return !(a->source % 2) && !(b->source % 2);
+}
+
+/* What is there by two names doesn't agree with itself. */
+static void test_agree_twins(void **state)
+{
+	struct policy_config config = standard;
+	unsigned int address, seen, n, i;
+	struct policy_request *r[4];
+	struct policy p;
+	bool done;
+
+	(void)state;
+	config.agree = 3;
+	begin(&p, &config, 4);
+	p.twins = even_twins;
+	for (address = 0; address < 20; address++) {
+		add(&p, address, GRID_MISSING_F_NO_CHECKSUM);
+		for (done = false, seen = 0; !done;) {
+			for (n = 0; (r[n] = next(&p)); n++)
+				r[n]->data = (void *)1;
+			assert_int_not_equal(n, 0);
+			for (i = 0; i < n; i++) {
+				seen |= r[i]->source % 2 ? 1 << r[i]->source :
+							   1;
+				if (__builtin_popcount(seen) == 3) {
+					accept(&p, r[i]);
+					done = true;
+					break;
+				}
+				assert_int_equal(answer(&p, r[i], POLICY_GOOD),
+						 POLICY_KEEP);
+			}
+		}
+	}
 	policy_exit(&p);
 }
 
@@ -1466,6 +1516,7 @@ int main(void)
 		cmocka_unit_test(test_untrusted),
 		cmocka_unit_test(test_trust),
 		cmocka_unit_test(test_agree),
+		cmocka_unit_test(test_agree_twins),
 		cmocka_unit_test(test_urge_late),
 		cmocka_unit_test(test_urgent_budget),
 		cmocka_unit_test(test_urgent_memory),
