@@ -120,6 +120,7 @@ void device_drain(struct device *d)
 
 void device_files(struct device *d)
 {
+	atomic_store(&d->s.orders.look, true);
 	loader_again(&d->s.manifest);
 	loader_again(&d->s.index);
 	ring(d);

@@ -22,7 +22,7 @@ struct device {
 struct device *device_new(struct config_device *config);
 /* 0 or a negative errno: it may be tried again. */
 int device_start(struct device *d);
-/* Look at its files again: they may have changed. */
+/* Look at its files again, and those of its sources: they may have changed. */
 void device_files(struct device *d);
 /* End it at once. */
 void device_stop(struct device *d);

@@ -452,6 +452,7 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 		if (why) {
 			outcome = POLICY_WRONG;
 			atomic_fetch_add(&stats->wrong, 1);
+			source_look(source);
 		}
 		break;
 	case READ_SHORT:
@@ -713,9 +714,13 @@ static void look_at_files(struct session *s, uint64_t now)
 {
 	struct session_device *d = s->d;
 	bool stated = s->known;
+	unsigned int n;
 	bool manifest = loader_look(&d->manifest, d->orders.event, now);
 	bool index = loader_look(&d->index, d->orders.event, now);
 
+	if (atomic_exchange(&d->orders.look, false))
+		for (n = 0; n < s->source_count; n++)
+			source_look(&s->sources[n]);
 	if (manifest)
 		use_manifest(s);
 	/* What is under way is by the one before: begin anew. */

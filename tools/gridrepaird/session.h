@@ -19,6 +19,7 @@ struct orders {
 	int event; /* rung with each, and when a file was loaded */
 	atomic_bool stop; /* end at once */
 	atomic_bool drain; /* end when what is under way is done */
+	atomic_bool look; /* at what is by the sources' names now */
 };
 
 /* The event was rung: what it is about shows afterwards. */

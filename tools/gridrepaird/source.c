@@ -63,6 +63,12 @@ void source_submit(struct source *s, struct read *r)
 		  &r->mail);
 }
 
+void source_look(struct source *s)
+{
+	if (s->ops->look)
+		s->ops->look(s);
+}
+
 void source_hurry(struct source *s, bool hurry)
 {
 	if (atomic_exchange(&s->hurry, hurry) != hurry && hurry)

@@ -66,6 +66,8 @@ struct source_ops {
 	int (*start)(struct source *s);
 	/* It is to end: wake those of its threads that don't wait for the queue. */
 	void (*wake)(struct source *s); /* or NULL */
+	/* See source_look(). */
+	void (*look)(struct source *s); /* or NULL */
 };
 
 extern const struct source_ops source_nbd, source_file;
@@ -105,7 +107,7 @@ struct source {
 	int file_fd; /* -1 before it is open */
 	atomic_ullong file_device, file_node; /* what that is */
 	atomic_uint file_changes; /* times two; odd while these are changed */
-	atomic_bool file_failed; /* a read has, since it was looked at */
+	atomic_bool file_look; /* a read has failed, or source_look() */
 };
 
 /* Start its threads.  0 or a negative errno. */
@@ -117,6 +119,8 @@ bool source_join(struct source *s, unsigned int ms);
 /* After source_join() has said true. */
 void source_free(struct source *s);
 void source_submit(struct source *s, struct read *r);
+/* Another thing may be by its name now: it is to look, soon. */
+void source_look(struct source *s);
 /* Do readers wait? */
 void source_hurry(struct source *s, bool hurry);
 

@@ -8,10 +8,10 @@
  * asks elsewhere.  Reads that a reader waits for go first, and one worker is
  * theirs.
  *
- * After a read has failed the feeder looks whether there is another file or
- * device by this name now (a disk that was replaced, an image that was renamed
- * into its place), and goes on with that.  It also looks now and then while the
- * file is shorter than the device: it may grow.
+ * After a read has failed, or brought wrong data, and at a reload, the feeder
+ * looks whether there is another file or device by this name now (a disk that was
+ * replaced, an image that was renamed into its place), and goes on with that.  It
+ * also looks now and then while the file is shorter than the device: it may grow.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +24,12 @@
 #include "source.h"
 
 #define WORKERS 3
+
+static void look(struct source *s)
+{
+	if (!atomic_exchange(&s->file_look, true))
+		inbox_ring(&s->queue);
+}
 
 static void read_block(struct source *s, struct gm_hash *hash, struct read *r)
 {
@@ -39,8 +45,7 @@ static void read_block(struct source *s, struct gm_hash *hash, struct read *r)
 		if (n <= 0) {
 			source_answer(s, NULL, r, n ? READ_ERROR : READ_SHORT,
 				      n ? errno : 0);
-			if (!atomic_exchange(&s->file_failed, true))
-				inbox_ring(&s->queue);
+			look(s);
 			return;
 		}
 		at += (size_t)n;
@@ -232,7 +237,7 @@ static void feed(struct source *s)
 	uint64_t now, look_at = 0;
 	unsigned int times = 0;
 	struct mail *mail, *next;
-	bool look = false;
+	bool due = false; /* to look again */
 	unsigned int u;
 
 	while ((mail = inbox_take(&s->queue)) || !atomic_load(&s->stop)) {
@@ -246,18 +251,18 @@ static void feed(struct source *s)
 		}
 		pthread_cond_broadcast(&s->file_cond);
 		pthread_mutex_unlock(&s->file_lock);
-		if (atomic_exchange(&s->file_failed, false) ||
+		if (atomic_exchange(&s->file_look, false) ||
 		    atomic_load(&s->size) < s->length)
-			look = true;
+			due = true;
 		now = now_us();
-		if (look && now >= look_at) {
-			look = !look_again(s) ||
-			       atomic_load(&s->size) < s->length;
-			if (!look)
+		if (due && now >= look_at) {
+			due = !look_again(s) ||
+			      atomic_load(&s->size) < s->length;
+			if (!due)
 				times = 0;
 			look_at = now + source_pause(&times) * 1000ULL;
 		}
-		poll(&p, 1, look ? (int)((look_at - now) / 1000) + 1 : -1);
+		poll(&p, 1, due ? (int)((look_at - now) / 1000) + 1 : -1);
 	}
 }
 
@@ -300,4 +305,5 @@ const struct source_ops source_file = {
 	.stack = THREAD_SMALL,
 	.start = start,
 	.wake = wake,
+	.look = look,
 };
