@@ -187,10 +187,12 @@ int gm_attach(struct gm_dev *dev, const char *name, uint32_t min_age_ms)
 		.size = sizeof(a),
 		.min_age_ms = min_age_ms,
 	};
+	bool by_id = !strncmp(name, "id:", 3);
+	unsigned int major, minor;
 	uint64_t id;
 	int err;
 
-	if (!strncmp(name, "id:", 3)) {
+	if (by_id) {
 		if (gm_parse_u64(name + 3, &id) || !id)
 			return -EINVAL;
 		a.id = id;
@@ -200,6 +202,12 @@ int gm_attach(struct gm_dev *dev, const char *name, uint32_t min_age_ms)
 			return err;
 	}
 	err = call(dev, GRID_MISSING_ATTACH, &a);
+	/* Meanwhile the number may have become another device's. */
+	if (!err && !by_id) {
+		err = gm_resolve(name, &major, &minor);
+		if (!err && (major != a.major || minor != a.minor))
+			err = -ENODEV;
+	}
 	if (err)
 		return err;
 	dev->id = a.id;

@@ -132,7 +132,10 @@ void gm_close(struct gm_dev *dev);
  */
 int gm_resolve(const char *name, unsigned int *major, unsigned int *minor);
 
-/* Attach to @name as in gm_resolve(), or "id:N". */
+/*
+ * Attach to @name as in gm_resolve(), or "id:N".  0 or a negative errno: then @dev
+ * is good for gm_close() only.
+ */
 int gm_attach(struct gm_dev *dev, const char *name, uint32_t min_age_ms);
 /* A private tracker, which lives as long as the file. */
 int gm_create(struct gm_dev *dev, struct grid_missing_create *create,
