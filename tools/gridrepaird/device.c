@@ -50,6 +50,7 @@ static void *device_thread(void *arg)
 		       !atomic_load(&d->s.orders.drain)) {
 			atomic_store(&d->s.gauges.heartbeat, now);
 			session_files(&d->s, now);
+			session_reap(&d->s);
 			if (poll(&p, 1,
 				 until - now > HEARTBEAT_US ?
 					 (int)(HEARTBEAT_US / 1000) :
@@ -130,23 +131,20 @@ bool device_join(struct device *d, unsigned int ms)
 {
 	struct timespec step = { 0, 1000000 };
 
-	if (!d->started)
-		return true;
-	for (; !atomic_load(&d->ended); ms--) {
+	for (; d->started && !atomic_load(&d->ended); ms--) {
 		if (!ms)
 			return false;
 		nanosleep(&step, NULL);
 	}
-	pthread_join(d->thread, NULL);
+	if (d->started)
+		pthread_join(d->thread, NULL);
 	d->started = false;
-	return true;
+	/* What is stuck uses it, should it ever go on. */
+	return session_reap(&d->s);
 }
 
 void device_free(struct device *d)
 {
-	/* A thread of its sources will use it, should it ever go on. */
-	if (d->s.stuck)
-		return;
 	loader_exit(&d->s.manifest);
 	loader_exit(&d->s.index);
 	marks_put(d->s.marks);

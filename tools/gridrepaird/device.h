@@ -28,8 +28,12 @@ void device_files(struct device *d);
 void device_stop(struct device *d);
 /* End it when what is under way is done, or ten seconds later. */
 void device_drain(struct device *d);
-/* After either: true when it has ended within @ms. */
+/*
+ * After either: true when it has ended within @ms, with all threads of its sources
+ * and writers.
+ */
 bool device_join(struct device *d, unsigned int ms);
+/* Once it has, or was never started. */
 void device_free(struct device *d);
 
 #endif /* DEVICE_H */

@@ -219,21 +219,22 @@ static void move_counters(struct device *to, struct device *from)
 	}
 }
 
-/* Those that have finished: what they did since counts for their successors. */
+/* Those that have finished; what they do meanwhile counts for their successors. */
 static void reap(struct daemon *m)
 {
 	struct device **at = &m->leaving, *d, *heir;
+	bool ended;
 
 	while ((d = *at)) {
-		if (d->started && !atomic_load(&d->ended)) {
+		ended = device_join(d, 0);
+		heir = find(m->devices, d->config->device);
+		if (heir)
+			move_counters(heir, d);
+		if (!ended) {
 			at = &d->next;
 			continue;
 		}
 		*at = d->next;
-		device_join(d, 1);
-		heir = find(m->devices, d->config->device);
-		if (heir)
-			move_counters(heir, d);
 		device_free(d);
 	}
 }

@@ -53,6 +53,7 @@ struct item {
 
 struct session {
 	struct session_device *d;
+	struct session *next; /* stuck */
 	struct gm_dev gm;
 	struct policy policy;
 	struct inbox inbox;
@@ -411,6 +412,7 @@ static void look_at_device(struct session *s, uint64_t now)
 	if (now < s->looks_at)
 		return;
 	s->looks_at = now + LOOK_US;
+	session_reap(s->d);
 	if (gm_status(&s->gm, &status))
 		return;
 	look_for_readers(s, &status);
@@ -1070,29 +1072,42 @@ static int session_threads(struct session *s)
 	return err;
 }
 
+/* Have all threads ended within @ms?  @tell: of those that haven't. */
+static bool join(struct session *s, unsigned int ms, bool tell)
+{
+	bool ended = true;
+	unsigned int i;
+
+	for (i = 0; i < s->source_count; i++) {
+		if (source_join(&s->sources[i], ms))
+			continue;
+		if (tell)
+			log_warning(
+				"%s: source %s is stuck; its memory stays until it goes on",
+				s->d->config->device,
+				s->sources[i].config->uri);
+		ended = false;
+		ms = ms < 100 ? ms : 100;
+	}
+	for (i = writers_join(&s->writers, &ms); i; i--) {
+		if (tell)
+			log_warning(
+				"%s: a repair is stuck below; its memory stays until it goes on",
+				s->d->config->device);
+		ended = false;
+	}
+	return ended;
+}
+
 /* False when a thread is stuck: then its memory must stay. */
 static bool session_end(struct session *s)
 {
-	unsigned int i, ms = 3000;
-	bool ended = true;
+	unsigned int i;
 
 	writers_stop(&s->writers);
 	for (i = 0; i < s->source_count; i++)
 		source_stop(&s->sources[i]);
-	for (i = 0; i < s->source_count; i++) {
-		if (source_join(&s->sources[i], ms))
-			continue;
-		log_warning("%s: source %s is stuck; its memory stays",
-			    s->d->config->device, s->sources[i].config->uri);
-		ended = false;
-		ms = 100;
-	}
-	for (i = writers_join(&s->writers, &ms); i; i--) {
-		log_warning("%s: a repair is stuck below; its memory stays",
-			    s->d->config->device);
-		ended = false;
-	}
-	return ended;
+	return join(s, 3000, true);
 }
 
 static void close_watch(struct session *s)
@@ -1131,6 +1146,36 @@ static void session_free(struct session *s)
 	gm_close(&s->gm);
 	close_watch(s);
 	free(s);
+}
+
+/*
+ * It stays for its threads.  The file must go, or it counts as a helper for ever;
+ * but a writer may still be about to use it, and its number be another's then.
+ */
+static void set_aside(struct session *s)
+{
+	unsigned int ms = 0;
+
+	if (!writers_join(&s->writers, &ms))
+		gm_close(&s->gm);
+	close_watch(s);
+	s->next = s->d->stuck;
+	s->d->stuck = s;
+}
+
+bool session_reap(struct session_device *d)
+{
+	struct session **at = &d->stuck, *s;
+
+	while ((s = *at)) {
+		if (!join(s, 0, false)) {
+			at = &s->next;
+			continue;
+		}
+		*at = s->next;
+		session_free(s);
+	}
+	return !d->stuck;
 }
 
 int session_run(struct session_device *d)
@@ -1197,10 +1242,8 @@ int session_run(struct session_device *d)
 			atomic_store(&d->gauges.sources[i].up, false);
 	}
 	if (!session_end(s)) {
-		/* The file must go, or it counts as a helper for ever. */
-		d->stuck = true;
-		gm_close(&s->gm);
-		close_watch(s);
+		d->why = gm_reason(err);
+		set_aside(s);
 		return err;
 	}
 out_why:

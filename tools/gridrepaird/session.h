@@ -26,6 +26,8 @@ struct orders {
 void orders_read(struct orders *orders);
 
 /* What a session needs of its device, which outlives it. */
+struct session;
+
 struct session_device {
 	const struct config_device *config;
 	struct loader manifest, index; /* of struct known, index_format */
@@ -34,7 +36,7 @@ struct session_device {
 	struct orders orders;
 	uint64_t random; /* state of session_jitter() */
 	const char *why; /* out: the errno as a sentence */
-	bool stuck; /* out: a thread of a source could not be ended */
+	struct session *stuck; /* those with a thread that could not be ended */
 };
 
 /*
@@ -42,6 +44,11 @@ struct session_device {
  * ended it, -ERESTART when the device has another length now.
  */
 int session_run(struct session_device *d);
+/*
+ * Free those stuck whose threads have ended now; true: all of them.  Of the
+ * device's thread, and when that has ended of who joined it.
+ */
+bool session_reap(struct session_device *d);
 /* Look after the device's files: for who waits for the device. */
 void session_files(struct session_device *d, uint64_t now);
 
