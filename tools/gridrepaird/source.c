@@ -14,8 +14,10 @@ static const struct source_ops *const kinds[] = {
 
 int source_start(struct source *s)
 {
-	int err = inbox_init(&s->queue);
+	int err;
 
+	s->urgent.event = -1;
+	err = inbox_init(&s->queue);
 	if (!err)
 		err = inbox_init(&s->urgent);
 	s->ops = kinds[s->config->kind];
