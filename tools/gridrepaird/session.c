@@ -86,6 +86,7 @@ struct session {
 	/* Of each source: when it last said anything; it says nothing. */
 	uint64_t heard[POLICY_SOURCES_MAX];
 	bool silent[POLICY_SOURCES_MAX];
+	uint64_t anew_at[POLICY_SOURCES_MAX]; /* it came up, as it is now */
 	uint64_t looks_at; /* when to look at the device next */
 	bool looked;
 	uint64_t passed_up; /* read errors of it that were told */
@@ -460,9 +461,6 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 	case READ_SHORT:
 		outcome = POLICY_ERROR;
 		why = "it ends before the block does";
-		if (job->address < s->policy.sources[source->number].end)
-			policy_source_end(&s->policy, source->number,
-					  job->address);
 		atomic_fetch_add(&stats->errors, 1);
 		break;
 	case READ_ERROR:
@@ -474,6 +472,11 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 		outcome = POLICY_LOST;
 		atomic_fetch_add(&stats->lost, 1);
 		break;
+	}
+	/* It was another file then, or shorter: that says nothing of this one. */
+	if (outcome != POLICY_GOOD && r->sent < s->anew_at[source->number]) {
+		outcome = POLICY_LOST;
+		why = NULL;
 	}
 	if (r->late && outcome != POLICY_LOST)
 		atomic_fetch_add(&stats->late, 1);
@@ -635,6 +638,8 @@ static void read_mail(struct session *s)
 		case MAIL_DOWN:
 		case MAIL_SILENT:
 			s->silent[read->source->number] = false;
+			if (mail->kind == MAIL_UP)
+				s->anew_at[read->source->number] = now;
 			source_is(s, read->source->number, mail->kind, now);
 			free(read);
 			break;

@@ -46,7 +46,7 @@
  * In a process with $GRID_FAKE_FLAKY set three of four calls that change something
  * do nothing but fail, for reasons that pass.  While the file
  * $GRID_FAKE_NO_HASH is there, no hash can be opened; while $GRID_FAKE_SILENT is,
- * reads of the file $GRID_FAKE_SILENT_SOURCE don't come back; while $GRID_FAKE_AGAIN
+ * what was read of the file $GRID_FAKE_SILENT_SOURCE doesn't come back; while $GRID_FAKE_AGAIN
  * is, repairs are to be tried again, as those of a device that is suspended.
  */
 #include <dirent.h>
@@ -401,9 +401,9 @@ static void silence(int fd, size_t size)
 ssize_t __wrap_pread64(int fd, void *data, size_t size, off_t offset)
 {
 	const char *bad = getenv("GRID_FAKE_UNREADABLE");
+	ssize_t n;
 	off_t at;
 
-	silence(fd, size);
 	if (fd >= 0 && fd < 4096 && ours[fd] & OURS_BELOW && fails("killed"))
 		raise(SIGKILL);
 	if (bad && fd >= 0 && fd < 4096 && ours[fd] & OURS_BELOW) {
@@ -413,7 +413,9 @@ ssize_t __wrap_pread64(int fd, void *data, size_t size, off_t offset)
 			return -1;
 		}
 	}
-	return __real_pread64(fd, data, size, offset);
+	n = __real_pread64(fd, data, size, offset);
+	silence(fd, size);
+	return n;
 }
 
 int __wrap_gm_dm_name(unsigned int major, unsigned int minor, char *name,
