@@ -106,6 +106,7 @@ struct source {
 	unsigned int file_background; /* that workers are at */
 	int file_fd; /* -1 before it is open */
 	atomic_ullong file_device, file_node; /* what that is */
+	atomic_bool file_cached; /* a disk that is read through the page cache */
 	atomic_uint file_changes; /* times two; odd while these are changed */
 	atomic_bool file_look; /* a read has failed, or source_look() */
 };

@@ -15,15 +15,18 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "source.h"
 
 #define WORKERS 3
+#define PAGE_MOST 65536 /* of any machine */
 
 static void look(struct source *s)
 {
@@ -37,6 +40,11 @@ static void read_block(struct source *s, struct gm_hash *hash, struct read *r)
 	size_t at = 0;
 	ssize_t n;
 
+	/* Only whole pages are dropped. */
+	if (atomic_load(&s->file_cached))
+		posix_fadvise(s->file_fd,
+			      (off_t)(r->offset - r->offset % PAGE_MOST),
+			      r->len + 2 * PAGE_MOST, POSIX_FADV_DONTNEED);
 	while (at < r->len) {
 		n = pread(s->file_fd, (char *)r->buf + at, r->len - at,
 			  (off_t)(r->offset + at));
@@ -126,10 +134,12 @@ static void *worker(void *arg)
 /*
  * A descriptor, or a negative errno.  A disk is read past the page cache: that
  * has old data where somebody writes to the disk by another way, as a dm device
- * on top of it does.
+ * on top of it does.  Where its blocks begin amid a sector, what is cached of each
+ * is dropped before it is read.
  */
 static int open_file(const struct source *s)
 {
+	int sector = 0;
 	int fd = open(s->config->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 	int err;
@@ -137,7 +147,8 @@ static int open_file(const struct source *s)
 	if (fd < 0)
 		return -errno;
 	if (!fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
-		if (S_ISBLK(st.st_mode) && !(s->config->offset % 4096))
+		if (S_ISBLK(st.st_mode) && !ioctl(fd, BLKSSZGET, &sector) &&
+		    sector > 0 && !(s->config->offset % (unsigned int)sector))
 			fcntl(fd, F_SETFL, O_DIRECT);
 		return fd;
 	}
@@ -165,6 +176,8 @@ static void identify(struct source *s)
 	disk = S_ISBLK(st.st_mode);
 	atomic_store(&s->file_device, disk ? st.st_rdev : st.st_dev);
 	atomic_store(&s->file_node, disk ? 0 : st.st_ino);
+	atomic_store(&s->file_cached,
+		     disk && !(fcntl(s->file_fd, F_GETFL) & O_DIRECT));
 }
 
 /* Can it hash, and be read?  Else that is told once. */
