@@ -83,3 +83,19 @@ cmp "$replica" "$dev"
 forget
 gridctl repair t0 --from="$disk" --trust
 cmp "$replica" "$dev"
+
+log "trust: so is one where the grid begins amid a page, or a sector"
+defer rm -f /tmp/amid
+for at in 512 100; do
+	rm -f /tmp/amid
+	truncate -s $((blocks * bs + 65536)) /tmp/amid
+	loop_disk /tmp/amid
+	repaird --source "$REPLY" --source-offset $at --trust
+	forget
+	all_repaired
+	dd if="$replica" of=/tmp/amid bs="$bs" seek=$at oflag=seek_bytes conv=notrunc status=none
+	forget
+	all_repaired
+	stop_repaird
+	cmp "$replica" "$dev"
+done
