@@ -431,7 +431,7 @@ EXPORT_SYMBOL_GPL(grid_missing_room_free);
  * @limits: the capacity
  *
  * Context: process; does not sleep; lock not held.
- * Return: 0, -EBUSY, also while a suspend waits for calls to end; -EINVAL for an
+ * Return: 0; -EBUSY; -EAGAIN while a suspend waits for calls to end; -EINVAL for an
  * impossible one.
  */
 int grid_missing_fits(struct grid_missing *gm,
@@ -442,7 +442,7 @@ int grid_missing_fits(struct grid_missing *gm,
 
 	/* Who asks may hold up others than this device. */
 	if (!down_read_trylock(&gm->bind))
-		return -EBUSY;
+		return -EAGAIN;
 	ret = gm_tracker_fits(&gm->tracker, &l);
 	up_read(&gm->bind);
 	return ret;

@@ -491,7 +491,8 @@ static int gm_ioctl_cancel_all(struct gm_ioctl_call *c)
 		if (ret)
 			return ret;
 		/* ... or another sweep runs. */
-		if (schedule_timeout_interruptible(1))
+		schedule_timeout_interruptible(1);
+		if (signal_pending(current))
 			return -EINTR;
 	}
 	if (!ret && wait)

@@ -91,20 +91,21 @@ EXPORT_SYMBOL_GPL(__grid_missing_find);
  * __grid_missing_peek - likewise, for who has no room for changes
  * @gm: the tracker
  * @address: the block
- * @flags: out: its GRID_MISSING_F_*, 0 when there is no fault; may be NULL
+ * @flags: out: its GRID_MISSING_F_*, 0 when there is no fault
+ * @freed: out: there is one, but a checkpoint is about to take it
  *
  * Context: lock held.
  * Return: as __grid_missing_find(); what a sweep is about to take is gone.
  */
-u8 __grid_missing_peek(struct grid_missing *gm, u64 address, u32 *flags)
+u8 __grid_missing_peek(struct grid_missing *gm, u64 address, u32 *flags,
+		       bool *freed)
 {
 	struct grid_missing_fault info = {};
 	u8 state;
 
 	lockdep_assert_held(&gm->tracker.lock);
-	state = __gm_peek(&gm->tracker, address, flags ? &info : NULL);
-	if (flags)
-		*flags = info.flags;
+	state = __gm_peek(&gm->tracker, address, &info, freed);
+	*flags = info.flags;
 	return state;
 }
 EXPORT_SYMBOL_GPL(__grid_missing_peek);

@@ -121,15 +121,16 @@ static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from)
 		u8 state = GRID_MISSING_STATE_GONE;
 
 		if (test_bit(b, g->missing)) {
-			/* What a sweep is about to take is taken first. */
-			if (!keep && __grid_meta_starves(g, io, max(b, from))) {
+			if (__grid_closed(g, b))
+				g->closed_written = true;
+			if (keep)
+				continue;
+			/* What a sweep is about to take is taken here. */
+			if (__grid_meta_starves(g, io, max(b, from))) {
 				grid_unlock(g, flags);
 				return true;
 			}
-			state = keep ? __grid_missing_peek(g->gm, b, NULL) :
-				       __grid_missing_find(g->gm, b, NULL);
-			if (__grid_closed(g, b))
-				g->closed_written = true;
+			state = __grid_missing_find(g->gm, b, NULL);
 		}
 		if (state == GRID_MISSING_STATE_GONE) {
 			if (grid_bits_test(&g->lost, b) &&

@@ -195,7 +195,7 @@ static bool grid_known(struct grid *g, u64 b)
 	u8 state;
 
 	grid_lock(g, &flags);
-	state = __grid_missing_peek(g->gm, b, NULL);
+	state = __grid_missing_find(g->gm, b, NULL);
 	grid_unlock(g, flags);
 	return state != GRID_MISSING_STATE_GONE;
 }

@@ -105,7 +105,10 @@
 #define GRID_READ_TRIES 3
 #define GRID_PARK_HASH_BITS 12
 #define GRID_POOL_SIZE 64
-/* Blocks of one bio: dm cuts what is longer. */
+/*
+ * Blocks of one bio: what is longer is cut, as the lock is held over all of them
+ * with interrupts off.
+ */
 #define GRID_BIO_BLOCKS 1024U
 
 /* Where bios park that wait for `ready` (start:held), not for a block. */
@@ -277,7 +280,7 @@ struct grid {
 	/* What room.c may change while the device is suspended. */
 	struct grid_missing *gm;
 	struct grid_missing_geometry geo;
-	dev_t lower; /* of the table that was live last; 0: none was */
+	dev_t lower; /* of the table that was live last, or of the first */
 	sector_t start;
 	struct workqueue_struct *wq_io; /* wakes, time-outs: waits for nobody */
 	struct workqueue_struct *wq_go; /* submits: waits for the lower device */

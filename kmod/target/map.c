@@ -79,6 +79,12 @@ int grid_map(struct dm_target *ti, struct bio *bio)
 	}
 	first = grid_first(g, io);
 	last = grid_last(g, io);
+	/* At a block's end: what covers a block is to do so still (T15). */
+	if (unlikely(last - first >= GRID_BIO_BLOCKS) &&
+	    bio_op(bio) != REQ_OP_DISCARD) {
+		grid_cut(bio, io, (first + GRID_BIO_BLOCKS) << g->block_shift);
+		last = grid_last(g, io);
+	}
 	/*
 	 * Before the bitmaps, or an enqueue and then `ready` come between the
 	 * two looks, and a read goes down to garbage (D1).  Pairs with

@@ -140,8 +140,8 @@ static void gmeta_drop_run(struct gmeta_map *map, u64 first, u64 count)
 		f = &map->faults[i];
 		if (f->kind && f->address - first < count)
 			gmeta_remove(map, i);
-		else
-			i++;
+		else if (!(++i % 4096))
+			cond_resched();
 	}
 }
 

@@ -75,7 +75,7 @@ static bool grid_ranges_meet(struct block_device *a, sector_t a_start,
  * @other: another one
  *
  * Either's map may lie neither where the other's does nor where its data are; of
- * a live one's data that is seen when both name the same partition.  Of a map that
+ * data that is seen when both name the same partition.  Of a map that
  * was not loaded yet only the begin is known.
  */
 bool grid_meta_overlap(const struct grid *g, const struct grid_table *t,

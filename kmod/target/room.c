@@ -314,6 +314,8 @@ static int grid_room_need(struct grid *g, const struct grid_table *t,
 	r = grid_missing_fits(g->gm, &t->opt.limits);
 	if (r == -EBUSY)
 		*error = "a maximum is below what is in use";
+	else if (r == -EAGAIN)
+		*error = "it is being suspended: try again";
 	else if (r)
 		*error = "impossible maxima";
 	return r;
@@ -327,7 +329,7 @@ static int grid_room_need(struct grid *g, const struct grid_table *t,
  * @error: out: a sentence
  *
  * Context: may sleep; grid_list_lock held.
- * Return: 0, -EBUSY, -ENOMEM, -EINVAL, or why the hash can't be had.
+ * Return: 0, -EBUSY, -EAGAIN, -ENOMEM, -EINVAL, or why the hash can't be had.
  */
 int grid_room_next(struct grid *g, struct grid_table *t, const char *name,
 		   char **error)

@@ -423,6 +423,9 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 	g = grid_new(t, MAJOR(devt), MINOR(devt), name, &ti->error);
 	if (IS_ERR(g))
 		goto out;
+	/* Its data are no place for a map from now on (M6). */
+	g->lower = t->dev->bdev->bd_dev;
+	g->start = t->start;
 	list_add_tail(&g->list, &grid_list);
 	r = grid_load(g, t, &ti->error);
 	if (r)
@@ -531,12 +534,6 @@ static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		goto err_device;
 	}
 
-	/* The lock is held over all blocks of a bio, with interrupts off. */
-	r = dm_set_target_max_io_len(ti, GRID_BIO_BLOCKS * t->block_sectors);
-	if (r) {
-		ti->error = "the block is too large";
-		goto err_put;
-	}
 	ti->private = t;
 	ti->per_io_data_size = sizeof(struct grid_io);
 	ti->num_flush_bios = 1;
@@ -545,9 +542,6 @@ static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->discards_supported = true;
 	return 0;
 
-err_put:
-	grid_put(t->grid, t);
-	grid_room_free(t->room);
 err_device:
 	if (t->meta_dev)
 		dm_put_device(ti, t->meta_dev);

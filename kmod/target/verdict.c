@@ -49,14 +49,6 @@ static enum grid_verdict __grid_stopped(struct grid *g, struct grid_io *io,
 	return __grid_wait(g);
 }
 
-/* Has a barrier taken the fault of block @b, or will it, and no commit says so (M2)? */
-static bool __grid_is_taken(const struct grid *g, u64 b)
-{
-	grid_assert_locked(g);
-	return grid_bits_test(&g->dropped, b) ||
-	       (g->meta && g->barrier_freeing && grid_bits_test(&g->taken, b));
-}
-
 /*
  * What block @b has to say about @io.  Takes the block of a write out of the
  * release sets, which is right also when another block stops the write: the
@@ -69,6 +61,7 @@ static enum grid_verdict __grid_check_block(struct grid *g, struct grid_io *io,
 	const struct grid_options *opt = &g->live->opt;
 	bool write = grid_is_write(io);
 	u32 flags = 0;
+	bool freed;
 	u8 state;
 
 	grid_assert_locked(g);
@@ -77,14 +70,15 @@ static enum grid_verdict __grid_check_block(struct grid *g, struct grid_io *io,
 		goto stopped;
 	if (!test_bit(b, g->missing))
 		return GRID_GO;
-	state = __grid_missing_peek(g->gm, b, &flags);
+	state = __grid_missing_peek(g->gm, b, &flags, &freed);
 	if (__grid_closed(g, b))
 		goto stopped;
 	switch (state) {
 	case GRID_MISSING_STATE_GONE:
 		if (grid_bits_test(&g->lost, b) ?
 			    write && grid_covers(g, io, b) :
-			    write || !__grid_is_taken(g, b))
+			    write || !(grid_bits_test(&g->dropped, b) ||
+				       (g->meta && freed)))
 			return GRID_GO;
 		*status = BLK_STS_IOERR;
 		return GRID_FAIL;

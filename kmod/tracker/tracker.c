@@ -211,6 +211,7 @@ u8 __gm_find(struct gm_tracker *t, u64 address, struct grid_missing_fault *info)
  * @t: tracker
  * @address: the block
  * @info: filled in when there is one; may be NULL
+ * @freed: out: there is one, but a checkpoint is about to take it
  *
  * Where changes are recorded, what a sweep is about to take is passed over; else
  * as __gm_find().
@@ -218,7 +219,8 @@ u8 __gm_find(struct gm_tracker *t, u64 address, struct grid_missing_fault *info)
  * Context: lock held, any context.
  * Return: as __gm_find().
  */
-u8 __gm_peek(struct gm_tracker *t, u64 address, struct grid_missing_fault *info)
+u8 __gm_peek(struct gm_tracker *t, u64 address, struct grid_missing_fault *info,
+	     bool *freed)
 {
 	struct gm_key k;
 	u32 slot;
@@ -226,6 +228,8 @@ u8 __gm_peek(struct gm_tracker *t, u64 address, struct grid_missing_fault *info)
 	lockdep_assert_held(&t->lock);
 	gm_key_init(t, address, &k);
 	slot = gm_see(t, &k);
+	*freed = slot == GM_NIL && t->sweep.kind == GM_SWEEP_CHECKPOINT &&
+		 gm_lookup(t, &k) != GM_NIL;
 	if (slot == GM_NIL)
 		return GRID_MISSING_STATE_GONE;
 	if (info)

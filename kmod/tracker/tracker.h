@@ -536,8 +536,8 @@ u64 gm_retry_all(struct gm_tracker *t);
  * The fault at @address: its state, GRID_MISSING_STATE_GONE when there is
  * none; *@info (may be NULL) is filled in when there is one.
  */
-u8 __gm_peek(struct gm_tracker *t, u64 address,
-	     struct grid_missing_fault *info);
+u8 __gm_peek(struct gm_tracker *t, u64 address, struct grid_missing_fault *info,
+	     bool *freed);
 u8 __gm_find(struct gm_tracker *t, u64 address,
 	     struct grid_missing_fault *info);
 

@@ -112,7 +112,8 @@
  *          checkpoint is taken as before
  * ECANCELED the block was freed or cancelled while it was being written
  * ENOMEM   out of memory; nothing was done
- * EINTR    a signal came before anything was done
+ * EINTR    a signal came before anything was done; RELEASE: some of it may be, and
+ *          may be done again (so with EAGAIN)
  * ======== ==============================================================
  */
 

@@ -75,3 +75,15 @@ must_fail dd if=/tmp/small of="$dev" bs=4096 seek=$((12 * bs / 4096)) count=1 of
 head -c "$bs" /dev/urandom > /tmp/new
 dd if=/tmp/new of="$dev" bs="$bs" seek=12 count=1 oflag=direct conv=notrunc status=none
 assert_eq "$(dm_get t0 waiting)" 0
+
+log "a disk that takes little at once cuts no block: the grid gets it whole"
+dm_remove t0
+echo 64 > "/sys/block/${lower#/dev/}/queue/max_sectors_kb"
+bs=131072
+dm_create t0 "$(grid_table checksum:sha256 no_helper_ms:60000 on_missing:error)"
+lose 3 4
+head -c $((2 * bs)) /dev/urandom > /tmp/new
+dd if=/tmp/new of="$dev" bs=$((2 * bs)) seek=$((3 * bs)) count=1 oflag=direct,seek_bytes \
+	conv=notrunc status=none
+assert_eq "$(dm_get t0 superseded)" 2
+dd if="$dev" bs="$bs" skip=3 count=2 iflag=direct status=none | cmp - /tmp/new
