@@ -31,7 +31,8 @@ def run(t):
     old = m.run("gridctl version | sed -n 's/^gridctl //p'; pidof gridrepaird").split()
     check(old[0] != VERSION, "it is %s already" % VERSION)
     files = {name: t.file(name) for name in ("a", "b", "c")}
-    server(m, 20)
+    # Longer than dpkg takes on any machine.
+    server(m, 300)
     m.run(missing(t, t.blocks("b")[:5]), 60)
     # Of an initramfs the packages test knows; here it would take many minutes.
     m.run("echo update_initramfs=no > /etc/initramfs-tools/update-initramfs.conf")
@@ -42,6 +43,7 @@ def run(t):
     out = m.run("pidof gridrepaird; systemctl is-active gridrepaird; findmnt -no SOURCE /srv")
     check(out.split()[0] != old[1], "it is the old gridrepaird: " + out)
     check(out.split()[1:] == ["active", "/dev/mapper/store"], out)
+    server(m, 0)
     m.run("timeout 200 gridctl wait store --until=clean", 230)
     same(m, files)
     t.ok("the tools: the new helper repairs what the old one had under way")
