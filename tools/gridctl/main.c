@@ -177,7 +177,7 @@ static const struct ctl_verb verbs[] = {
 	    { "serial", "N",
 	      "only the fault that had this number when the data was fetched" },
 	    { "trust", NULL,
-	      "with --from: also blocks whose checksum nobody knows" } },
+	      "with --from: also blocks that can't be verified" } },
 	  verb_repair },
 	{ "unavailable",
 	  "DEV ADDRESS…",

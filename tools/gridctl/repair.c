@@ -4,9 +4,9 @@
  *
  * What the daemon does with policies, this does with one file and no policy:
  * the operator says where the data is.  Only one thing is not left to the
- * operator's hurry: in bulk (--from), a block whose right checksum nobody knows
- * is repaired only with --trust, for a stale replica must not roll it back in
- * silence.
+ * operator's hurry: in bulk (--from), a block whose data can't be verified (nobody
+ * knows its checksum, or the device has no hash) is repaired only with --trust, for
+ * a stale replica must not roll it back in silence.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -269,7 +269,9 @@ static int repair_from(struct work *w, const char *source)
 		goto out_close;
 	for (i = 0; i < n && !code; i++) {
 		f = &faults[i];
-		if (f->flags & GRID_MISSING_F_NO_CHECKSUM && !trust) {
+		/* Without a hash neither we nor the kernel verify the data. */
+		if ((f->flags & GRID_MISSING_F_NO_CHECKSUM || !w->hashing) &&
+		    !trust) {
 			untrusted++;
 			continue;
 		}
@@ -301,11 +303,18 @@ static int repair_from(struct work *w, const char *source)
 	free(faults);
 	if (untrusted) {
 		w->failed += untrusted;
-		ctl_note(
-			w->ctl,
-			"%" PRIu64
-			" blocks have no checksum, and were left: --trust repairs them, if %s is no stale replica",
-			untrusted, source);
+		if (w->hashing)
+			ctl_note(
+				w->ctl,
+				"%" PRIu64
+				" blocks have no checksum, and were left: --trust repairs them, if %s is no stale replica",
+				untrusted, source);
+		else
+			ctl_note(
+				w->ctl,
+				"%" PRIu64
+				" blocks can't be verified (%s has no hash), and were left: --trust repairs them, if %s is no stale replica",
+				untrusted, w->ctl->argv[0], source);
 	}
 out_close:
 	close(fd);

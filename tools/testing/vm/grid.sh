@@ -115,8 +115,8 @@ lose()
 	gridctl enqueue t0 "${known[@]}" > /dev/null
 }
 
-# mend BLOCK...: repair from the replica.
-mend() { gridctl repair t0 --from "$replica" "$@" > /dev/null; }
+# mend BLOCK...: repair from the replica, which is good, with or without a hash.
+mend() { gridctl repair t0 --trust --from "$replica" "$@" > /dev/null; }
 
 # read_background BLOCK FILE: a direct read in background; its status ends
 # FILE.status. REPLY is the process.

@@ -55,7 +55,7 @@ wait_until 60 parked 1
 assert_eq "$(faults)" "3 "
 assert_eq "$(dm_get t0 detected)" 1
 echo 0 > /sys/bus/pseudo/drivers/scsi_debug/opts
-mend 3 --trust
+mend 3
 wait "$reader"
 assert_eq "$(cat /tmp/out.status)" 0
 cmp /tmp/out <(dd if="$replica" bs="$bs" skip=3 count=1 status=none)
