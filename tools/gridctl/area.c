@@ -5,6 +5,7 @@
  * What is written is durable in the order that metadata.rst asks for: the
  * pieces of a snapshot, then one superblock, then the other.
  */
+#include <blkid/blkid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -247,17 +248,39 @@ static void read_word(const char *path, char *word, size_t size)
 			word[i] = '_';
 }
 
+/* As udev has it, but read from the disk: udev may not be there, or not yet done. */
+static void read_partuuid(int fd, char *partuuid, size_t size)
+{
+	blkid_probe probe = blkid_new_probe();
+	const char *value;
+	size_t len;
+
+	memset(partuuid, 0, size);
+	if (!probe || blkid_probe_set_device(probe, fd, 0, 0))
+		goto out;
+	blkid_probe_enable_superblocks(probe, 0);
+	blkid_probe_enable_partitions(probe, 1);
+	blkid_probe_set_partitions_flags(probe, BLKID_PARTS_ENTRY_DETAILS);
+	blkid_do_safeprobe(probe);
+	if (!blkid_probe_lookup_value(probe, "PART_ENTRY_UUID", &value, &len) &&
+	    len <= size)
+		memcpy(partuuid, value, len);
+out:
+	blkid_free_probe(probe);
+}
+
 int area_identify(const struct ctl *ctl, const char *path,
 		  struct gmeta_super *sb)
 {
-	static const char key[] = "E:ID_PART_ENTRY_UUID=";
-	static const char *const wwids[] = { "wwid", "device/wwid", "../wwid",
-					     "../device/wwid" };
-	char file[128], line[256];
+	/* A virtio disk has but a serial number, a logical volume but a uuid. */
+	static const char *const names[] = {
+		"wwid",	  "device/wwid",   "../wwid",	"../device/wwid",
+		"serial", "device/serial", "../serial", "dm/uuid",
+	};
+	char file[128];
 	struct stat st;
 	struct area a;
 	size_t i;
-	FILE *f;
 	int code;
 
 	code = area_open(ctl, &a, path, 0, false);
@@ -267,27 +290,40 @@ int area_identify(const struct ctl *ctl, const char *path,
 	memset(sb->wwid, 0, sizeof(sb->wwid));
 	memset(sb->partuuid, 0, sizeof(sb->partuuid));
 	if (!fstat(a.fd, &st) && S_ISBLK(st.st_mode)) {
-		for (i = 0; !*sb->wwid && i < 4; i++) {
+		for (i = 0; !*sb->wwid && i < sizeof(names) / sizeof(*names);
+		     i++) {
 			snprintf(file, sizeof(file), "/sys/dev/block/%u:%u/%s",
 				 major(st.st_rdev), minor(st.st_rdev),
-				 wwids[i]);
+				 names[i]);
 			read_word(file, sb->wwid, sizeof(sb->wwid));
 		}
-		snprintf(file, sizeof(file), "/run/udev/data/b%u:%u",
-			 major(st.st_rdev), minor(st.st_rdev));
-		f = fopen(file, "re");
-		while (f && fgets(line, sizeof(line), f)) {
-			line[strcspn(line, "\n")] = 0;
-			if (!strncmp(line, key, sizeof(key) - 1) &&
-			    strlen(line + sizeof(key) - 1) <
-				    sizeof(sb->partuuid))
-				strcpy(sb->partuuid, line + sizeof(key) - 1);
-		}
-		if (f)
-			fclose(f);
+		read_partuuid(a.fd, sb->partuuid, sizeof(sb->partuuid));
 	}
 	area_close(&a);
 	return CTL_GOOD;
+}
+
+const char *area_other(const struct gmeta_super *sb,
+		       const struct gmeta_super *now)
+{
+	bool same_wwid = *sb->wwid && !strcmp(sb->wwid, now->wwid);
+	bool same_part = *sb->partuuid && !strcmp(sb->partuuid, now->partuuid);
+
+	if (now->data_sectors <
+	    sb->data_start + sb->blocks * (sb->block_size / 512))
+		return "size";
+	if (*sb->wwid && *now->wwid && !same_wwid)
+		return "WWID";
+	if (*sb->partuuid && *now->partuuid && !same_part)
+		return "PARTUUID";
+	/* Metadata on the disk itself can't meet another one. */
+	if (same_wwid || same_part || sb->flags & GRID_META_INTERNAL)
+		return NULL;
+	if (*sb->wwid)
+		return "WWID";
+	if (*sb->partuuid)
+		return "PARTUUID";
+	return now->data_sectors == sb->data_sectors ? NULL : "size";
 }
 
 char *area_uuid(const uint8_t uuid[16], char text[AREA_UUID_TEXT])

@@ -45,6 +45,12 @@ int area_write_map(struct area *a, struct gmeta_super *sb,
 /* What identifies the data device @path: its size, WWID and PARTUUID. */
 int area_identify(const struct ctl *ctl, const char *path,
 		  struct gmeta_super *sb);
+/*
+ * What tells that @sb was not made for the data device that is @now, or NULL.  What
+ * had a name must have it still; what had none must be as long as it was.
+ */
+const char *area_other(const struct gmeta_super *sb,
+		       const struct gmeta_super *now);
 
 #define AREA_UUID_TEXT 37
 char *area_uuid(const uint8_t uuid[16], char text[AREA_UUID_TEXT]);

@@ -117,25 +117,18 @@ static int check_data(const struct ctl *ctl, const struct gmeta_super *sb,
 		      const char *path)
 {
 	struct gmeta_super now = {};
-	const char *what = NULL;
+	const char *what;
 	int code;
 
 	code = area_identify(ctl, path, &now);
 	if (code)
 		return code;
-	if (*sb->wwid && *now.wwid && strcmp(sb->wwid, now.wwid))
-		what = "WWID";
-	else if (*sb->partuuid && *now.partuuid &&
-		 strcmp(sb->partuuid, now.partuuid))
-		what = "PARTUUID";
-	else if (now.data_sectors <
-		 sb->data_start + sb->blocks * (sb->block_size / 512))
-		what = "size";
+	what = area_other(sb, &now);
 	if (!what)
 		return CTL_GOOD;
 	return ctl_fail(
 		ctl, CTL_FAILED,
-		"the metadata is not that of %s: its %s is another one (\"gridctl metadata set\" if you are sure)",
+		"the metadata is not that of %s: its %s is another one, or can't be seen (\"gridctl metadata set --data\" if you are sure that its blocks are the same)",
 		path, what);
 }
 

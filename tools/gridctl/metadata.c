@@ -83,8 +83,7 @@ static int compare_data(const struct ctl *ctl, const struct gmeta_super *sb)
 			"%s: too small: it has %" PRIu64
 			" sectors, the grid was on a device of %" PRIu64,
 			path, now.data_sectors, sb->data_sectors);
-	if (now.data_sectors != sb->data_sectors ||
-	    strcmp(now.wwid, sb->wwid) || strcmp(now.partuuid, sb->partuuid))
+	if (area_other(sb, &now))
 		return ctl_fail(
 			ctl, CTL_FAILED,
 			"%s is not the device that this metadata was made for: %" PRIu64

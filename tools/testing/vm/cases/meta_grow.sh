@@ -39,6 +39,8 @@ crash()
 	if [ "$1" != internal ]; then
 		cp "$meta" "$meta.crash"
 		b=$(losetup -f --show "$meta.crash")
+		# A longer disk without a name may be another one.
+		gridctl metadata set "$b" --data="$a" > /dev/null
 	fi
 	gridctl create t1 "$a" --metadata="${b:-internal}" > /dev/null
 	REPLY="$(dm_get t1 blocks): $(faults_of t1)"

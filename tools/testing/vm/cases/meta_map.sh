@@ -194,6 +194,29 @@ must_fail dmsetup create t2 --noudevsync --table "$(cat /tmp/table)"
 must_fail gridctl create t0 "$data_dev" --metadata="$meta_dev"
 assert_match "$REPLY" "no grid metadata"
 
+log "nor the map of another disk, by its name"
+one="0 32768 linear $data_dev 0"
+dmsetup create a --noudevsync --uuid one --table "$one"
+defer dmsetup remove a
+dmsetup create b --noudevsync --uuid two --table "$one"
+dmsetup create c --noudevsync --table "$one"
+dmsetup mknodes
+gridctl format /dev/mapper/a --metadata="$meta_dev" --block-size=64K --length=8M --force > /dev/null
+for disk in b c; do
+	must_fail gridctl create t0 /dev/mapper/$disk --metadata="$meta_dev"
+	assert_match "$REPLY" "its WWID is another one"
+done
+dmsetup remove b
+dmsetup remove c
+# One that has its name may be of another length.
+gridctl create t0 /dev/mapper/a --metadata="$meta_dev" > /dev/null
+gridctl remove t0
+dmsetup remove a
+dmsetup create a --noudevsync --uuid one --table "0 16384 linear $data_dev 0"
+dmsetup mknodes
+gridctl create t0 /dev/mapper/a --metadata="$meta_dev" > /dev/null
+gridctl remove t0
+
 log "no map lies where another grid has its data"
 ram_disk 16
 other_dev=$REPLY
