@@ -43,6 +43,7 @@ static const struct {
 	{ "metadata-uuid", VALUE },
 	/* of attaching */
 	{ "manifest", VALUE },
+	{ "manifest-undoes-writes", NO_VALUE },
 	{ "ready-timeout", TIME },
 	/* of systemd's tab files */
 	{ "defaults", NO_VALUE },
@@ -235,7 +236,15 @@ static bool parse_line(struct gridtab_entry *e, char *line)
 	}
 	if (field[4])
 		wrong(e, "more than four fields (a blank is \\040)");
-	return !field[3] || split_options(e, field[3]);
+	if (field[3] && !split_options(e, field[3]))
+		return false;
+	/* What it doesn't match is repaired back to what it says. */
+	if (gridtab_option(e, "manifest") && gridtab_held(e) &&
+	    !gridtab_option(e, "read-only") &&
+	    !gridtab_option(e, "manifest-undoes-writes"))
+		wrong(e,
+		      "manifest= of a grid that starts held undoes at each boot what was written since it was made: use a metadata device, read-only, or manifest-undoes-writes");
+	return true;
 }
 
 /* ------------------------------------------------------------------ a file */

@@ -12,7 +12,7 @@ from common import DATA, META
 from run import check
 
 TAB = """\
-store {0} none block-size=64K,checksum=sha256,length=60M,park-timeout=5s,manifest=/var/lib/m,_netdev,nofail
+store {0} none block-size=64K,checksum=sha256,length=60M,park-timeout=5s,manifest=/var/lib/m,manifest-undoes-writes,_netdev,nofail
 held {0} none block-size=64K,offset=60M,park-timeout=5s,no-helper=5s,ready-timeout=15s,nofail
 gone /dev/disk/by-id/virtio-nothing none block-size=64K,x-systemd.device-timeout=10s,nofail
 wrong {0} none blok-size=64K,nofail

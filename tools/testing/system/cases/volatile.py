@@ -3,7 +3,8 @@
 
 The grid is volatile (metadata none). So the application, this test, says at each
 boot what is missing: by a manifest while nothing was written, by "nothing" after
-an orderly end, by a manifest of what it wrote after the cut.
+an orderly end, by a manifest of what it wrote after the cut, of a grid that is
+read-only by then.
 """
 
 from common import DATA, FSTAB, healthy, last_minute, missing_now, server
@@ -19,7 +20,8 @@ def tab(options):
 
 def run(t):
     m = t.machine(files={
-        "/etc/gridtab": tab(",manifest=/var/lib/store.manifest"),
+        # Before what is written next is on the disk this line is another one.
+        "/etc/gridtab": tab(",manifest-undoes-writes,manifest=/var/lib/store.manifest"),
         "/etc/fstab": FSTAB % "",
         "/var/lib/store.manifest": t.manifest})
     m.spoil(list(range(16, 40)) + [0, 300, 301])
@@ -84,9 +86,9 @@ mount -o ro /srv
 cd /srv
 sha256sum a b c | cut -c1-64 | xargs > /var/lib/sums
 rm -f /etc/test-slow
-printf '%s' '""" + tab(",manifest=/var/lib/store.manifest") + """
+printf '%s' '""" + tab(",read-only,manifest=/var/lib/store.manifest") + """
 ' > /etc/gridtab
-sed -i 's/_netdev/ro,_netdev/' /etc/fstab
+sed -i 's/_netdev,nofail 0 2/ro,_netdev,nofail 0 0/' /etc/fstab
 first=$(filefrag -v /srv/c | awk '$1 == "0:" { print int($4) }')
 dd if=/dev/zero bs=65536 count=32 seek=$((first / 16 + 2)) of=$disk oflag=direct status=none
 sync
