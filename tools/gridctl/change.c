@@ -281,51 +281,72 @@ int verb_retry(struct ctl *ctl)
 	return on_addresses(ctl, "retried", 0, 0, call_retry);
 }
 
-static int cancel_all(struct ctl *ctl, struct gm_dev *dev, uint32_t flags)
+/* All of them: @v, what was looked at, or with --force whatever there is. */
+static int cancel_all(struct ctl *ctl, struct gm_dev *dev,
+		      struct grid_missing_block *v, size_t n, uint32_t flags)
 {
 	struct grid_missing_status before, after;
+	uint64_t failed = 0, duplicates = 0;
+	size_t done = 0, i;
 	int err = gm_status(dev, &before);
 
-	if (!err)
+	if (!err && ctl_option(ctl, "force"))
 		err = gm_cancel_all(dev, flags);
+	else if (!err)
+		err = gm_cancel(dev, v, n, flags, &done);
+	/* What was repaired meanwhile is gone as well. */
+	for (i = 0; i < done; i++)
+		if (v[i].result == -ENOENT)
+			v[i].result = 0;
+	failed = tell_failed(ctl, v, done, &duplicates);
 	if (!err)
 		err = gm_status(dev, &after);
 	if (err)
 		return ctl_error(ctl, err, "%s", ctl->argv[0]);
-	return tell(ctl, "cancelled",
-		    json_object_new_uint64(after.cancelled - before.cancelled));
+	tell(ctl, "cancelled",
+	     json_object_new_uint64(after.cancelled - before.cancelled));
+	return failed ? CTL_FAILED : CTL_GOOD;
 }
 
 int verb_cancel(struct ctl *ctl)
 {
 	uint32_t flags =
 		ctl_option(ctl, "nowait") ? GRID_MISSING_CANCEL_NOWAIT : 0;
-	bool tables = ctl_option(ctl, "tables");
+	bool tables = ctl_option(ctl, "tables"),
+	     force = ctl_option(ctl, "force");
+	struct grid_missing_block *v = NULL;
+	size_t count, n = 0, done;
 	uint64_t *addresses;
 	struct gm_dev dev;
-	size_t count;
-	int code;
+	int code, err;
 
 	if (tables && ctl_option(ctl, "all"))
 		return ctl_fail(ctl, CTL_USAGE, "--all, or --tables");
 	if (!!ctl_option(ctl, "all") + (ctl->argc > 1) != 1)
 		return ctl_fail(ctl, CTL_USAGE,
 				"which blocks?  Give addresses, or --all");
+	if (force && ctl->argc > 1)
+		return on_addresses(ctl, "cancelled", flags,
+				    tables ? GRID_MISSING_F_TABLE : 0,
+				    call_cancel);
 	code = ctl_addresses(ctl, 1, &addresses, &count);
 	if (code)
 		return code;
 	code = ctl_attach(ctl, &dev, O_RDWR);
 	if (code)
 		goto out_free;
-	if (!ctl_option(ctl, "force"))
-		code = ctl_known_good(ctl, &dev, addresses, count, tables);
-	if (!code && !count)
-		code = cancel_all(ctl, &dev, flags);
+	if (!force)
+		code = ctl_known_good(ctl, &dev, addresses, count, tables, &v,
+				      &n);
+	if (!code && !count) {
+		code = cancel_all(ctl, &dev, v, n, flags);
+	} else if (!code) {
+		err = gm_cancel(&dev, v, n, flags, &done);
+		code = conclude(ctl, "cancelled", v, count, err ? done : count,
+				err);
+	}
 	gm_close(&dev);
-	if (!code && count)
-		code = on_addresses(ctl, "cancelled", flags,
-				    tables ? GRID_MISSING_F_TABLE : 0,
-				    call_cancel);
+	free(v);
 out_free:
 	free(addresses);
 	return code;

@@ -125,10 +125,13 @@ bool ctl_lies_on(const char *path, dev_t dev);
  * What --force is for; CTL_GOOD, or an exit code (CTL_FORCE), which has been said.
  *
  * Do the missing blocks @addresses (with @tables: of the tables with these
- * indexes; @count 0: all) have below what their checksums say?
+ * indexes; @count 0: all) have below what their checksums say?  *@cancel, allocated:
+ * what was looked at, to be cancelled; it is @n elements, and those of @addresses
+ * that are not missing come behind them, with a result that says so.
  */
 int ctl_known_good(const struct ctl *ctl, struct gm_dev *dev,
-		   const uint64_t *addresses, size_t count, bool tables);
+		   const uint64_t *addresses, size_t count, bool tables,
+		   struct grid_missing_block **cancel, size_t *n);
 /* Is nobody there who could write to the device? */
 int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev);
 /* Remove a dm device, with patience for who only looks at it (udev's blkid). */

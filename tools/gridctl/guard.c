@@ -14,74 +14,175 @@
 
 /* ------------------------------------------------------------------ cancel */
 
-/* Blocks whose content must be known to be good. */
-struct wanted {
+struct blocks {
 	struct grid_missing_block *v;
 	size_t count, room;
-	uint64_t bad; /* the first that isn't */
-	bool unknown; /* for nobody knows its checksum */
+};
+
+static int add(struct blocks *b, uint64_t address, uint32_t flags)
+{
+	struct grid_missing_block *more;
+
+	if (b->count == b->room) {
+		b->room = 2 * b->room + 64;
+		more = realloc(b->v, b->room * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		b->v = more;
+	}
+	b->v[b->count++] = (struct grid_missing_block){ .address = address,
+							.flags = flags };
+	return 0;
+}
+
+/**
+ * struct wanted - what a cancel would forget
+ * @read: the faults: what is below must be known to be good
+ * @bad: the first that isn't
+ * @unknown: for nobody knows its checksum
+ * @cancel: how to cancel them
+ * @missing: how many of these are missing; the others come last
+ */
+struct wanted {
+	struct blocks read, cancel;
+	size_t missing;
+	uint64_t bad;
+	bool unknown;
 };
 
 static int want(struct wanted *w, const struct grid_missing_fault *f)
 {
-	struct grid_missing_block *more;
+	int err = add(&w->read, f->address,
+		      (f->flags & GRID_MISSING_F_NO_CHECKSUM) |
+			      (f->cause == GRID_MISSING_CAUSE_TABLE_INDEX ?
+				       GRID_MISSING_F_TABLE :
+				       0));
 
-	if (w->count == w->room) {
-		w->room = 2 * w->room + 64;
-		more = realloc(w->v, w->room * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		w->v = more;
-	}
-	w->v[w->count++] = (struct grid_missing_block){
-		.address = f->address,
-		.checksum = f->checksum,
-		.flags = (f->flags & GRID_MISSING_F_NO_CHECKSUM) |
-			 (f->cause == GRID_MISSING_CAUSE_TABLE_INDEX ?
-				  GRID_MISSING_F_TABLE :
-				  0),
-	};
-	return 0;
+	if (!err)
+		w->read.v[w->read.count - 1].checksum = f->checksum;
+	return err;
 }
 
-/* The faults that a cancel of these would forget. */
-static int collect(const struct ctl *ctl, struct gm_dev *dev,
-		   const uint64_t *addresses, size_t count, bool tables,
-		   struct wanted *w)
+/* Those of @addresses that are missing come first, and are counted. */
+static int collect_blocks(const struct ctl *ctl, struct gm_dev *dev,
+			  const uint64_t *addresses, size_t count,
+			  struct wanted *w)
 {
-	struct grid_missing_fault *faults, f[2];
+	struct grid_missing_block *v, last;
+	struct grid_missing_fault f[2];
 	uint64_t cursor;
-	size_t n, i, j;
-	int got, code;
+	int got, err = 0;
+	size_t i;
 
-	for (i = 0; i < count && !tables; i++) {
+	for (i = 0; i < count && !err; i++) {
 		cursor = 0;
 		do
 			got = gm_list_range(dev, addresses[i], addresses[i],
 					    &cursor, f, 2);
 		while (got == -EINTR);
-		/* What isn't missing the call itself will tell. */
-		if (got < 0 && got != -ERANGE && got != -EINVAL)
-			return ctl_error(ctl, got, "%s", ctl->argv[0]);
-		if (got > 0 && want(w, f))
-			return ctl_error(ctl, -ENOMEM, "%zu blocks", count);
+		err = got < 0 ? got : add(&w->cancel, addresses[i], 0);
+		v = w->cancel.v;
+		if (!err && !got) {
+			v[i].result = -ENOENT;
+		} else if (!err) {
+			last = v[i];
+			v[i] = v[w->missing];
+			v[w->missing++] = last;
+			err = want(w, f);
+		}
 	}
-	if (count && !tables)
-		return CTL_GOOD;
+	return err ? ctl_error(ctl, err, "%s", ctl->argv[0]) : CTL_GOOD;
+}
+
+/* Every table that has not ended. */
+static int collect_tables(const struct ctl *ctl, struct gm_dev *dev,
+			  struct wanted *w)
+{
+	struct grid_missing_table t[64];
+	uint64_t cursor = 0;
+	int n, i, err = 0;
+
+	while (cursor != GM_CURSOR_END && !err) {
+		n = gm_list_tables(dev, &cursor, t, 64);
+		if (n < 0 && n != -EINTR)
+			err = n;
+		for (i = 0; i < n && !err; i++)
+			if (t[i].state != GRID_MISSING_TABLE_DONE &&
+			    t[i].state != GRID_MISSING_TABLE_CANCELLED)
+				err = add(&w->cancel, t[i].address,
+					  GRID_MISSING_F_TABLE);
+	}
+	return err ? ctl_error(ctl, err, "%s", ctl->argv[0]) : CTL_GOOD;
+}
+
+/* The faults of the tables in ->cancel; with @all the single ones, too. */
+static int collect_faults(const struct ctl *ctl, struct gm_dev *dev, bool all,
+			  struct wanted *w)
+{
+	struct grid_missing_fault *faults;
+	size_t tables = w->cancel.count, n, i, j;
+	bool single;
+	int code, err = 0;
+
 	code = ctl_all_faults(ctl, dev, &faults, &n);
 	if (code)
 		return code;
-	for (i = 0; i < n && !code; i++) {
-		for (j = 0; j < count && addresses[j] != faults[i].table; j++)
-			;
-		if (count &&
-		    (j == count || faults[i].cause == GRID_MISSING_CAUSE_BLOCK))
+	for (i = 0; i < n && !err; i++) {
+		single = faults[i].cause == GRID_MISSING_CAUSE_BLOCK;
+		for (j = 0; j < tables && !single; j++)
+			if (w->cancel.v[j].address == faults[i].table)
+				break;
+		if (single ? !all : j == tables)
 			continue;
-		if (want(w, &faults[i]))
-			code = ctl_error(ctl, -ENOMEM, "%zu blocks", n);
+		err = want(w, &faults[i]);
+		if (!err && single)
+			err = add(&w->cancel, faults[i].address, 0);
 	}
 	free(faults);
+	return err ? ctl_error(ctl, err, "%s", ctl->argv[0]) : CTL_GOOD;
+}
+
+/*
+ * What a cancel of @addresses (as ctl_known_good()) forgets.  A fault that comes
+ * later than this is not looked at, and so not cancelled.
+ */
+static int collect(const struct ctl *ctl, struct gm_dev *dev,
+		   const uint64_t *addresses, size_t count, bool tables,
+		   struct wanted *w)
+{
+	size_t i;
+	int code;
+
+	if (count && !tables)
+		return collect_blocks(ctl, dev, addresses, count, w);
+	for (i = 0; i < count; i++)
+		if (add(&w->cancel, addresses[i], GRID_MISSING_F_TABLE))
+			return ctl_error(ctl, -ENOMEM, "%zu tables", count);
+	code = count ? CTL_GOOD : collect_tables(ctl, dev, w);
+	if (!code)
+		code = collect_faults(ctl, dev, !count, w);
+	w->missing = w->cancel.count;
 	return code;
+}
+
+/*
+ * What is missing without a slot is in no listing, so that nobody can look; the
+ * kernel takes it by its address, or with all.
+ */
+static int none_lost(const struct ctl *ctl, struct gm_dev *dev)
+{
+	struct grid_missing_status s;
+	int err = gm_status(dev, &s);
+
+	if (err)
+		return ctl_error(ctl, err, "%s", ctl->argv[0]);
+	if (!s.lost)
+		return CTL_GOOD;
+	return ctl_fail(
+		ctl, CTL_FORCE,
+		"%s: %" PRIu64
+		" blocks are missing without a slot, and nobody can look at these; nothing was changed: --force cancels all the same",
+		ctl->argv[0], (uint64_t)s.lost);
 }
 
 static int found(void *arg, struct grid_missing_block *v, size_t n)
@@ -93,7 +194,8 @@ static int found(void *arg, struct grid_missing_block *v, size_t n)
 }
 
 int ctl_known_good(const struct ctl *ctl, struct gm_dev *dev,
-		   const uint64_t *addresses, size_t count, bool tables)
+		   const uint64_t *addresses, size_t count, bool tables,
+		   struct grid_missing_block **cancel, size_t *n)
 {
 	struct wanted w = { 0 };
 	struct scan scan = {
@@ -104,17 +206,21 @@ int ctl_known_good(const struct ctl *ctl, struct gm_dev *dev,
 		.found = found,
 		.arg = &w,
 	};
+	const struct grid_missing_block *v;
 	size_t i;
 	int code;
 
 	code = collect(ctl, dev, addresses, count, tables, &w);
-	for (i = 0; i < w.count && !w.unknown; i++) {
-		w.bad = w.v[i].address;
+	if (!code && (!count || w.missing < count))
+		code = none_lost(ctl, dev);
+	v = w.read.v;
+	for (i = 0; i < w.read.count && !w.unknown; i++) {
+		w.bad = v[i].address;
 		w.unknown = !*dev->checksum ||
-			    w.v[i].flags & GRID_MISSING_F_NO_CHECKSUM;
+			    v[i].flags & GRID_MISSING_F_NO_CHECKSUM;
 	}
-	if (!code && w.count && !w.unknown)
-		code = scan_blocks(&scan, w.v, w.count);
+	if (!code && w.read.count && !w.unknown)
+		code = scan_blocks(&scan, v, w.read.count);
 	if (!code && (w.unknown || scan.stopped || scan.unknown))
 		code = ctl_fail(
 			ctl, CTL_FORCE,
@@ -125,7 +231,9 @@ int ctl_known_good(const struct ctl *ctl, struct gm_dev *dev,
 			scan.stopped ?
 				    "the disk has not what its checksum says" :
 				    "its table is of a format of its own");
-	free(w.v);
+	free(w.read.v);
+	*cancel = w.cancel.v;
+	*n = w.missing;
 	return code;
 }
 
