@@ -132,8 +132,12 @@ bool ctl_lies_on(const char *path, dev_t dev);
 int ctl_known_good(const struct ctl *ctl, struct gm_dev *dev,
 		   const uint64_t *addresses, size_t count, bool tables,
 		   struct grid_missing_block **cancel, size_t *n);
-/* Is nobody there who could write to the device? */
-int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev);
+/*
+ * Is nobody there who could write to the device?  We have it open @own times, for
+ * reading; @done: what was done so far, as a sentence.
+ */
+int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev,
+		    unsigned int own, const char *done);
 /* Remove a dm device, with patience for who only looks at it (udev's blkid). */
 int ctl_remove(const struct ctl *ctl, const char *name);
 

@@ -237,35 +237,42 @@ int ctl_known_good(const struct ctl *ctl, struct gm_dev *dev,
 	return code;
 }
 
-/* --------------------------------------------------------------- sync --scan */
+/* -------------------------------------------------------------------- sync */
 
-int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev)
+#define LOOKS 10 /* for who is gone before it can be seen */
+
+int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev,
+		    unsigned int own, const char *done)
 {
+	dev_t number = makedev(dev->major, dev->minor);
+	unsigned int writers = 0, looks = 0;
 	struct gm_dm_state state;
 	char name[128], who[512];
-	unsigned int writers = 0;
 	int err;
 
-	err = gm_dm_name(dev->major, dev->minor, name, sizeof(name));
-	if (!err)
-		err = gm_dm_state(name, &state);
-	if (!err && (!state.open_count || state.read_only))
-		return CTL_GOOD;
-	if (err)
-		snprintf(who, sizeof(who), "%s", gm_dm_reason(err));
-	else
-		writers = ctl_holders(makedev(dev->major, dev->minor),
-				      HOLDERS_WRITE, who, sizeof(who));
-	if (!err && !writers) {
-		if (ctl_holders(makedev(dev->major, dev->minor), HOLDERS_ALL,
-				who, sizeof(who)) >= state.open_count)
+	for (; looks < LOOKS; looks++) {
+		if (looks)
+			ctl_pause(50);
+		err = gm_dm_name(dev->major, dev->minor, name, sizeof(name));
+		if (!err)
+			err = gm_dm_state(name, &state);
+		if (!err && (state.open_count <= own || state.read_only))
+			return CTL_GOOD;
+		snprintf(who, sizeof(who), "%s", err ? gm_dm_reason(err) : "");
+		if (err)
+			break;
+		writers = ctl_holders(number, HOLDERS_WRITE, who, sizeof(who));
+		if (writers)
+			break;
+		if (ctl_holders(number, HOLDERS_ALL, who, sizeof(who)) >=
+		    state.open_count)
 			return CTL_GOOD; /* only readers, all of them seen */
 		*who = 0;
 	}
 	return ctl_fail(
 		ctl, CTL_FORCE,
-		"%s %s (%s), and is not held: what is written after the manifest was made would be undone; nothing was changed: --force if nothing is written",
+		"%s %s (%s), and is not held: what is written after the manifest was made would be undone; %s: --force if nothing is written",
 		ctl->argv[0],
 		writers ? "is open for writing" : "may be open for writing",
-		*who ? who : "by what cannot be seen from here");
+		*who ? who : "by what cannot be seen from here", done);
 }

@@ -309,9 +309,9 @@ static const struct ctl_verb verbs[] = {
 	  "make a device what a manifest says, and wait for it",
 	  "Enqueues what the manifest lists, with --scan only what of it is not on the\n"
 	  "device, and waits until nothing is missing.  A scan reads below the grid, so\n"
-	  "it works on a device that is held; nothing else may write to the device, so one\n"
-	  "that is open for writing and not held wants --force.  When no source has what is\n"
-	  "left, it ends with exit code 5.\n",
+	  "it works on a device that is held.  What was written after the manifest was made\n"
+	  "is undone, so a device that is open for writing and not held wants --force.  When\n"
+	  "no source has what is left, it ends with exit code 5.\n",
 	  { { "manifest", "FILE",
 	      "lines ADDRESS CHECKSUM [table] (\"-\": standard input)" },
 	    { "scan", NULL,
@@ -322,8 +322,7 @@ static const struct ctl_verb verbs[] = {
 	      "with --ready: though the manifest has no end mark" },
 	    { "portions", NULL,
 	      "what doesn't fit is enqueued later, and served until then" },
-	    { "force", NULL,
-	      "with --scan: though the device is open for writing" },
+	    { "force", NULL, "though the device is open for writing" },
 	    { "nowait", NULL, "end as soon as all is enqueued" },
 	    { "timeout", "TIME", "exit 4 after that (never)" },
 	    { "progress", NULL,

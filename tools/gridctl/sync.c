@@ -10,6 +10,11 @@
  * anything is changed; a scan enqueues what it finds at once, as much as fits,
  * since every block known to be missing is better than none.
  *
+ * What is enqueued is repaired to what the manifest says, and that undoes what was
+ * written since.  So nobody may have a device open for writing that is not held,
+ * until all is in: it is claimed as a mount would claim it, and whoever opens it
+ * otherwise is looked for each time before something is enqueued.
+ *
  * A file opened for writing counts as a helper, and while there is one readers
  * wait longer.  So the device is opened again, for reading, once all is in.
  */
@@ -34,6 +39,9 @@ struct sync {
 	size_t first, count, room;
 	bool slots_short; /* a table found no slot */
 	int err; /* the errno that ended enqueueing */
+	bool guarded; /* not while somebody may write to it */
+	int claim; /* its file that keeps mounts away, or negative */
+	int refused; /* the exit code when somebody was there */
 	uint64_t listed, enqueued, duplicates, failed;
 	uint64_t unguarded; /* of these: not missing now, as far as is known */
 	struct scan scan;
@@ -95,12 +103,22 @@ static int reclaim(struct sync *s)
 	return n;
 }
 
-/* Enqueue what fits; what must wait stays.  0 or a negative errno. */
+/*
+ * Enqueue what fits; what must wait stays.  0 or a negative errno, which not_fed()
+ * tells.
+ */
 static int feed(struct sync *s)
 {
 	size_t n, done, waiting = 0;
 	int err = 0;
 
+	if (s->guarded && to_come(s))
+		s->refused = ctl_not_written(
+			s->ctl, &s->dev, s->claim >= 0,
+			s->enqueued ? "what was found before is enqueued" :
+				      "nothing was changed");
+	if (s->refused)
+		return -ECANCELED;
 	if (s->slots_short)
 		err = reclaim(s);
 	s->slots_short = false;
@@ -113,6 +131,13 @@ static int feed(struct sync *s)
 		s->first += done - waiting;
 	}
 	return err == -EAGAIN ? 0 : err;
+}
+
+/* Tell why feed() failed, unless it has; the exit code. */
+static int not_fed(const struct sync *s, int err)
+{
+	return s->refused ? s->refused :
+			    ctl_error(s->ctl, err, "%s", s->ctl->argv[0]);
 }
 
 /* After feed(): does any wait for room, rather than for a moment? */
@@ -206,6 +231,13 @@ static int check_room(const struct sync *s,
 		       "nothing was changed");
 }
 
+static void unclaim(struct sync *s)
+{
+	if (s->claim >= 0)
+		close(s->claim);
+	s->claim = -1;
+}
+
 /* All is in: let I/O through if that was asked for; from now on only look. */
 static int all_in(struct sync *s, bool held)
 {
@@ -219,6 +251,7 @@ static int all_in(struct sync *s, bool held)
 			s->ctl->argv[0], s->unguarded);
 	if (held && ctl_option(s->ctl, "ready"))
 		err = gm_ready(&s->dev);
+	unclaim(s);
 	gm_close(&s->dev);
 	if (err)
 		return ctl_error(s->ctl, err, "%s: ready", s->ctl->argv[0]);
@@ -328,7 +361,7 @@ static int follow(struct sync *s, const struct grid_missing_status *before)
 		fputc('\n', stderr);
 	summary(s, st.repaired - before->repaired, ctl_missing(&st));
 	if (err)
-		return ctl_error(s->ctl, err, "%s", s->ctl->argv[0]);
+		return not_fed(s, err);
 	if (code == CTL_TIMEOUT)
 		return ctl_fail(s->ctl, code,
 				"%s: %" PRIu64
@@ -367,14 +400,14 @@ static int sync_scan(struct sync *s, const char *algorithm,
 	code = scan_blocks(&s->scan, listed, count);
 	free(listed);
 	if (!code && s->err)
-		code = ctl_error(s->ctl, s->err, "%s", s->ctl->argv[0]);
+		code = not_fed(s, s->err);
 	if (code) {
 		summary(s, 0, ctl_missing(before) + s->enqueued);
 		return code;
 	}
 	s->err = feed(s);
 	if (s->err)
-		return ctl_error(s->ctl, s->err, "%s", s->ctl->argv[0]);
+		return not_fed(s, s->err);
 	if (before->flags & GRID_MISSING_STATUS_HELD ||
 	    ctl_option(s->ctl, "portions") || !short_of_room(s))
 		return CTL_GOOD;
@@ -414,10 +447,15 @@ static int run(struct sync *s)
 		err = gm_status(&s->dev, &before);
 	if (err)
 		return ctl_error(s->ctl, err, "%s", s->ctl->argv[0]);
-	/* What is written meanwhile is not what the manifest says. */
-	if (scan && !(before.flags & GRID_MISSING_STATUS_HELD) &&
-	    !ctl_option(s->ctl, "force"))
-		code = ctl_not_written(s->ctl, &s->dev);
+	s->guarded = !(before.flags & GRID_MISSING_STATUS_HELD) &&
+		     !ctl_option(s->ctl, "force");
+	/* Where somebody has claimed it to read, there is only looking. */
+	if (s->guarded)
+		s->claim = ctl_open_block(s->dev.major, s->dev.minor,
+					  O_RDONLY | O_EXCL);
+	if (s->guarded)
+		code = ctl_not_written(s->ctl, &s->dev, s->claim >= 0,
+				       "nothing was changed");
 	if (code)
 		return code;
 	if (scan)
@@ -432,7 +470,7 @@ static int run(struct sync *s)
 
 int verb_sync(struct ctl *ctl)
 {
-	struct sync s = { .ctl = ctl, .start = ctl_now() };
+	struct sync s = { .ctl = ctl, .start = ctl_now(), .claim = -1 };
 	uint64_t timeout = 0, jobs = 8;
 	int code;
 
@@ -452,6 +490,7 @@ int verb_sync(struct ctl *ctl)
 	if (code)
 		return code;
 	code = run(&s);
+	unclaim(&s);
 	gm_close(&s.dev);
 	free(s.tracked);
 	free(s.blocks);

@@ -29,7 +29,8 @@
  * killed (who reads the device below), pwrite, status, enqueue, suspend (it is killed
  * when that is done).  $GRID_FAKE_BUSY times (for ever:
  * -1) the device is in use when it shall be removed.  It is open
- * $GRID_FAKE_OPEN times (0).
+ * $GRID_FAKE_OPEN times (0), while the file $GRID_FAKE_OPEN_WHILE is there, if it is
+ * set, and once by who claimed it.
  *
  * Nobody may look at the file /dev/hidden.
  *
@@ -339,6 +340,7 @@ static uint8_t ours[4096];
 #define OURS_WRITE 2
 #define OURS_ATTACHED 4
 #define OURS_BELOW 8
+static unsigned int claimed;
 static uint32_t min_age[4096];
 
 int __wrap_open64(const char *path, int flags, ...)
@@ -358,6 +360,7 @@ int __wrap_open64(const char *path, int flags, ...)
 		fd = __real_open64(getenv("GRID_FAKE_DISK"), flags & ~O_DIRECT);
 		if (fd >= 0 && fd < 4096)
 			ours[fd] = OURS_BELOW;
+		claimed += fd >= 0 && flags & O_EXCL;
 		return fd;
 	}
 	if (strcmp(path, GRID_MISSING_DEVICE)) {
@@ -500,14 +503,17 @@ int __wrap_gm_hash_open(struct gm_hash *hash, const char *name)
 
 int __wrap_gm_dm_state(const char *name, struct gm_dm_state *state)
 {
-	const char *v = getenv("GRID_FAKE_OPEN");
+	const char *v = getenv("GRID_FAKE_OPEN"),
+		   *while_ = getenv("GRID_FAKE_OPEN_WHILE");
 	struct state *s;
 	int lock;
 
 	(void)name;
 	s = lock_state(&lock);
 	memset(state, 0, sizeof(*state));
-	state->open_count = v ? (uint32_t)atoi(v) : 0;
+	state->open_count = claimed;
+	if (v && (!while_ || !access(while_, F_OK)))
+		state->open_count += (uint32_t)atoi(v);
 	state->suspended = s->suspended;
 	state->sectors = s->blocks * s->block_size / 512;
 	unlock_state(s, lock);

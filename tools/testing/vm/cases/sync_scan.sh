@@ -103,13 +103,22 @@ sync_t0 1
 grep -q "185 blocks don't fit (blocks_max 20.*nothing was changed" /tmp/sync.err ||
 	fail "what it said: $(cat /tmp/sync.err)"
 assert_eq "$(dm_get t0 waiting)" 0
+# Nobody mounts it before all is in.
+claim() { python3 -c 'import os, sys; os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)' "$dev"; }
+sync_t0 0 --portions &
+pid=$!
+# The index has a slot of its own.
+wait_until 20 is waiting 21
+must_fail claim
+assert_match "$REPLY" "busy"
 repaird --source "$replica"
-sync_t0 0 --portions
+wait $pid
 stop_repaird
+claim
 drop_caches
 cmp "$replica" "$dev"
 
-log "no scan of what is mounted where it isn't seen, though somebody here only reads it"
+log "not while it is mounted where it isn't seen, though somebody here only reads it"
 mkfs.ext4 -q "$dev"
 mkdir -p /tmp/elsewhere
 unshare -m --propagation private sh -c "mount $dev /tmp/elsewhere; exec sleep 300" &
@@ -118,6 +127,7 @@ defer kill_wait $there
 wait_until 20 grep -q /tmp/elsewhere "/proc/$there/mountinfo"
 exec 9< "$dev"
 sync_t0 6 --scan
+sync_t0 6
 exec 9<&-
 grep -q "open for writing (mounted on /tmp/elsewhere, for process $there)" /tmp/sync.err ||
 	fail "what it said: $(cat /tmp/sync.err)"
