@@ -6,9 +6,9 @@
  *
  * Run by 61-grid-member.rules for each block device, with the device's
  * properties in the environment.  When a line of /etc/gridtab names the device,
- * by its node or by one of its links, or grid metadata begins it, or ID_GRID_ROLE
- * is there already (a partition has it from its disk), it prints properties for
- * udev and ends with 0; else with 1.  ID_GRID_LINKS is what is left of the links
+ * by its node, one of its links or a link to these, or grid metadata begins it, or
+ * ID_GRID_ROLE is there already (a partition has it from its disk), it prints
+ * properties for udev and ends with 0; else with 1.  ID_GRID_LINKS is what is left of the links
  * without those by what lies on the disk: udev learnt to take away single ones
  * only in version 253.
  *
@@ -27,22 +27,77 @@
 /* GRID_META_MAGIC of <linux/grid_metadata.h>, which wants the kernel's types. */
 #define MAGIC "gridmeta"
 
-/* Is @path the node, or one of the links (separated by blanks)? */
-static bool is_device(const char *disk, const char *node, const char *links)
-{
-	char path[PATH_MAX];
-	const char *hit;
-	size_t len;
+#define LINKS_MAX 16
 
-	if (!gridtab_path(disk, path))
-		return false;
+/* Is @path the node, or one of the links (separated by blanks)? */
+static bool is_name(const char *path, const char *node, const char *links)
+{
+	size_t len = strlen(path);
+	const char *hit;
+
 	if (!strcmp(path, node))
 		return true;
-	len = strlen(path);
 	for (hit = links; len && (hit = strstr(hit, path)); hit += len)
 		if ((hit == links || hit[-1] == ' ') &&
 		    (!hit[len] || hit[len] == ' '))
 			return true;
+	return false;
+}
+
+/* Its directory without links and dots, where that is there. */
+static void clean(char path[PATH_MAX])
+{
+	char directory[PATH_MAX], cleaned[PATH_MAX];
+	char *base = strrchr(path, '/');
+
+	*base = 0;
+	if (!realpath(*path ? path : "/", directory))
+		strcpy(directory, path);
+	*base = '/';
+	if ((size_t)snprintf(cleaned, sizeof(cleaned), "%s%s",
+			     strcmp(directory, "/") ? directory : "",
+			     base) < sizeof(cleaned))
+		strcpy(path, cleaned);
+}
+
+/* Where the link @path leads; false: it is none. */
+static bool follow(char path[PATH_MAX])
+{
+	char target[PATH_MAX];
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+	char *to = path;
+
+	if (n <= 0)
+		return false;
+	target[n] = 0;
+	if (*target != '/')
+		to = strrchr(path, '/') + 1;
+	if (to - path + n >= PATH_MAX)
+		return false;
+	strcpy(to, target);
+	return true;
+}
+
+/*
+ * Does the line mean this device?  By a link of somebody's own, too.  What udev is
+ * to make of this very event isn't there yet, so each step is compared by its name.
+ */
+static bool is_device(const char *disk, const char *node, const char *links)
+{
+	char path[PATH_MAX];
+	int i;
+
+	if (!gridtab_path(disk, path) || *path != '/')
+		return false;
+	for (i = 0; i < LINKS_MAX; i++) {
+		if (is_name(path, node, links))
+			return true;
+		clean(path);
+		if (is_name(path, node, links))
+			return true;
+		if (!follow(path))
+			return false;
+	}
 	return false;
 }
 

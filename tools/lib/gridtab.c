@@ -7,6 +7,7 @@
  * name counts, and whether it has a value, so that a misspelt option is told
  * rather than ignored (a grid without its checksum= would be another grid).
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -423,8 +424,16 @@ static bool link_name(const char *directory, const char *value,
 
 bool gridtab_path(const char *disk, char path[PATH_MAX])
 {
-	if (!strncmp(disk, "PARTUUID=", 9))
-		return link_name("/dev/disk/by-partuuid/", disk + 9, path);
+	char *s;
+
+	if (!strncmp(disk, "PARTUUID=", 9)) {
+		if (!link_name("/dev/disk/by-partuuid/", disk + 9, path))
+			return false;
+		/* Digits in capitals are not how udev has them. */
+		for (s = path; *s; s++)
+			*s = (char)tolower((unsigned char)*s);
+		return true;
+	}
 	if (!strncmp(disk, "PARTLABEL=", 10))
 		return link_name("/dev/disk/by-partlabel/", disk + 10, path);
 	return (size_t)snprintf(path, PATH_MAX, "%s", disk) < PATH_MAX;
