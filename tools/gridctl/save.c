@@ -256,6 +256,7 @@ static int write_save(const struct ctl *ctl, struct gm_dev *dev,
 		      const struct grid_missing_fault *v, size_t count,
 		      struct saved *saved)
 {
+	struct grid_missing_status now = { 0 };
 	char boot[64];
 	int err;
 
@@ -268,6 +269,13 @@ static int write_save(const struct ctl *ctl, struct gm_dev *dev,
 	err = -write_state(dev, p->f, s, v, count, saved);
 	if (!err && (fflush(p->f) || ferror(p->f) || fsync(fileno(p->f))))
 		err = errno;
+	if (!err)
+		err = -gm_status(dev, &now);
+	if (!err && !(now.flags & GRID_MISSING_STATUS_SUSPENDED))
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s was resumed while it was saved, and what is missing may be another set by now: nothing is saved",
+			ctl->argv[0]);
 	if (!err)
 		err = -ctl_rename(p->temporary, p->path);
 	if (err)
@@ -372,6 +380,13 @@ static int check_save(const struct ctl *ctl, const char *name,
 			ctl, CTL_FAILED,
 			"%s: a checkpoint is becoming durable, which a save cannot hold: resume the device, \"gridctl wait %s --until=checkpoint\", and again",
 			name, name);
+	/* No listing has them. */
+	if (s->lost)
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s: %" PRIu64
+			" blocks are missing without a slot, which a save cannot hold: resume the device, let others be repaired so that these get one, and again",
+			name, (uint64_t)s->lost);
 	return CTL_GOOD;
 }
 

@@ -27,7 +27,7 @@
  *
  * $GRID_FAKE_FAILS names what fails: pipe, fork, open (of the device below), or
  * killed (who reads the device below), pwrite, status, enqueue, suspend (it is killed
- * when that is done).  $GRID_FAKE_BUSY times (for ever:
+ * when that is done), suspended (it is resumed when what is released is listed).  $GRID_FAKE_BUSY times (for ever:
  * -1) the device is in use when it shall be removed.  It is open
  * $GRID_FAKE_OPEN times (0), while the file $GRID_FAKE_OPEN_WHILE is there, if it is
  * set, and once by who claimed it.
@@ -982,6 +982,8 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 	case GRID_MISSING_LIST_TABLES:
 		return lists(s, request, v);
 	case GRID_MISSING_LIST_RELEASED:
+		if (fails("suspended"))
+			s->suspended = 0;
 		return released(v);
 	}
 	if (!(ours[fd] & OURS_WRITE))
