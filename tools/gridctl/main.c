@@ -319,7 +319,7 @@ static const struct ctl_verb verbs[] = {
 	    { "jobs", "N", "read so many blocks at a time (8)" },
 	    { "ready", NULL, "let I/O through once all is enqueued" },
 	    { "incomplete", NULL,
-	      "with --ready: though the manifest has no end mark" },
+	      "the manifest is all there is, though it has no end mark" },
 	    { "portions", NULL,
 	      "what doesn't fit is enqueued later, and served until then" },
 	    { "force", NULL, "though the device is open for writing" },

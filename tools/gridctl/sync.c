@@ -280,7 +280,7 @@ static void summary(const struct sync *s, uint64_t repaired, uint64_t left)
 		ctl_put_u64(o, "not_enqueued", to_come(s));
 		ctl_put_u64(o, "repaired", repaired);
 		ctl_put_u64(o, "missing", left);
-		ctl_put_bool(o, "clean", !left && !to_come(s));
+		ctl_put_bool(o, "clean", !left && !to_come(s) && !s->failed);
 		json_object_object_add(
 			o, "seconds",
 			json_object_new_double(ctl_now() - s->start));
@@ -303,7 +303,7 @@ static void summary(const struct sync *s, uint64_t repaired, uint64_t left)
 	if (to_come(s))
 		printf(", %" PRIu64 " not enqueued", to_come(s));
 	printf("; %" PRIu64 " repaired, ", repaired);
-	if (left || to_come(s))
+	if (left || to_come(s) || s->failed)
 		printf("%" PRIu64 " are missing\n", left);
 	else
 		puts("clean");
@@ -415,12 +415,15 @@ static int sync_scan(struct sync *s, const char *algorithm,
 	return no_room(s, before, to_come(s), "the others are enqueued");
 }
 
+#define NO_END "%s has no end mark (\"#! end %zu\"), so it may have been cut"
+#define IF_ALL "--incomplete if this is all that can be missing"
+
 static int run(struct sync *s)
 {
 	bool scan = ctl_option(s->ctl, "scan");
 	struct grid_missing_status before;
 	char algorithm[64];
-	bool ended;
+	bool ended, cut;
 	int code, err;
 
 	if (!s->dev.block_size)
@@ -430,13 +433,15 @@ static int run(struct sync *s)
 			s->ctl->argv[0]);
 	code = ctl_manifest(s->ctl, &s->dev, ctl_option(s->ctl, "manifest"),
 			    &s->blocks, &s->count, algorithm, &ended);
+	cut = !code && !ended && !ctl_option(s->ctl, "incomplete");
 	/* What a cut one doesn't list would be served as it is. */
-	if (!code && !ended && ctl_option(s->ctl, "ready") &&
-	    !ctl_option(s->ctl, "incomplete"))
-		return ctl_fail(
-			s->ctl, CTL_FAILED,
-			"%s has no end mark (\"#! end %zu\"), so it may have been cut; nothing was changed: --incomplete if this is all that can be missing",
-			ctl_option(s->ctl, "manifest"), s->count);
+	if (cut && ctl_option(s->ctl, "ready"))
+		return ctl_fail(s->ctl, CTL_FAILED,
+				NO_END "; nothing was changed: " IF_ALL,
+				ctl_option(s->ctl, "manifest"), s->count);
+	if (cut)
+		ctl_note(s->ctl, NO_END ": " IF_ALL,
+			 ctl_option(s->ctl, "manifest"), s->count);
 	if (!code)
 		code = ctl_check_range(s->ctl, &s->dev, s->blocks, s->count);
 	if (code)
