@@ -187,9 +187,11 @@ static int mark_tracked(struct sync *s)
 		n = gm_list_faults(&s->dev, &cursor, v, 512);
 		if (n < 0 && n != -EINTR)
 			return n;
+		/* It may have grown since it was attached. */
 		for (i = 0; i < n; i++)
-			s->tracked[v[i].address / 64] |= 1ULL
-							 << v[i].address % 64;
+			if (v[i].address < s->dev.blocks)
+				s->tracked[v[i].address / 64] |=
+					1ULL << v[i].address % 64;
 	}
 	return 0;
 }

@@ -27,7 +27,8 @@
  *
  * $GRID_FAKE_FAILS names what fails: pipe, fork, open (of the device below), or
  * killed (who reads the device below), pwrite, status, enqueue, suspend (it is killed
- * when that is done), suspended (it is resumed when what is released is listed).  $GRID_FAKE_BUSY times (for ever:
+ * when that is done), suspended (it is resumed when what is released is listed), length
+ * (it has grown to twice of what it was when the file was attached).  $GRID_FAKE_BUSY times (for ever:
  * -1) the device is in use when it shall be removed.  It is open
  * $GRID_FAKE_OPEN times (0), while the file $GRID_FAKE_OPEN_WHILE is there, if it is
  * set, and once by who claimed it.
@@ -965,7 +966,7 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 		ours[fd] |= OURS_ATTACHED;
 		min_age[fd] = a->min_age_ms;
 		a->block_size = s->block_size;
-		a->blocks = s->blocks;
+		a->blocks = fails("length") ? s->blocks / 2 : s->blocks;
 		memcpy(a->checksum, s->checksum, sizeof(a->checksum));
 		return 0;
 	}
