@@ -433,7 +433,7 @@ int verb_checkpoint(struct ctl *ctl)
 	const char *op = ctl->argc > 1 ? ctl->argv[1] : NULL;
 	bool take = !op || !strcmp(op, "take");
 	bool durable = !op || !strcmp(op, "durable");
-	bool revert = op && !strcmp(op, "revert");
+	bool revert = op && !strcmp(op, "revert"), taken;
 	struct json_object *o;
 	struct gm_dev dev;
 	int code, err = 0;
@@ -459,11 +459,20 @@ int verb_checkpoint(struct ctl *ctl)
 	}
 	if (take)
 		err = gm_checkpoint_take(&dev, &id);
+	taken = take && !err;
 	if (!err && durable)
 		err = gm_checkpoint_durable(&dev, id);
 	if (revert)
 		err = gm_checkpoint_revert(&dev);
 	gm_close(&dev);
+	/* Another one can't be taken before this one is durable. */
+	if (err && taken)
+		return ctl_error(
+			ctl, err,
+			"%s: checkpoint %" PRIu64
+			" is taken, but not durable (\"gridctl checkpoint %s durable %" PRIu64
+			"\")",
+			ctl->argv[0], id, ctl->argv[0], id);
 	if (err)
 		return ctl_error(ctl, err, "%s: checkpoint %s", ctl->argv[0],
 				 op ? op : "");

@@ -28,10 +28,12 @@
  * $GRID_FAKE_FAILS names what fails: pipe, fork, open (of the device below), or
  * killed (who reads the device below), pwrite, status, enqueue, suspend (it is killed
  * when that is done), suspended (it is resumed when what is released is listed), length
- * (it has grown to twice of what it was when the file was attached).  $GRID_FAKE_BUSY times (for ever:
+ * (it has grown to twice of what it was when the file was attached), durable.  $GRID_FAKE_BUSY times (for ever:
  * -1) the device is in use when it shall be removed.  It is open
  * $GRID_FAKE_OPEN times (0), while the file $GRID_FAKE_OPEN_WHILE is there, if it is
  * set, and once by who claimed it.
+ *
+ * With $GRID_FAKE_EXPLICIT it has checkpoint:explicit; there is a checkpoint 7.
  *
  * Nobody may look at the file /dev/hidden.
  *
@@ -449,7 +451,9 @@ int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params)
 	if (removed)
 		return -ENXIO;
 	*type = strdup("grid");
-	*params = strdup("0:0 0 8 0");
+	*params = strdup(getenv("GRID_FAKE_EXPLICIT") ?
+				 "0:0 0 8 1 checkpoint:explicit" :
+				 "0:0 0 8 0");
 	return *type && *params ? 0 : -ENOMEM;
 }
 
@@ -946,6 +950,7 @@ static int status(const struct state *s, struct grid_missing_status *out)
 static int fake(struct state *s, int fd, unsigned long request, void *arg)
 {
 	struct grid_missing_vector *v = arg;
+	struct grid_missing_checkpoint *c = arg;
 	struct grid_missing_events *ev = arg;
 	struct grid_missing_attach *a = arg;
 	struct grid_missing_query *q = arg;
@@ -1007,6 +1012,12 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 		return reclaim(s, v);
 	case GRID_MISSING_READY:
 		s->held = 0;
+		return 0;
+	case GRID_MISSING_CHECKPOINT:
+		if (c->op == GRID_MISSING_CHECKPOINT_TAKE)
+			c->id = 7;
+		else if (fails("durable"))
+			return -EIO;
 		return 0;
 	case GRID_MISSING_REPAIR:
 		if (while_there("GRID_FAKE_AGAIN"))
