@@ -141,14 +141,20 @@ static int is_there(const struct ctl *ctl, const char *name, bool *there)
 {
 	char *type, *params;
 	int err = gm_dm_info(name, true, &type, &params);
-	bool grid;
+	bool grid, empty;
 
 	*there = !err;
 	if (err)
 		return CTL_GOOD;
 	grid = !strcmp(type, "grid");
+	empty = !*type;
 	free(type);
 	free(params);
+	if (empty)
+		return ctl_fail(
+			ctl, CTL_FAILED,
+			"%s is there already, and has no table: \"dmsetup remove %s\" takes it away, if whoever was making it was killed",
+			name, name);
 	if (!grid)
 		return ctl_fail(
 			ctl, CTL_FAILED,

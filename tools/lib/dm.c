@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libdevmapper.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,13 +93,11 @@ int gm_dm_reload(const struct gm_dm_create *c)
 	return err;
 }
 
-int gm_dm_create(const struct gm_dm_create *c)
+static int create(const struct gm_dm_create *c)
 {
 	struct dm_task *task;
 	int err;
 
-	if (!*c->name || strlen(c->name) > 127 || strchr(c->name, '/'))
-		return -EINVAL;
 	err = task_for(&task, DM_DEVICE_CREATE, c->name);
 	if (err)
 		return err;
@@ -114,6 +113,24 @@ int gm_dm_create(const struct gm_dm_create *c)
 		err = simple(DM_DEVICE_RESUME, c->name, true);
 	if (err)
 		simple(DM_DEVICE_REMOVE, c->name, true);
+	return err;
+}
+
+int gm_dm_create(const struct gm_dm_create *c)
+{
+	sigset_t ends, before;
+	int err;
+
+	if (!*c->name || strlen(c->name) > 127 || strchr(c->name, '/'))
+		return -EINVAL;
+	/* Half a device would be in the way of the next one that is made. */
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGHUP);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &ends, &before);
+	err = create(c);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return err;
 }
 

@@ -231,6 +231,13 @@ log "a line of gridtab, with --json"
 printf 'g9 %s none block-size=64K,start=held\n' "$lower" > /tmp/tab
 defer rm -f /tmp/tab
 objects() { python3 -c 'import json, sys; print(*[sorted(json.loads(l)) for l in sys.stdin], sep="\n")'; }
+# What was left by who was killed while making it, and of somebody else.
+dmsetup create g9 --noudevsync --notable
+exits 1 "and has no table: .dmsetup remove g9. takes it away" gridctl attach g9 --tab=/tmp/tab
+dmsetup remove g9
+dmsetup create g9 --noudevsync --table "0 8 zero"
+exits 1 "and is not a device of target grid" gridctl attach g9 --tab=/tmp/tab
+dmsetup remove g9
 exits 0 '"device":"g9","created":true,"held":true' gridctl --json attach g9 --tab=/tmp/tab --nowait
 defer dm_remove g9
 exits 0 '"held":false' gridctl --json ready g9

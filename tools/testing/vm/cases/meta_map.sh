@@ -217,6 +217,21 @@ dmsetup mknodes
 gridctl create t0 /dev/mapper/a --metadata="$meta_dev" > /dev/null
 gridctl remove t0
 
+log "a create that is ended while the module loads the map leaves a grid, not half of one"
+need_module dm-delay
+gridctl format "$data_dev" --metadata="$meta_dev" --block-size=64K --force > /dev/null
+dm_create slow "0 $(sectors "$meta_dev") delay $meta_dev 0 400"
+gridctl create t0 "$data_dev" --metadata=/dev/mapper/slow > /dev/null &
+creator=$!
+wait_until 30 dmsetup info t0
+# It has no table yet.
+assert_eq "$(dmsetup table t0)" ""
+kill $creator
+wait $creator || :
+assert_match "$(dmsetup table t0)" " grid "
+gridctl remove t0
+dm_remove slow
+
 log "no map lies where another grid has its data"
 ram_disk 16
 other_dev=$REPLY
