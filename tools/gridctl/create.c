@@ -501,22 +501,24 @@ int verb_set(struct ctl *ctl)
 	code = ctl_dm_name(ctl, name, sizeof(name));
 	if (!code)
 		code = ctl_must_be_grid(ctl, name);
+	for (i = 1; !code && i < ctl->argc; i++)
+		if (!strpbrk(ctl->argv[i], ":=") || strchr(ctl->argv[i], ' '))
+			return ctl_fail(ctl, CTL_USAGE,
+					"\"%s\" is not OPTION:VALUE",
+					ctl->argv[i]);
 	for (i = 1; !code && i < ctl->argc; i++) {
 		snprintf(message, sizeof(message), "set %s", ctl->argv[i]);
 		equals = strchr(message, '=');
 		if (equals && !strchr(message, ':'))
 			*equals = ':';
-		if (!strchr(message, ':') || strchr(message + 4, ' '))
-			return ctl_fail(ctl, CTL_USAGE,
-					"\"%s\" is not OPTION:VALUE",
-					ctl->argv[i]);
 		log = ctl_log_open();
 		err = gm_dm_message(name, message, NULL);
 		ctl_log_close(log, text, sizeof(text));
 		if (err)
-			code = ctl_fail(ctl, CTL_FAILED, "%s: \"%s\": %s", name,
-					ctl->argv[i],
-					*text ? text : gm_dm_reason(err));
+			code = ctl_fail(
+				ctl, CTL_FAILED, "%s: \"%s\": %s%s", name,
+				ctl->argv[i], *text ? text : gm_dm_reason(err),
+				i > 1 ? "; what stands before it is set" : "");
 	}
 	if (code || !ctl->json)
 		return code;

@@ -39,7 +39,6 @@ struct sync {
 	size_t first, count, room;
 	bool slots_short; /* a table found no slot */
 	int err; /* the errno that ended enqueueing */
-	bool guarded; /* not while somebody may write to it */
 	int claim; /* its file that keeps mounts away, or negative */
 	int refused; /* the exit code when somebody was there */
 	uint64_t listed, enqueued, duplicates, failed;
@@ -103,6 +102,22 @@ static int reclaim(struct sync *s)
 	return n;
 }
 
+/* Is it held still?  Who could write to it then has to wait. */
+static bool is_held(struct sync *s)
+{
+	struct grid_missing_status st;
+
+	return !gm_status(&s->dev, &st) && st.flags & GRID_MISSING_STATUS_HELD;
+}
+
+/* CTL_GOOD, or an exit code, which has been said; @done: as ctl_not_written(). */
+static int nobody_writes(struct sync *s, const char *done)
+{
+	return is_held(s) ?
+		       CTL_GOOD :
+		       ctl_not_written(s->ctl, &s->dev, s->claim >= 0, done);
+}
+
 /*
  * Enqueue what fits; what must wait stays.  0 or a negative errno, which not_fed()
  * tells.
@@ -112,11 +127,10 @@ static int feed(struct sync *s)
 	size_t n, done, waiting = 0;
 	int err = 0;
 
-	if (s->guarded && to_come(s))
-		s->refused = ctl_not_written(
-			s->ctl, &s->dev, s->claim >= 0,
-			s->enqueued ? "what was found before is enqueued" :
-				      "nothing was changed");
+	if (to_come(s) && !ctl_option(s->ctl, "force"))
+		s->refused = nobody_writes(
+			s, s->enqueued ? "what was found before is enqueued" :
+					 "nothing was changed");
 	if (s->refused)
 		return -ECANCELED;
 	if (s->slots_short)
@@ -253,6 +267,9 @@ static int all_in(struct sync *s, bool held)
 			s->ctl->argv[0], s->unguarded);
 	if (held && ctl_option(s->ctl, "ready"))
 		err = gm_ready(&s->dev);
+	/* Somebody else has said so. */
+	if (err == -EINVAL && !is_held(s))
+		err = 0;
 	unclaim(s);
 	gm_close(&s->dev);
 	if (err)
@@ -454,15 +471,13 @@ static int run(struct sync *s)
 		err = gm_status(&s->dev, &before);
 	if (err)
 		return ctl_error(s->ctl, err, "%s", s->ctl->argv[0]);
-	s->guarded = !(before.flags & GRID_MISSING_STATUS_HELD) &&
-		     !ctl_option(s->ctl, "force");
 	/* Where somebody has claimed it to read, there is only looking. */
-	if (s->guarded)
-		s->claim = ctl_open_block(s->dev.major, s->dev.minor,
-					  O_RDONLY | O_EXCL);
-	if (s->guarded)
-		code = ctl_not_written(s->ctl, &s->dev, s->claim >= 0,
-				       "nothing was changed");
+	if (!ctl_option(s->ctl, "force")) {
+		if (!(before.flags & GRID_MISSING_STATUS_HELD))
+			s->claim = ctl_open_block(s->dev.major, s->dev.minor,
+						  O_RDONLY | O_EXCL);
+		code = nobody_writes(s, "nothing was changed");
+	}
 	if (code)
 		return code;
 	if (scan)

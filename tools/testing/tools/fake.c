@@ -1011,6 +1011,8 @@ static int fake(struct state *s, int fd, unsigned long request, void *arg)
 	case GRID_MISSING_RECLAIM:
 		return reclaim(s, v);
 	case GRID_MISSING_READY:
+		if (!s->held)
+			return -EINVAL;
 		s->held = 0;
 		return 0;
 	case GRID_MISSING_CHECKPOINT:

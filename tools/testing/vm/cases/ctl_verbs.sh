@@ -129,6 +129,8 @@ assert_eq "$(count waiting)" 0
 exits 0 "" gridctl set g0 on_missing:error park_timeout_ms=1000
 dmsetup table g0 | grep -q "on_missing:error.*park_timeout_ms:1000"
 exits 1 "unknown option" gridctl set g0 colour:blue
+exits 1 "unknown option.*; what stands before it is set" gridctl set g0 park_timeout_ms=1001 colour:blue
+assert_match "$(dmsetup table g0)" park_timeout_ms:1001
 exits 2 "not OPTION:VALUE" gridctl set g0 colour
 
 log "save and load"
