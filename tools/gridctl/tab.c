@@ -310,23 +310,23 @@ static int attach(const struct ctl *ctl, const struct gridtab_entry *e)
 	return CTL_GOOD;
 }
 
-/* One line's, or every one's; the worst exit code is the result. */
+/* One line's, or every one's; of those that fail the last exit code is the result. */
 static int each(struct ctl *ctl, int (*one)(const struct ctl *ctl,
 					    const struct gridtab_entry *e))
 {
 	const struct gridtab_entry *e;
 	struct gridtab tab;
-	int code, worst;
+	int code, result;
 	size_t i;
 
 	if (!ctl_option(ctl, "all") == !ctl->argc)
 		return ctl_fail(ctl, CTL_USAGE, "either NAME or --all");
-	worst = read_tab(ctl, &tab);
-	if (worst)
-		return worst;
+	result = read_tab(ctl, &tab);
+	if (result)
+		return result;
 	if (ctl->argc) {
 		e = gridtab_find(&tab, ctl->argv[0]);
-		worst = e ? one(ctl, e) :
+		result = e ? one(ctl, e) :
 			    ctl_fail(ctl, CTL_NO_DEVICE, "%s is not in %s",
 				     ctl->argv[0], tab_path(ctl));
 	}
@@ -338,10 +338,10 @@ static int each(struct ctl *ctl, int (*one)(const struct ctl *ctl,
 				 ctl_fail(ctl, CTL_USAGE, "%s:%u: %s",
 					  tab_path(ctl), e->line, e->error);
 		if (code)
-			worst = code;
+			result = code;
 	}
 	gridtab_free(&tab);
-	return worst;
+	return result;
 }
 
 int verb_attach(struct ctl *ctl)
