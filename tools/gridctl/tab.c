@@ -327,8 +327,8 @@ static int each(struct ctl *ctl, int (*one)(const struct ctl *ctl,
 	if (ctl->argc) {
 		e = gridtab_find(&tab, ctl->argv[0]);
 		result = e ? one(ctl, e) :
-			    ctl_fail(ctl, CTL_NO_DEVICE, "%s is not in %s",
-				     ctl->argv[0], tab_path(ctl));
+			     ctl_fail(ctl, CTL_NO_DEVICE, "%s is not in %s",
+				      ctl->argv[0], tab_path(ctl));
 	}
 	for (i = 0; !ctl->argc && i < tab.count; i++) {
 		e = &tab.entries[i];
