@@ -221,10 +221,10 @@ static inline void grid_missing_assert_locked(const struct grid_missing *gm)
 
 /*
  * Lock held.  find: state of the fault at @address (GONE: none), *@flags are
- * its GRID_MISSING_F_*.  peek: likewise, but changes nothing that is recorded: what a
- * sweep is about to take is gone, *@freed: by a checkpoint.  enqueue: of a block without a checksum, found by a
- * read error; GRID_MISSING_DUPLICATE, -ENOSPC, -EBUSY.  supersede: -ENOENT,
- * -EBUSY while writing or aborting.
+ * its GRID_MISSING_F_*.  peek: likewise, but changes nothing that is recorded: what
+ * a sweep is about to take is gone, *@freed: by a checkpoint.  detected: of a block
+ * without a checksum, found by a read error; GRID_MISSING_DUPLICATE, -ENOSPC,
+ * -EBUSY.  supersede: -ENOENT, -EBUSY while writing or aborting.
  */
 u8 __grid_missing_find(struct grid_missing *gm, u64 address, u32 *flags);
 u8 __grid_missing_peek(struct grid_missing *gm, u64 address, u32 *flags,
