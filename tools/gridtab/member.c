@@ -126,10 +126,10 @@ static bool property(const char *name)
 	return value && *value;
 }
 
-/* Does grid metadata begin it? */
-static bool has_metadata(const char *node)
+/* Does grid metadata begin it?  @noscan: "1" when device-mapper's rules forbid to look. */
+static bool has_metadata(const char *node, const char *noscan)
 {
-	const char *uuid = getenv("DM_UUID"), *noscan = getenv("DM_NOSCAN");
+	const char *uuid = getenv("DM_UUID");
 	char magic[sizeof(MAGIC) - 1];
 	bool has;
 	int fd;
@@ -155,8 +155,8 @@ int main(int argc, char **argv)
 	struct gridtab tab;
 	size_t i;
 
-	if (argc != 2) {
-		fputs("usage: grid-member DEVNODE\nRun by udev; see gridtab(5).\n",
+	if (argc != 2 && argc != 3) {
+		fputs("usage: grid-member DEVNODE [NOSCAN]\nRun by udev; see gridtab(5).\n",
 		      stderr);
 		return 2;
 	}
@@ -182,7 +182,7 @@ int main(int argc, char **argv)
 			printf("ID_GRID_NAME=%s\n", e->name);
 	}
 	gridtab_free(&tab);
-	if (!role && has_metadata(argv[1]))
+	if (!role && has_metadata(argv[1], argv[2] ?: getenv("DM_NOSCAN")))
 		role = "metadata";
 	if (!role)
 		return 1;
