@@ -149,14 +149,12 @@ static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from)
 			io->meta_serial = 0;
 			continue;
 		}
-		if (!keep && state == GRID_MISSING_STATE_WAITING &&
-		    grid_covers(g, io, b)) {
-			if (!__grid_meta_supersede(g, b, io->fua)) {
-				io->meta_serial = 0;
-				continue;
-			}
-		}
-		keep = true;
+		if (state == GRID_MISSING_STATE_WAITING &&
+		    grid_covers(g, io, b) &&
+		    !__grid_meta_supersede(g, b, io->fua))
+			io->meta_serial = 0;
+		else
+			keep = true;
 	}
 	if (keep) {
 		grid_epoch_leave(g, io);
