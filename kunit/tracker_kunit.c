@@ -1718,6 +1718,17 @@ static void record_table_hook(struct gm_tracker *t, u32 s)
 	__gm_record_table(t, s, &told_table);
 }
 
+static void start_recording(void)
+{
+	static const struct gm_hooks hooks = {
+		.record = record_hook,
+		.record_table = record_table_hook,
+	};
+
+	T->hooks = &hooks;
+	T->recording = true;
+}
+
 static void recorded_pause(void)
 {
 	recorded_most = max(recorded_most, recorded);
@@ -1727,14 +1738,8 @@ static void recorded_pause(void)
 /* M1: a table that comes by its values is told of like any other. */
 static void m1_table_by_values(struct kunit *test)
 {
-	static const struct gm_hooks hooks = {
-		.record = record_hook,
-		.record_table = record_table_hook,
-	};
-
 	make(test, 16, 2, 4);
-	T->hooks = &hooks;
-	T->recording = true;
+	start_recording();
 	memset(&told_table, 0, sizeof(told_table));
 	EQ(values_of(1, 2, 3), GM_INSERTED);
 	EQ(told_table.address, 1);
@@ -1759,16 +1764,10 @@ static void m2_full_pause(void)
  */
 static void m2_full_in_a_sweep(struct kunit *test)
 {
-	static const struct gm_hooks hooks = {
-		.record = record_hook,
-		.record_table = record_table_hook,
-	};
-
 	make(test, 1, 1, 4);
 	EQ(values_of(10, 11, 4), GM_INSERTED);
 	EQ(fault(1), GM_INSERTED);
-	T->hooks = &hooks;
-	T->recording = true;
+	start_recording();
 	pause_test = test;
 	on_pause = m2_full_pause;
 	EQ(gm_cancel_all(T, false), 0);
@@ -1807,10 +1806,6 @@ static void m1_many_pause(void)
  */
 static void m1_many_beside_a_sweep(struct kunit *test)
 {
-	static const struct gm_hooks hooks = {
-		.record = record_hook,
-		.record_table = record_table_hook,
-	};
 	u64 cursor = 0;
 	u32 i;
 
@@ -1819,8 +1814,7 @@ static void m1_many_beside_a_sweep(struct kunit *test)
 		EQ(fault(i), GM_INSERTED);
 		EQ(unavailable(i, false), 0);
 	}
-	T->hooks = &hooks;
-	T->recording = true;
+	start_recording();
 	pause_test = test;
 	on_pause = m1_many_pause;
 	EQ(gm_cancel_all(T, false), 0);
@@ -1835,10 +1829,6 @@ static void m1_many_beside_a_sweep(struct kunit *test)
  */
 static void m2_twins_in_slices(struct kunit *test)
 {
-	static const struct gm_hooks hooks = {
-		.record = record_hook,
-		.record_table = record_table_hook,
-	};
 	static const u64 cancel[] = { 10, 20 };
 	struct grid_missing_record now;
 	unsigned long flags;
@@ -1853,8 +1843,7 @@ static void m2_twins_in_slices(struct kunit *test)
 		EQ(fault(21 + i), GM_INSERTED);
 	}
 	EQ(T->twins, 8);
-	T->hooks = &hooks;
-	T->recording = true;
+	start_recording();
 	recorded = 0;
 	recorded_most = 0;
 	on_pause = recorded_pause;

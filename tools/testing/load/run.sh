@@ -169,6 +169,27 @@ put()
 		oflag=direct,seek_bytes seek=$(($2 * bs + ${3:-0} * 4096))
 }
 
+# write_beside_decision BLOCK FILE: a read finds the block bad, and a write of FILE that
+# was in flight heals it between the read that decides and that one's error. What was
+# read is in /tmp/out.
+write_beside_decision()
+{
+	local reader
+	disk bad $(($1 * bs)) 4096
+	hold keep write "$1"
+	begin write put "$2" "$1"
+	wait_until 60 held 1
+	# The third read decides.
+	hold land read "$1" 2
+	read_background "$1" /tmp/out
+	reader=$REPLY
+	wait_until 60 held 2
+	disk release write
+	finish_well write
+	disk release
+	wait "$reader"
+}
+
 # holds BLOCK FILE [PAGE]: the block is FILE; or the replica's but for that page.
 holds()
 {

@@ -37,18 +37,7 @@ assert_eq "$(dm_get t0 superseded)" 1
 assert_eq "$(dm_get t0 waiting)" 0
 
 log "a write in flight that ends between the read that decides and its error: no fault"
-disk bad $((4 * bs)) 4096
-hold keep write 4
-begin write put /tmp/whole 4
-wait_until 60 held 1
-hold land read 4 2
-read_background 4 /tmp/out
-reader=$REPLY
-wait_until 60 held 2
-disk release write
-finish_well write
-disk release
-wait "$reader"
+write_beside_decision 4 /tmp/whole
 cmp /tmp/out /tmp/whole || fail "the reader got something else"
 assert_eq "$(dm_get t0 detected)" 1 "a healed block became a fault"
 assert_eq "$(dm_get t0 waiting)" 0

@@ -158,19 +158,7 @@ wait "$reader"
 log "what a jump took is out of the map when it was written, though detection has closed it (D2)"
 lose 60
 gridctl sync-jump t0 commence
-disk bad $((60 * bs)) 4096
-hold keep write 60
-begin write put /tmp/block 60
-wait_until 60 held 1
-# The third read decides.
-hold land read 60 2
-read_background 60 /tmp/out
-reader=$REPLY
-wait_until 60 held 2
-disk release write
-finish_well write
-disk release
-wait "$reader"
+write_beside_decision 60 /tmp/block
 flush
 knows 60 0 || fail "a flushed write would be repaired over"
 gridctl sync-jump t0 complete
