@@ -27,18 +27,25 @@
 #include <linux/blkdev.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/vmalloc.h>
 
 #include "meta_io.h"
 #include "compat.h"
 
 /* A commit that nobody waits for comes so long after the first change ... */
-#define GRID_META_TICK HZ
+#define GRID_META_MS_MAX 600000U
 /* ... and after so many times the last one's duration, but no later than. */
 #define GRID_META_TICK_TIMES 9U
 #define GRID_META_TICK_MAX (30 * HZ)
 /* Records that one hold of the lock puts into a snapshot. */
 #define GRID_META_FILL 16U
+
+static unsigned int commit_ms = 1000;
+module_param(commit_ms, uint, 0644);
+MODULE_PARM_DESC(
+	commit_ms,
+	"how long a change waits for a commit that nobody else asks for (1000)");
 
 /*
  * I/O
@@ -91,7 +98,7 @@ static void __grid_meta_kick(struct grid_meta *m)
 /* There is something to commit: by and by, if nobody waits for it. */
 static void __grid_meta_tick(struct grid_meta *m)
 {
-	unsigned long delay;
+	unsigned long delay, least;
 
 	/* What has failed outside the worker is told by it all the same. */
 	if (m->log.failed && !m->was_failed)
@@ -99,9 +106,10 @@ static void __grid_meta_tick(struct grid_meta *m)
 	if (m->ticking || m->log.failed)
 		return;
 	m->ticking = true;
-	delay = GRID_META_TICK_TIMES * m->took;
-	delay = clamp_t(unsigned long, delay, GRID_META_TICK,
-			GRID_META_TICK_MAX);
+	least = msecs_to_jiffies(min(READ_ONCE(commit_ms), GRID_META_MS_MAX));
+	delay = min_t(unsigned long, GRID_META_TICK_TIMES * m->took,
+		      GRID_META_TICK_MAX);
+	delay = max(delay, least);
 	queue_delayed_work(m->wq, &m->tick, delay);
 }
 

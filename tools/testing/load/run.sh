@@ -100,6 +100,16 @@ hold() { disk "$1" "$2" $(($3 * bs)) "$bs" "${4:-0}"; }
 # drain_ms N: so long a repair waits for writes that came before it.
 drain_ms() { echo "$1" > /sys/module/dm_grid/parameters/drain_ms; }
 
+# commit_ms N: so long a change of the map waits for a commit that nobody asks for.
+commit_ms() { echo "$1" > /sys/module/dm_grid/parameters/commit_ms; }
+
+# commits_asked_for: until the case ends there are no others, however slow the machine.
+commits_asked_for()
+{
+	commit_ms 600000
+	defer commit_ms 1000
+}
+
 # came OP BLOCK: REPLY is how many came below since `disk mark`.
 came() { disk count "$1" $(($2 * bs)) "$bs"; }
 

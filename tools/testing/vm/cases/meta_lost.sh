@@ -11,6 +11,7 @@
 
 bs=16384
 load_modules
+commits_asked_for
 disk_setup 4 flush trim
 blocks=$((4 * 1048576 / bs))
 file_disk meta_file meta_disk 64
@@ -107,6 +108,7 @@ flush
 assert_eq "$(known 0)$(known 1)$(known 2)$(known 3)$(known 10)" 00000
 
 log "a commit of the background comes after a suspend as before"
+commit_ms 1000
 lose 20 21 22
 dmsetup suspend --noflush --nolockfs m0
 defer dmsetup resume m0
@@ -122,16 +124,12 @@ mend 21
 wait_until 60 knows 21 0
 mend 22 23
 flush
+# What is under way of these.
+commit_ms 600000
+nap 1.5
 
 log "a barrier that can free nothing commits all the same what came before it"
-lose 30 31
-dmsetup suspend --noflush --nolockfs m0
-put /tmp/block 31
-begin flush flush
-nap 4
-dmsetup resume m0
-finish_well flush
-# From here on nothing is committed in the background for half a minute.
+lose 30
 gridctl sync-jump t0 commence
 discard 40
 put /tmp/block 30
@@ -141,13 +139,6 @@ gridctl sync-jump t0 complete
 flush
 
 log "a block that is found bad starts a commit of its own (M2)"
-dmsetup suspend --noflush --nolockfs m0
-begin lose lose 32
-wait_until 60 has_faults "32 "
-nap 4
-dmsetup resume m0
-finish_well lose
-# The background is far away again.
 disk bad $((50 * bs)) 4096
 read_background 50 /tmp/out
 reader=$REPLY
