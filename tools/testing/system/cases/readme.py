@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The README's examples, word for word, with the packages installed by dkms
+
+Only names differ: of the machine's disks and of the other host.
+"""
+
+import os
+import re
+
+from common import DATA, same
+from run import BLOCK, TOP, check
+
+NAMES = {"/dev/sdb": DATA, "/dev/sdc": "/dev/loop0", "/dev/sdd": "/dev/loop1",
+         "other-host": "10.77.0.1"}
+
+
+def examples():
+    """The commands of each indented part of "On the storage host"."""
+    with open(os.path.join(TOP, "README.md")) as f:
+        text = f.read().split("## On the storage host")[1].split("\n## ")[0]
+    out = []
+    for part in re.findall(r"(?:^    .*\n|^\n)+", text, re.M):
+        for name, real in NAMES.items():
+            part = part.replace(name, real)
+        # Who waits for a script waits for all that may write to its output.
+        part = re.sub(r"&$", "> /tmp/helper 2>&1 < /dev/null &", part, flags=re.M)
+        if part.strip():
+            out.append([line[4:] for line in part.splitlines() if line.strip()])
+    return out
+
+
+def example(word):
+    found = [e for e in examples() if any(word in line for line in e)]
+    check(len(found) == 1, "the README has %d examples of %s" % (len(found), word))
+    return found[0]
+
+
+def run(t):
+    m = t.machine()
+    bad = [block for block, _ in t.blocks("a")[:6]]
+    m.spoil(bad)
+    m.start()
+    check(m.booted() == "running", "the system is not well")
+    m.run("""
+systemctl stop gridrepaird
+cd /var/tmp
+dd if=/dev/disk/by-id/virtio-replica of=good.img bs=1M skip=1 status=none
+truncate -s 16M meta; truncate -s 1G empty
+losetup /dev/loop0 meta; losetup /dev/loop1 empty
+modprobe dm-grid""", 120)
+    lines = example("gridctl format " + DATA)
+    at = [i for i, line in enumerate(lines) if line.startswith("gridctl create")]
+    check(len(at) == 1, "no create in %s" % lines)
+    # As if a read had failed there.
+    lines.insert(at[0] + 1, "gridctl enqueue store %s" % " ".join(map(str, bad)))
+    out = m.run("set -e\n" + "\n".join(lines), 300)
+    m.run("mount --bind /mnt /srv")
+    same(m, {name: t.file(name) for name in ("a", "b", "c")})
+    out = m.run("gridctl wait store --until=clean --timeout=60s; gridctl status store; "
+                "gridctl --json status store", 90)
+    check('"repaired":%d,' % len(bad) in out, out)
+    t.ok("bad sectors are repaired as they are met")
+
+    m.run("set -e; umount /srv; umount /mnt; gridctl remove store")
+    m.run("set -e; cd /var/tmp\n" + "\n".join(example("--start=held")), 600)
+    m.run("cmp -n %d /var/tmp/good.img /dev/mapper/store" % (1024 * BLOCK), 300)
+    out = m.run("gridctl --json status store")
+    check('"held":false' in out and '"blocks_max":1000000' in out, out)
+    t.ok("an empty disk is a new replica")
+    m.off()
