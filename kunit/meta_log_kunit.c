@@ -491,6 +491,32 @@ static void snapshot_too_large(struct kunit *test)
 }
 
 /*
+ * M1: the commit that closes a snapshot has room kept for it.  A session that ended
+ * between the two has used that: then no place is used again that a load may read.
+ */
+static void closes_without_room(struct kunit *test)
+{
+	u64 used;
+
+	ml_begin(test);
+	ml_fault(5, 1);
+	ml_until_fill(test);
+	ml_fault(6, 1);
+	used = ml.log.used;
+	ml.log.used = ml.log.sb.log_units;
+	ml_told(0);
+	ml_run(test);
+	KUNIT_EXPECT_TRUE(test, ml.log.failed);
+	KUNIT_EXPECT_EQ(test, ml.log.used, ml.log.sb.log_units);
+	/* A retry needs no such commit. */
+	ml.log.used = used;
+	gmeta_log_retry(&ml.log);
+	ml_run(test);
+	KUNIT_EXPECT_FALSE(test, ml.log.failed);
+	KUNIT_EXPECT_TRUE(test, ml_survives(test, 6));
+}
+
+/*
  * M3: a snapshot that was being filled when the log failed is none: it shows what no
  * commit says, and what no flush was behind.
  */
@@ -669,6 +695,7 @@ static struct kunit_case meta_log_cases[] = { KUNIT_CASE(commit_order),
 					      KUNIT_CASE(failed_with_ends),
 					      KUNIT_CASE_SLOW(snapshot_turn),
 					      KUNIT_CASE(snapshot_too_large),
+					      KUNIT_CASE(closes_without_room),
 					      KUNIT_CASE(fails_while_filling),
 					      KUNIT_CASE(fails_with_a_good_one),
 					      KUNIT_CASE(room),

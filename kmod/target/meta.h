@@ -171,6 +171,7 @@ struct gmeta_fault {
  * struct gmeta_table - one table slot
  * @kind: GRID_META_INDEXING, _FILLING, _DONE, _CANCELLED; 0 for a free slot
  * @left: values that are missing; set by gmeta_map_check()
+ * @members: faults that are said to be its index or its values
  * @lost: filling: some values were cancelled
  */
 struct gmeta_table {
@@ -178,6 +179,7 @@ struct gmeta_table {
 	u8 sum[16];
 	u32 values;
 	u32 left;
+	u64 members;
 	u8 kind;
 	bool has_sum;
 	bool lost;

@@ -209,11 +209,14 @@ static void gl_changed(struct gmeta_log *log, struct gmeta_commit *c,
 	struct gmeta_end *end;
 	u32 i;
 
-	if (count == 1) {
-		end = gl_find(log, c, address);
-		if (end) {
-			end->again = false;
-			end->dropped |= drop;
+	/* Whichever are fewer: the blocks, or the records. */
+	if (count <= c->count) {
+		for (; count; count--, address++) {
+			end = gl_find(log, c, address);
+			if (end) {
+				end->again = false;
+				end->dropped |= drop;
+			}
 		}
 		return;
 	}
@@ -443,15 +446,19 @@ static u64 gl_takes(const struct gmeta_log *log, u64 units)
 	return units > left ? left + units : units;
 }
 
-/* Does the open commit leave room for one that closes a snapshot? */
-static bool gl_may_cut(const struct gmeta_log *log)
+/* Does the open commit fit into the log, and leave @more units of it? */
+static bool gl_fits(const struct gmeta_log *log, u64 more)
 {
 	const struct gmeta_commit *c = log->open;
 	u64 units = gl_units(log, c->w.used + (u64)c->count * GL_ENTRY);
 
-	return log->used + gl_takes(log, units) +
-		       2ULL * gl_units(log, log->sb.commit_max) <=
-	       log->sb.log_units;
+	return log->used + gl_takes(log, units) + more <= log->sb.log_units;
+}
+
+/* Does it leave room for one that closes a snapshot? */
+static bool gl_may_cut(const struct gmeta_log *log)
+{
+	return gl_fits(log, 2ULL * gl_units(log, log->sb.commit_max));
 }
 
 static void gl_cut(struct gmeta_log *log)
@@ -523,8 +530,13 @@ static void gl_choose(struct gmeta_log *log)
 	} else if (log->snapshot == GL_CLOSING) {
 		if (log->whole || gl_is_empty(log->open))
 			log->snapshot = GL_CLOSED;
-		else if (log->open->w.used == log->open->w.whole)
+		else if (log->open->w.used != log->open->w.whole)
+			return;
+		/* A session that ended before its superblocks has taken the room. */
+		else if (gl_fits(log, 0))
 			gl_cut(log);
+		else
+			gl_fail(log);
 	} else if (log->snapshot == GL_FILLING &&
 		   (log->turn || !commit || full)) {
 		log->turn = false;

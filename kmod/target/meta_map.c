@@ -105,6 +105,8 @@ static void gmeta_remove(struct gmeta_map *map, u64 i)
 {
 	u64 mask = map->cells - 1, hole = i, home;
 
+	if (map->faults[i].kind != GRID_META_BLOCK)
+		map->tables[map->faults[i].table].members--;
 	map->count--;
 	for (;;) {
 		map->faults[hole].kind = 0;
@@ -158,7 +160,11 @@ static int gmeta_put(struct gmeta_map *map, const struct gmeta_entry *e)
 			f = gmeta_lookup(map, e->address);
 		}
 		map->count++;
+	} else if (f->kind != GRID_META_BLOCK) {
+		map->tables[f->table].members--;
 	}
+	if (e->kind != GRID_META_BLOCK)
+		map->tables[e->table].members++;
 	f->address = e->address;
 	f->kind = e->kind;
 	f->has_sum = e->has_sum;
@@ -166,6 +172,28 @@ static int gmeta_put(struct gmeta_map *map, const struct gmeta_entry *e)
 	f->table = e->table;
 	f->value = e->value;
 	return 0;
+}
+
+/*
+ * Slot @s is free, but a cancel of its table was cut short (by a crash), and the load
+ * after that made single blocks of what it had not reached; no entry said so.
+ */
+static void gmeta_free_members(struct gmeta_map *map, u32 s)
+{
+	struct gmeta_fault *f;
+	u64 i;
+
+	for (i = 0; map->tables[s].members && i < map->cells; i++) {
+		f = &map->faults[i];
+		if (f->kind && f->kind != GRID_META_BLOCK && f->table == s) {
+			f->kind = GRID_META_BLOCK;
+			f->table = 0;
+			f->value = 0;
+			map->tables[s].members--;
+		}
+		if (!(i % 4096))
+			cond_resched();
+	}
 }
 
 /**
@@ -190,6 +218,8 @@ int gmeta_map_apply(struct gmeta_map *map, const struct gmeta_entry *e)
 		return gmeta_put(map, e);
 	}
 	t = &map->tables[e->table];
+	if (e->kind == GRID_META_FREE)
+		gmeta_free_members(map, e->table);
 	t->lost = e->kind == GRID_META_PARTIAL;
 	t->kind = e->kind == GRID_META_FREE ? 0 :
 		  t->lost		    ? GRID_META_FILLING :
@@ -247,6 +277,7 @@ static int gmeta_check_members(struct gmeta_map *map, u64 *single, char *why)
 		}
 		t = &map->tables[f->table];
 		if (t->kind == GRID_META_CANCELLED) {
+			t->members--;
 			f->kind = GRID_META_BLOCK;
 			f->table = 0;
 			f->value = 0;
@@ -294,7 +325,8 @@ static int gmeta_check_tables(const struct gmeta_map *map, char *why)
 	if (r)
 		return r;
 	for (s = 0; !r && s < map->tables_max; s++) {
-		struct gmeta_entry e = { .kind = GRID_META_INDEX, .table = s };
+		/* By address; that of a table's block is told by its number. */
+		struct gmeta_entry e = { .kind = GRID_META_BLOCK, .table = s };
 
 		t = &map->tables[s];
 		if (!gmeta_is_active(t))
@@ -339,12 +371,17 @@ int gmeta_map_check(struct gmeta_map *map, const struct gmeta_super *sb,
 		r = gmeta_check_tables(map, why);
 	if (r)
 		return r;
-	/* Those that are lost have no slot: they are beyond the maximum (M2). */
-	if (single > sb->blocks_max + (u64)GMETA_RESERVE) {
+	/*
+	 * More than blocks_max may be: what a cancel had not reached, and what is lost
+	 * (M2), was not enqueued as single blocks.  A snapshot has room for so many.
+	 */
+	if (map->count > gmeta_records_max(sb)) {
 		gmeta_say(
 			why,
-			"%llu single blocks are missing, more than blocks_max (%u)",
-			(unsigned long long)single, sb->blocks_max);
+			"%llu blocks are missing (%llu of no table), more than the maxima allow (%llu)",
+			(unsigned long long)map->count,
+			(unsigned long long)single,
+			(unsigned long long)gmeta_records_max(sb));
 		return -ENOSPC;
 	}
 	return 0;
