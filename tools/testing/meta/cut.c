@@ -506,26 +506,41 @@ static void enqueue_table(u32 i)
 	wait_enqueue(i);
 }
 
+/* Its table is cancelled, and the sweep has not come to it. */
+static bool is_pending(u32 i)
+{
+	return now.f[i].kind > GRID_META_BLOCK &&
+	       now.t[now.f[i].table].kind == GRID_META_CANCELLED;
+}
+
+static void cancel_one(u32 i)
+{
+	add(GRID_META_GOOD, i, 1, NULL, 0, 0, false);
+	blocks[i].acked = false;
+	blocks[i].epoch++;
+}
+
+/* A cancel goes in slices, between which there may be a commit, and a cut. */
 static void cancel_table(u32 t)
 {
-	u32 i;
+	u32 i, n = rnd(VALUES);
 
-	if (now.t[t].kind == GRID_META_DONE ||
-	    now.t[t].kind == GRID_META_CANCELLED) {
-		if (gmeta_log_room(&engine, 1, 0))
-			add(GRID_META_FREE, 0, 1, NULL, t, 0, false);
-		return;
-	}
 	if (!now.t[t].kind || !gmeta_log_room(&engine, VALUES + 2, 0))
 		return;
-	for (i = 0; i < BLOCKS; i++)
-		if (now.f[i].kind > GRID_META_BLOCK && now.f[i].table == t) {
-			add(GRID_META_GOOD, i, 1, NULL, 0, 0, true);
-			blocks[i].acked = false;
-			blocks[i].epoch++;
-		}
-	add(GRID_META_CANCELLED, now.t[t].address, 1,
-	    now.t[t].has_sum ? now.t[t].sum : NULL, t, now.t[t].values, false);
+	if (now.t[t].kind == GRID_META_INDEXING ||
+	    now.t[t].kind == GRID_META_FILLING)
+		add(GRID_META_CANCELLED, now.t[t].address, 1,
+		    now.t[t].has_sum ? now.t[t].sum : NULL, t, now.t[t].values,
+		    false);
+	for (i = 0; i < BLOCKS; i++) {
+		if (!is_pending(i) || now.f[i].table != t)
+			continue;
+		if (!n--)
+			return;
+		cancel_one(i);
+	}
+	if (!rnd(4))
+		add(GRID_META_FREE, 0, 1, NULL, t, 0, false);
 }
 
 /* A table's index is there: its values are missing. */
@@ -783,17 +798,24 @@ static void work_end(void)
 static bool same(const struct gmeta_map *map, const struct state *s)
 {
 	const struct gmeta_fault *f;
+	struct gmeta_fault want;
 	u32 i;
 
 	for (i = 0; i < BLOCKS; i++) {
 		f = gmeta_map_find(map, i);
-		if (!f != !s->f[i].kind)
+		want = s->f[i];
+		/* What a cancel had not reached is a fault of its own. */
+		if (want.kind > GRID_META_BLOCK &&
+		    s->t[want.table].kind == GRID_META_CANCELLED) {
+			want.kind = GRID_META_BLOCK;
+			want.table = want.value = 0;
+		}
+		if (!f != !want.kind)
 			return false;
-		if (f &&
-		    (f->kind != s->f[i].kind || f->table != s->f[i].table ||
-		     f->value != s->f[i].value ||
-		     f->has_sum != s->f[i].has_sum ||
-		     memcmp(f->sum, s->f[i].sum, 16)))
+		if (f && (f->kind != want.kind || f->table != want.table ||
+			  f->value != want.value ||
+			  f->has_sum != want.has_sum ||
+			  memcmp(f->sum, want.sum, 16)))
 			return false;
 	}
 	for (i = 0; i < TABLES; i++)
@@ -958,6 +980,12 @@ static void step(void)
 {
 	u32 i = some_block();
 
+	/* Whoever meets it finishes it first. */
+	if (is_pending(i)) {
+		if (!gmeta_log_room(&engine, 1, 0))
+			return;
+		cancel_one(i);
+	}
 	steps++;
 	switch (rnd(40)) {
 	case 0 ... 4:
