@@ -998,7 +998,7 @@ static void step(void)
 			enqueue_table(i);
 		break;
 	case 6:
-		if (!rnd(8))
+		if (!rnd(3))
 			cancel_table(rnd(TABLES));
 		break;
 	case 7 ... 14:
