@@ -4,6 +4,7 @@
 #include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
+#include "../kmod/tracker/private.h"
 #include "model.h"
 
 #define MODEL_WAITING GRID_MISSING_STATE_WAITING
@@ -193,10 +194,20 @@ static void model_leave(struct model_run *r, struct model_fault *f)
 					    GRID_MISSING_TABLE_DONE);
 }
 
+static void model_want(struct model *m, struct model_fault *f, bool *flag);
+
 static void model_remove(struct model_run *r, struct model_fault *f)
 {
+	struct model_fault was = *f, *aside;
+
 	model_leave(r, f);
 	*f = r->m.faults[--r->m.n];
+	/* Whoever waits for it waits for the one that was set aside, now as before. */
+	aside = was.aside ? NULL : model_find(&r->m, was.address, true);
+	if (aside && was.wanted)
+		model_want(&r->m, aside, &aside->wanted);
+	if (aside && was.readers)
+		model_want(&r->m, aside, &aside->readers);
 }
 
 static void model_abort(struct model_run *r, struct model_fault *f)
@@ -655,21 +666,45 @@ static int model_cancel_all(struct model_run *r, bool keep)
 	return 0;
 }
 
+/*
+ * Singles are dropped in the order of their slots, in which those that were set aside
+ * get their readers.  Before the tracker is called.
+ */
+static struct model_fault *model_first_single(struct model_run *r)
+{
+	struct model_fault *f, *found = NULL;
+	u32 i, slot, member, first = GM_NIL;
+	struct gm_key k;
+
+	for (i = 0; i < r->m.n; i++) {
+		f = &r->m.faults[i];
+		if (!model_is_single(f))
+			continue;
+		gm_key_init(&r->t, f->address, &k);
+		gm_lookup_both(&r->t, &k, &slot, &member);
+		if (found && slot >= first)
+			continue;
+		found = f;
+		first = slot;
+	}
+	return found;
+}
+
 static int model_jump(struct model_run *r)
 {
 	struct model *m = &r->m;
+	struct model_fault *f;
 	u32 i;
 
 	if (m->checkpoint || model_state_count(m, MODEL_WRITING) ||
 	    model_state_count(m, MODEL_ABORTING))
 		return -EBUSY;
 	m->jump = true;
-	for (i = m->n; i-- > 0;) {
-		if (model_is_single(&m->faults[i]))
-			model_remove(r, &m->faults[i]);
-		else
+	for (i = 0; i < m->n; i++)
+		if (!model_is_single(&m->faults[i]))
 			m->faults[i].aside = true;
-	}
+	while ((f = model_first_single(r)))
+		model_remove(r, f);
 	return 0;
 }
 
@@ -1351,8 +1386,9 @@ static bool model_compare(struct model_run *r)
 		model_fail(r, why, 0, 0);
 		return false;
 	}
-	if (!model_compare_kept(r) ||
-	    (!(r->steps % 16) && !model_compare_restored(r)))
+	if (r->t.recording &&
+	    (!model_compare_kept(r) ||
+	     (!(r->steps % 16) && !model_compare_restored(r))))
 		return false;
 	if (r->nested)
 		return model_compare_faults(r) || !r->failed;
@@ -1405,6 +1441,13 @@ static void model_pick_set(struct model_run *r, u32 max)
 	s->set.next = model_set_next;
 }
 
+/* Of a table's enqueue: all it has left will have gone when the sweep is through. */
+static bool model_has_nearly_ended(struct model_run *r, u64 address, int got)
+{
+	return r->nested && (got == GM_DUPLICATE || got == -ESTALE) &&
+	       model_find_table(&r->m, address) < 0;
+}
+
 static void model_op_enqueue(struct model_run *r, bool table)
 {
 	u32 i = model_below(r, MODEL_ADDRESSES);
@@ -1417,9 +1460,7 @@ static void model_op_enqueue(struct model_run *r, bool table)
 	if (table) {
 		r->op = "enqueue_table";
 		got = gm_enqueue_table(&r->t, address, sum);
-		/* All it has left will have gone when the sweep is through. */
-		if (r->nested && (got == GM_DUPLICATE || got == -ESTALE) &&
-		    model_find_table(&r->m, address) < 0)
+		if (model_has_nearly_ended(r, address, got))
 			return;
 		want = model_enqueue_table(r, address, sum);
 	} else {
@@ -1469,6 +1510,9 @@ static void model_op_vector(struct model_run *r)
 								&v[i].checksum;
 		if (v[i].flags & 1U << 20)
 			want = -EINVAL;
+		else if (what == 0 && (v[i].flags & GRID_MISSING_F_TABLE) &&
+			 model_has_nearly_ended(r, v[i].address, v[i].result))
+			continue;
 		else if (what == 0 && (v[i].flags & GRID_MISSING_F_TABLE))
 			want = model_enqueue_table(r, v[i].address, sum);
 		else if (what == 0 && r->nested && v[i].result == -EAGAIN)
@@ -1600,6 +1644,9 @@ static void model_op_complete(struct model_run *r)
 	}
 	if (model_below(r, 6)) {
 		got = gm_repair_complete(&r->t, address, sum, owner, v, n);
+		/* What a sweep has not come to is in the list's way. */
+		if (got == -EAGAIN && n && r->t.recording && r->t.special)
+			return;
 		want = model_complete(r, address, sum, owner, v, n);
 	} else if (model_below(r, 2)) {
 		r->op = "failed";
@@ -2101,7 +2148,8 @@ int model_begin(struct model_run *r, const struct gm_limits *limits,
 	r->m.slots = r->t.slots;
 	r->m.reserve = r->t.reserve;
 	r->op = "begin";
-	r->t.recording = true;
+	/* Without metadata what is pending is finished on the way. */
+	r->t.recording = model_below(r, 4);
 	for (i = 0; i < MODEL_ADDRESSES; i++)
 		r->kept[i].address = model_address(i);
 	return e;
@@ -2158,6 +2206,7 @@ bool model_settle(struct model_run *r)
 	struct gm_counts c;
 	bool either;
 	u32 round, n, i;
+	int want;
 
 	r->op = "settle";
 	if (r->failed || !model_compare(r))
@@ -2176,8 +2225,8 @@ bool model_settle(struct model_run *r)
 		     model_checkpoint_complete(&r->m));
 	if (r->m.jump) {
 		/* Its single faults may be in the way: jump once more. */
-		model_expect(r, "jump", gm_sync_jump_commence(&r->t),
-			     model_jump(r));
+		want = model_jump(r);
+		model_expect(r, "jump", gm_sync_jump_commence(&r->t), want);
 		model_expect(r, "land", gm_sync_jump_complete(&r->t, NULL, 0),
 			     model_land(r, NULL, 0, &either));
 	}

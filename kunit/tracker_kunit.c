@@ -1488,6 +1488,27 @@ static void t12_jump(struct kunit *test)
 	EQ(gm_sync_jump_complete(T, cancel, 2), 0);
 }
 
+/* T12, T5: whoever waits for a block waits for its member when the single one goes. */
+static void t12_readers_left(struct kunit *test)
+{
+	make(test, 8, 3, 4);
+	filling(test, 10, 11, 3);
+	EQ(gm_sync_jump_commence(T), 0);
+	EQ(readers(11, true), 0);
+	EQ(fault(11), GM_INSERTED);
+	EQ(gm_cancel(T, 11, false), 0);
+	VERIFIED();
+	EQ(counts().readers, 1);
+	EQ(readers(13, true), 0);
+	EQ(fault(13), GM_INSERTED);
+	EQ(gm_sync_jump_commence(T), 0);
+	VERIFIED();
+	EQ(counts().readers, 2);
+	EQ(gm_sync_jump_complete(T, NULL, 0), 0);
+	URGENT(8, 0, 100, 11, 13);
+	VERIFIED();
+}
+
 /* T12: a single fault of the jump meets a resumed table's member. */
 static void t12_merge(struct kunit *test)
 {
@@ -1773,6 +1794,34 @@ static void m2_full_in_a_sweep(struct kunit *test)
 	EQ(gm_cancel_all(T, false), 0);
 	YES(!on_pause);
 	EQ(fault(2), GM_INSERTED);
+	VERIFIED();
+}
+
+static void m1_values_pause(void)
+{
+	struct kunit *test = pause_test;
+
+	on_pause = NULL; /* once */
+	recorded = 0;
+	EQ(values_of(20, 11, 4), -EAGAIN);
+	YES(recorded <= 5);
+	VERIFIED();
+}
+
+/*
+ * M1: a list of values takes the room that was asked for: none of what a sweep has not
+ * come to, at the same blocks, is finished by it.
+ */
+static void m1_values_in_a_sweep(struct kunit *test)
+{
+	make(test, 16, 3, 4);
+	EQ(values_of(10, 11, 4), GM_INSERTED);
+	start_recording();
+	pause_test = test;
+	on_pause = m1_values_pause;
+	EQ(gm_cancel_all(T, false), 0);
+	YES(!on_pause);
+	EQ(values_of(20, 11, 4), GM_INSERTED);
 	VERIFIED();
 }
 
@@ -2386,6 +2435,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(t11_cancel_table),
 	KUNIT_CASE(t11_revert),
 	KUNIT_CASE(t12_jump),
+	KUNIT_CASE(t12_readers_left),
 	KUNIT_CASE(t12_merge),
 	KUNIT_CASE(t12_twin_is_repaired),
 	KUNIT_CASE(t12_readers),
@@ -2400,6 +2450,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(d11_table_by_values),
 	KUNIT_CASE(m1_table_by_values),
 	KUNIT_CASE(m2_full_in_a_sweep),
+	KUNIT_CASE(m1_values_in_a_sweep),
 	KUNIT_CASE(m1_many_beside_a_sweep),
 	KUNIT_CASE(m2_twins_in_slices),
 	KUNIT_CASE(d09_reserve),

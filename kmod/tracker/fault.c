@@ -317,7 +317,7 @@ static void gm_table_lost(struct gm_tracker *t, struct gm_table *tab)
 /*
  * The fault at @slot is gone, because of @why.  While the other one of a pair
  * stays, the block is missing as before: what is told is what the single one
- * was, if that went, and nothing else.
+ * was, if that went, and nothing else; and its readers are the other one's (T5).
  */
 void gm_remove_key(struct gm_tracker *t, u32 slot, u8 why,
 		   const struct gm_key *k)
@@ -326,7 +326,7 @@ void gm_remove_key(struct gm_tracker *t, u32 slot, u8 why,
 	u8 from = gm_state(f), to = GRID_MISSING_STATE_GONE;
 	struct gm_table *tab;
 	bool note = true;
-	u32 twin;
+	u32 twin = GM_NIL, word = f->word;
 
 	if (unlikely(t->twins)) {
 		twin = gm_untwin(t, slot, k);
@@ -339,6 +339,13 @@ void gm_remove_key(struct gm_tracker *t, u32 slot, u8 why,
 	if (tab && why == GRID_MISSING_WHY_CANCELLED)
 		gm_table_lost(t, tab);
 	gm_erase(t, slot, k);
+	/* Whoever waits for the block waits on; a single one has them all. */
+	if (unlikely(twin != GM_NIL && note)) {
+		if (word & GM_W_WANTED)
+			gm_want(t, twin, GM_W_WANTED);
+		if (word & GM_W_READERS)
+			gm_want(t, twin, GM_W_READERS);
+	}
 	if (likely(note))
 		gm_note(t, k->address, from, to, why);
 	gm_recorded(t, k->address);

@@ -212,6 +212,24 @@ u32 gm_see(struct gm_tracker *t, const struct gm_key *k)
 	return gm_going(t, member) ? GM_NIL : member;
 }
 
+/*
+ * Would gm_get() change something at @k first?  Who takes a long list asks where
+ * changes are recorded: it has room for its own (M1).
+ */
+bool gm_is_due(const struct gm_tracker *t, const struct gm_key *k)
+{
+	u32 other, member;
+
+	if (likely(!t->special))
+		return false;
+	gm_lookup_both(t, k, &other, &member);
+	if (other != GM_NIL && gm_pending(t, other))
+		return true;
+	if (member == GM_NIL)
+		return false;
+	return gm_pending(t, member) || (!t->jump && other != GM_NIL);
+}
+
 /* Is there a fault at @slot, and is it not about to go? */
 bool gm_shows(struct gm_tracker *t, u32 slot)
 {
@@ -604,6 +622,23 @@ int gm_checkpoint_complete(struct gm_tracker *t)
 		t->checkpoint = false;
 	GM_UNLOCK(t, flags);
 	return r;
+}
+
+/**
+ * gm_is_swept() - does a sweep run, so that another can't
+ * @t: tracker
+ *
+ * Context: any.
+ */
+bool gm_is_swept(struct gm_tracker *t)
+{
+	unsigned long flags;
+	bool is;
+
+	GM_LOCK(t, flags);
+	is = t->sweep.kind != GM_SWEEP_NONE;
+	GM_UNLOCK(t, flags);
+	return is;
 }
 
 /**

@@ -353,10 +353,14 @@ static int gm_enqueue_value(struct gm_tracker *t, u32 member,
 			    const struct gm_key *k,
 			    const struct grid_missing_checksum *sum)
 {
-	u32 slot = gm_get(t, k), mark = 0;
+	u32 slot, mark = 0;
 	struct gm_fault *f;
 	int r;
 
+	/* The sweep that is to take it comes to it. */
+	if (unlikely(t->recording && gm_is_due(t, k)))
+		return -EAGAIN;
+	slot = gm_get(t, k);
 	r = gm_admit(t, k->address);
 	if (unlikely(r))
 		return r;

@@ -488,6 +488,7 @@ int gm_checkpoint_commence(struct gm_tracker *t, const struct gm_set *set);
  * none is open: a cancel closed it.
  */
 int gm_checkpoint_complete(struct gm_tracker *t);
+bool gm_is_swept(struct gm_tracker *t);
 
 /*
  * Drop everything (T11).  With @keep_writing, what is writing becomes
