@@ -239,6 +239,7 @@ bool __grid_missing_jumping(struct grid_missing *gm);
 u32 __grid_missing_single(struct grid_missing *gm);
 /* An event: checkpoint @id was taken, or (0) releases were reverted. */
 void __grid_missing_checkpoint_told(struct grid_missing *gm, u64 id);
+void __grid_missing_checkpoint_durable(struct grid_missing *gm);
 
 /*
  * Records (M1).  Lock held.  record: how @address stands.  record_table: how
@@ -293,11 +294,13 @@ void grid_missing_verify_failed(struct grid_missing *gm, u64 address);
 /**
  * struct grid_missing_set - a set of block addresses
  * @count: number of members
+ * @id: the checkpoint's, for events; 0 where it has none
  * @test: is @address a member
  * @next: smallest member >= @from; *@found false when there is none
  */
 struct grid_missing_set {
 	u64 count;
+	u64 id;
 	bool (*test)(const struct grid_missing_set *set, u64 address);
 	u64 (*next)(const struct grid_missing_set *set, u64 from, bool *found);
 };

@@ -212,39 +212,42 @@ void gm_detach_file(struct grid_missing *gm, struct gm_file *f)
 
 /* ---- looking, while nobody moves it ---- */
 
-/* gm_list_faults(); may sleep. */
-u32 gm_faults(struct grid_missing *gm, u64 *cursor, u32 max,
+/* gm_list_faults(); may sleep.  How many, or as gm_begin(). */
+int gm_faults(struct grid_missing *gm, u64 *cursor, u32 max,
 	      struct grid_missing_fault *out)
 {
-	u32 n;
+	int n = gm_begin(gm, false);
 
-	down_read(&gm->bind);
+	if (n)
+		return n;
 	n = gm_list_faults(&gm->tracker, cursor, max, out);
-	up_read(&gm->bind);
+	gm_end(gm);
 	return n;
 }
 
-/* gm_list_range(); may sleep. */
-u32 gm_faults_of(struct grid_missing *gm, u64 first, u64 last, u64 *cursor,
+/* gm_list_range(); likewise. */
+int gm_faults_of(struct grid_missing *gm, u64 first, u64 last, u64 *cursor,
 		 u32 max, struct grid_missing_fault *out)
 {
-	u32 n;
+	int n = gm_begin(gm, false);
 
-	down_read(&gm->bind);
+	if (n)
+		return n;
 	n = gm_list_range(&gm->tracker, first, last, cursor, max, out);
-	up_read(&gm->bind);
+	gm_end(gm);
 	return n;
 }
 
-/* gm_list_tables(); may sleep. */
-u32 gm_tables(struct grid_missing *gm, u64 *cursor, u32 max,
+/* gm_list_tables(); likewise. */
+int gm_tables(struct grid_missing *gm, u64 *cursor, u32 max,
 	      struct grid_missing_table *out)
 {
-	u32 n;
+	int n = gm_begin(gm, false);
 
-	down_read(&gm->bind);
+	if (n)
+		return n;
 	n = gm_list_tables(&gm->tracker, cursor, max, out);
-	up_read(&gm->bind);
+	gm_end(gm);
 	return n;
 }
 

@@ -156,6 +156,7 @@ struct grid_missing {
 	struct gm_event *events;
 	u64 event_last; /* sequence number of the newest, 0 for none */
 	bool commence_told; /* its end is to be told too */
+	u64 commence_id; /* as which it was told */
 	struct list_head calls;
 	unsigned int armed; /* GM_WAKE_* that somebody sleeps for */
 	unsigned int waking; /* GM_WAKE_* that wake_work is to wake */
@@ -240,11 +241,11 @@ int gm_begin(struct grid_missing *gm, bool live);
 void gm_end(struct grid_missing *gm);
 void gm_attach_file(struct grid_missing *gm, struct gm_file *f);
 void gm_detach_file(struct grid_missing *gm, struct gm_file *f);
-u32 gm_faults(struct grid_missing *gm, u64 *cursor, u32 max,
+int gm_faults(struct grid_missing *gm, u64 *cursor, u32 max,
 	      struct grid_missing_fault *out);
-u32 gm_faults_of(struct grid_missing *gm, u64 first, u64 last, u64 *cursor,
+int gm_faults_of(struct grid_missing *gm, u64 first, u64 last, u64 *cursor,
 		 u32 max, struct grid_missing_fault *out);
-u32 gm_tables(struct grid_missing *gm, u64 *cursor, u32 max,
+int gm_tables(struct grid_missing *gm, u64 *cursor, u32 max,
 	      struct grid_missing_table *out);
 int gm_verify_idle(struct grid_missing *gm, char *why, size_t len);
 u64 gm_due(struct grid_missing *gm, u32 min_age);

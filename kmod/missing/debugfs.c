@@ -51,11 +51,13 @@ static void gm_dump_tracker(struct gm_dump *d, u64 from)
 
 static void gm_dump_step(struct gm_dump *d)
 {
+	int n = 0;
+
 	d->pos++;
 	d->head = false;
-	d->n = 0;
-	while (!d->n && d->cursor != U64_MAX)
-		d->n = gm_faults(d->gm, &d->cursor, GM_DUMP_CHUNK, d->faults);
+	while (!n && d->cursor != U64_MAX)
+		n = gm_faults(d->gm, &d->cursor, GM_DUMP_CHUNK, d->faults);
+	d->n = max(n, 0);
 	if (!d->n)
 		gm_dump_tracker(d, d->gm->id + 1);
 }

@@ -574,6 +574,13 @@ int gm_ioctl_batch(struct gm_ioctl_call *c)
 		err = gm_room(c->gm, GM_ROOM_BATCH);
 		got = 0;
 		if (!err) {
+			/*
+			 * What the last chunk got is not to come again in this
+			 * one, however long that took.
+			 */
+			if (v->done)
+				min_age = max_t(u64, min_age,
+						gm_now_ms() - now + 1);
 			got = next(&c->gm->tracker, n, min_age, now, out);
 			gm_room_done(c->gm, GM_ROOM_BATCH);
 		}
@@ -588,8 +595,6 @@ int gm_ioctl_batch(struct gm_ioctl_call *c)
 			break;
 		if (signal_pending(current) && !err)
 			err = -EINTR;
-		/* What the last chunk got is not to come again in this one. */
-		min_age = max(min_age, 1U);
 		cond_resched();
 	}
 	kvfree(out);

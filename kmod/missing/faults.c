@@ -459,6 +459,7 @@ void gm_tell_commenced(struct grid_missing *gm, u64 id, u64 count)
 
 	GM_LOCK(&gm->tracker, flags);
 	gm->commence_told = true;
+	gm->commence_id = id;
 	__gm_tell(gm, GRID_MISSING_WHY_CHECKPOINT_COMMENCED, id, count);
 	GM_UNLOCK(&gm->tracker, flags);
 }
@@ -507,6 +508,25 @@ void __grid_missing_checkpoint_told(struct grid_missing *gm, u64 id)
 EXPORT_SYMBOL_GPL(__grid_missing_checkpoint_told);
 
 /**
+ * __grid_missing_checkpoint_durable - the checkpoint that was commenced last is durable
+ * @gm: the tracker
+ *
+ * It is counted, and told if its begin was.
+ *
+ * Context: lock held.
+ */
+void __grid_missing_checkpoint_durable(struct grid_missing *gm)
+{
+	lockdep_assert_held(&gm->tracker.lock);
+	gm->counters.checkpoints++;
+	if (gm->commence_told)
+		__gm_tell(gm, GRID_MISSING_WHY_CHECKPOINT_DURABLE,
+			  gm->commence_id, 0);
+	gm->commence_told = false;
+}
+EXPORT_SYMBOL_GPL(__grid_missing_checkpoint_durable);
+
+/**
  * grid_missing_checkpoint_commence - a checkpoint is becoming durable
  * @gm: the tracker
  * @set: the blocks that it frees; not to change until this returns
@@ -529,6 +549,7 @@ int grid_missing_checkpoint_commence(struct grid_missing *gm,
 		},
 		.outer = set,
 	};
+	unsigned long flags;
 	int ret;
 
 	gm_record_room(&gm->tracker);
@@ -538,8 +559,14 @@ int grid_missing_checkpoint_commence(struct grid_missing *gm,
 	trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMMENCED,
 				   set->count);
 	/* Most flushes free nothing. */
-	if (set->count)
-		gm_tell_commenced(gm, 0, set->count);
+	if (set->count) {
+		gm_tell_commenced(gm, set->id, set->count);
+	} else {
+		/* Another one was, and may have failed. */
+		GM_LOCK(&gm->tracker, flags);
+		gm->commence_told = false;
+		GM_UNLOCK(&gm->tracker, flags);
+	}
 	return 0;
 }
 EXPORT_SYMBOL_GPL(grid_missing_checkpoint_commence);
@@ -547,6 +574,9 @@ EXPORT_SYMBOL_GPL(grid_missing_checkpoint_commence);
 /**
  * grid_missing_checkpoint_complete - are all writes of freed blocks over?
  * @gm: the tracker
+ *
+ * On a device the checkpoint is not durable by that: its target tells when it is, by
+ * __grid_missing_checkpoint_durable().
  *
  * Context: any; lock not held; does not sleep.
  * Return: 0: nothing is aborting, the checkpoint is closed.  -EAGAIN: not yet:
@@ -561,11 +591,8 @@ int grid_missing_checkpoint_complete(struct grid_missing *gm)
 	if (ret)
 		return ret;
 	GM_LOCK(&gm->tracker, flags);
-	gm->counters.checkpoints++;
-	if (gm->commence_told)
-		__gm_tell(gm, GRID_MISSING_WHY_CHECKPOINT_DURABLE,
-			  gm->checkpoint_durable, 0);
-	gm->commence_told = false;
+	if (gm->private)
+		__grid_missing_checkpoint_durable(gm);
 	GM_UNLOCK(&gm->tracker, flags);
 	trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMPLETED, 0);
 	return 0;
@@ -581,6 +608,9 @@ int gm_cancel_everything(struct grid_missing *gm)
 {
 	int ret;
 
+	/* Then nothing is done at all. */
+	if (gm_is_swept(&gm->tracker))
+		return -EBUSY;
 	/* First, or they would get the slots that become free. */
 	gm_cancel_slotless(gm, 0, U64_MAX);
 	gm_record_room(&gm->tracker);

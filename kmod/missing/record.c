@@ -123,7 +123,8 @@ void gm_jump_over(struct grid_missing *gm)
  * @ticket: everything up to this one of ops->ticket is committed
  * @failed: nothing further is, until it is called again
  *
- * Context: any; lock not held.
+ * Context: any, also with the lock held: who learns of a state of the target by the
+ * lock is to see what belongs to it here.
  */
 void grid_missing_committed(struct grid_missing *gm, u64 ticket, bool failed)
 {

@@ -100,8 +100,12 @@ static bool __grid_is_aside(const struct grid *g, u64 b)
 	       grid_bits_test(&g->jumped, b);
 }
 
-/* As grid_write_ended(); what was good before block @from was seen to already. */
-static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from)
+/*
+ * As grid_write_ended(); what was good before block @from was seen to already.
+ * @listed: it has waited for a commit, and is still listed; not if it is kept back.
+ */
+static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from,
+				  bool listed)
 {
 	u64 last = grid_last(g, io);
 	unsigned long flags;
@@ -126,7 +130,8 @@ static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from)
 			if (keep)
 				continue;
 			/* What a sweep is about to take is taken here. */
-			if (__grid_meta_starves(g, io, max(b, from))) {
+			if (__grid_meta_starves(g, io, max(b, from),
+						 listed)) {
 				grid_unlock(g, flags);
 				return true;
 			}
@@ -140,23 +145,26 @@ static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from)
 			if (keep || (b < from && !__grid_is_aside(g, b)))
 				continue;
 			/* The find may have used what there was. */
-			if (__grid_meta_starves(g, io, max(b, from))) {
+			if (__grid_meta_starves(g, io, max(b, from),
+						 listed)) {
 				grid_unlock(g, flags);
 				return true;
 			}
 			__grid_good_written(g, b, b >= from);
 			/* With FUA it waits for what came of that, too (M2). */
-			io->meta_serial = 0;
+			io->touched = true;
 			continue;
 		}
 		if (state == GRID_MISSING_STATE_WAITING &&
 		    grid_covers(g, io, b) &&
 		    !__grid_meta_supersede(g, b, io->fua))
-			io->meta_serial = 0;
+			io->touched = true;
 		else
 			keep = true;
 	}
 	if (keep) {
+		if (listed)
+			list_del(&io->node);
 		grid_epoch_leave(g, io);
 		grid_io_begin(io);
 		io->kind = GRID_IO_BACK;
@@ -183,7 +191,7 @@ static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from)
  */
 bool grid_write_ended(struct grid *g, struct grid_io *io)
 {
-	return grid_write_ended_from(g, io, 0);
+	return grid_write_ended_from(g, io, 0, false);
 }
 
 /**
@@ -197,13 +205,15 @@ bool grid_write_ended(struct grid *g, struct grid_io *io)
 void grid_write_done(struct grid *g, struct grid_io *io)
 {
 	blk_status_t status = io->status;
-	u64 from = io->meta_serial ? U64_MAX : io->meta_next;
+	bool listed = io->meta_serial;
+	u64 from = listed ? U64_MAX : io->meta_next;
 
 	/* It has been kept back for long: as at completion. */
-	if (!status && grid_write_ended_from(g, io, from))
+	if (!status && grid_write_ended_from(g, io, from, listed))
 		return;
-	if (!status && !io->meta_serial &&
-	    grid_meta_write_ended(g, io, &status))
+	if (listed && grid_meta_write_looked(g, io, &status))
+		return;
+	if (!listed && !status && grid_meta_write_ended(g, io, &status))
 		return;
 	grid_epoch_leave(g, io);
 	grid_end(io, status);

@@ -153,7 +153,7 @@ static blk_status_t grid_decide(struct grid *g, struct grid_table *t, u64 b)
 		status = grid_read_block(t, b, g->detect_buf);
 		if (!status)
 			return BLK_STS_OK;
-		grid_lock(g, &flags);
+		grid_meta_lock(g, 2, &flags);
 		if (!g->closed_written)
 			break;
 		g->closed_written = false;

@@ -52,10 +52,13 @@ static void __grid_drop_items(struct grid *g, u64 b)
 	struct grid_repair *rep;
 	u32 i;
 
-	list_for_each_entry(rep, &g->repairs, node)
+	list_for_each_entry(rep, &g->repairs, node) {
+		if (b < rep->first || b > rep->last)
+			continue;
 		for (i = 0; i < rep->n; i++)
 			if (rep->items[i].address == b)
 				rep->items[i].ended = false;
+	}
 }
 
 /**
@@ -205,7 +208,14 @@ void grid_ends_freed(struct grid *g)
 void grid_repair_begin(struct grid *g, struct grid_repair *rep)
 {
 	unsigned long flags;
+	u32 i;
 
+	rep->first = U64_MAX;
+	rep->last = 0;
+	for (i = 0; i < rep->n; i++) {
+		rep->first = min(rep->first, rep->items[i].address);
+		rep->last = max(rep->last, rep->items[i].address);
+	}
 	grid_lock(g, &flags);
 	list_add_tail(&rep->node, &g->repairs);
 	grid_unlock(g, flags);

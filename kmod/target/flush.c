@@ -28,7 +28,9 @@
  * `durable` relies on the disk as a flush does, and has a `told` of its own.
  *
  * The other way round, what was repaired relies on ours, and a flush of the
- * application that failed may have been told of it: see ends.c.
+ * application that failed may have been told of it: see ends.c.  Where flushes go
+ * down side by side it may be told a moment after ours has ended well: so ours
+ * ends when those of the application that were begun before its end have.
  */
 #include <linux/blk-cgroup.h>
 
@@ -82,6 +84,68 @@ blk_status_t __grid_flush_status(const struct grid *g, const struct grid_io *io)
 }
 
 /**
+ * __grid_flush_down - a flush of the application goes to the lower device
+ * @g: the grid
+ * @io: the flush; its node is taken until grid_flush_ended()
+ *
+ * Context: the lock is held.
+ */
+void __grid_flush_down(struct grid *g, struct grid_io *io)
+{
+	grid_assert_locked(g);
+	io->block = g->flush_nr++;
+	list_add_tail(&io->node, &g->flushes_down);
+}
+
+/* It came back; the lock is held. */
+static void __grid_flush_up(struct grid *g, struct grid_io *io)
+{
+	grid_assert_locked(g);
+	list_del(&io->node);
+	wake_up_all(&g->barrier_wait);
+}
+
+/* Have those come back that went down before number @nr? */
+static bool grid_flushes_up(struct grid *g, u64 nr)
+{
+	const struct grid_io *io;
+	unsigned long flags;
+	bool up;
+
+	grid_lock(g, &flags);
+	io = list_first_entry_or_null(&g->flushes_down, struct grid_io, node);
+	up = !io || io->block >= nr;
+	grid_unlock(g, flags);
+	return up;
+}
+
+/**
+ * grid_flush_below - flush the lower device for flushes of the application
+ * @t: the table
+ *
+ * Context: process; sleeps as long as that takes.
+ * Return: 0 or an errno.
+ */
+int grid_flush_below(struct grid_table *t)
+{
+	struct grid *g = t->grid;
+	struct grid_io io;
+	unsigned long flags;
+	int r;
+
+	grid_lock(g, &flags);
+	__grid_flush_down(g, &io);
+	grid_unlock(g, flags);
+	r = blkdev_issue_flush(t->dev->bdev);
+	grid_lock(g, &flags);
+	if (r)
+		__grid_flush_failed(g);
+	__grid_flush_up(g, &io);
+	grid_unlock(g, flags);
+	return r;
+}
+
+/**
  * __grid_flush_waits - a flush of the application is about to end well
  * @g: the grid
  * @io: the flush, on no list
@@ -132,6 +196,9 @@ static void grid_own_flush_end(struct bio *bio)
  * grid_flush_own - flush the lower device, not for a flush of the application
  * @t: the table
  *
+ * What is not durable, though it has ended well, is told to __grid_flush_failed()
+ * before this returns.
+ *
  * Context: process; sleeps as long as that takes.
  * Return: 0 or an errno.
  */
@@ -140,6 +207,7 @@ int grid_flush_own(struct grid_table *t)
 	struct grid *g = t->grid;
 	struct grid_own_flush own = { .grid = g };
 	unsigned long flags;
+	u64 nr;
 	int r;
 
 	init_completion(&own.done);
@@ -154,6 +222,11 @@ int grid_flush_own(struct grid_table *t)
 	submit_bio(&own.bio);
 	/* In turns of a second: a slow disk is no hung task. */
 	while (!wait_for_completion_timeout(&own.done, HZ))
+		;
+	grid_lock(g, &flags);
+	nr = g->flush_nr;
+	grid_unlock(g, flags);
+	while (!wait_event_timeout(g->barrier_wait, grid_flushes_up(g, nr), HZ))
 		;
 	r = blk_status_to_errno(own.bio.bi_status);
 	bio_uninit(&own.bio);
@@ -176,17 +249,16 @@ int grid_flush_own(struct grid_table *t)
 bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error)
 {
 	unsigned long flags;
-	bool kept;
+	bool kept = false;
 
-	if (*error) {
-		grid_lock(g, &flags);
-		__grid_flush_failed(g);
-		grid_unlock(g, flags);
-		return false;
-	}
 	grid_lock(g, &flags);
-	*error = __grid_flush_status(g, io);
-	kept = !*error && __grid_flush_waits(g, io);
+	if (*error)
+		__grid_flush_failed(g);
+	__grid_flush_up(g, io);
+	if (!*error) {
+		*error = __grid_flush_status(g, io);
+		kept = !*error && __grid_flush_waits(g, io);
+	}
 	grid_unlock(g, flags);
 	return kept;
 }
@@ -239,5 +311,6 @@ bool grid_barrier_lost(struct grid *g)
 void grid_flush_init(struct grid *g)
 {
 	INIT_LIST_HEAD(&g->own_flushes);
+	INIT_LIST_HEAD(&g->flushes_down);
 	INIT_LIST_HEAD(&g->flushes_ended);
 }

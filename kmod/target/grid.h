@@ -216,6 +216,8 @@ enum grid_baton {
  * @baton: woken; others parked on @block are to be woken when this one is
  *	tried or ended: enum grid_baton
  * @fua: a write: it has to be durable when it ends
+ * @touched: a FUA write that waits: one of its blocks was missing meanwhile, or is
+ *	good only by its own last look
  * @meta_serial: a flush or FUA write: the commit it waits for; 0: for room
  * @meta_errors: a flush: see struct gmeta_flush
  * @meta_next: a write that waits for room: its first block not seen to
@@ -244,6 +246,7 @@ struct grid_io {
 	bool warned;
 	u8 baton;
 	bool fua;
+	bool touched;
 	u64 meta_serial;
 	union {
 		u64 meta_errors;
@@ -328,6 +331,8 @@ struct grid {
 	struct delayed_work tick_work; /* on wq_io */
 
 	/* flush.c */
+	struct list_head flushes_down; /* of the application, by number */
+	u64 flush_nr; /* the next one's */
 	struct list_head own_flushes; /* under way, by number */
 	u64 own_flush_nr; /* the next one's */
 	struct list_head flushes_ended; /* wait for ours, in order of ->block */
@@ -604,6 +609,8 @@ void grid_park_init(struct grid *g);
 
 /* flush.c */
 void grid_flush_init(struct grid *g);
+void __grid_flush_down(struct grid *g, struct grid_io *io);
+int grid_flush_below(struct grid_table *t);
 void __grid_flush_note(struct grid *g, struct grid_flush_note *note, u32 *told);
 blk_status_t __grid_flush_status(const struct grid *g,
 				 const struct grid_io *io);
@@ -619,6 +626,8 @@ bool grid_barrier_lost(struct grid *g);
  * @node: in grid->repairs (the lock, as all that follows)
  * @items: its blocks; what was done so far is in ->ended
  * @n: how many
+ * @first: the lowest address among them
+ * @last: the highest
  * @written: all its writes have ended
  * @flushing: ... before the barrier's flush began
  * @durable: which has succeeded
@@ -628,6 +637,7 @@ struct grid_repair {
 	struct list_head node;
 	struct grid_missing_item *items;
 	u32 n;
+	u64 first, last;
 	bool written, flushing, durable, lost;
 };
 
@@ -652,7 +662,7 @@ void grid_write_done(struct grid *g, struct grid_io *io);
 
 /* meta_open.c */
 int grid_meta_first(struct grid *g, const struct grid_table *t, char **error);
-int grid_meta_next(const struct grid *g, const struct grid_table *t,
+int grid_meta_next(struct grid *g, const struct grid_table *t,
 		   char **error);
 bool grid_meta_overlap(const struct grid *g, const struct grid_table *t,
 		       const struct grid *other);
@@ -669,7 +679,8 @@ void __grid_meta_good(struct grid *g, u64 b, u64 count, bool written);
 void __grid_meta_record(void *priv, u64 b);
 void __grid_meta_record_table(void *priv, u32 slot);
 int __grid_meta_supersede(struct grid *g, u64 b, bool durable);
-bool __grid_meta_starves(struct grid *g, struct grid_io *io, u64 b);
+bool __grid_meta_starves(struct grid *g, struct grid_io *io, u64 b,
+			  bool listed);
 bool __grid_meta_failed(const struct grid *g);
 void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags);
 int __grid_meta_complete(struct grid *g, const struct grid_missing_item *item,
@@ -679,8 +690,11 @@ void grid_meta_room_done(void *priv, u32 changes);
 u64 grid_meta_ticket(void *priv);
 int grid_meta_sync(struct grid *g);
 int grid_meta_flush(struct grid_table *t, struct bio *bio);
+u64 grid_meta_flush_errors(struct grid *g);
 bool grid_meta_write_ended(struct grid *g, struct grid_io *io,
 			   blk_status_t *status);
+bool grid_meta_write_looked(struct grid *g, struct grid_io *io,
+			    blk_status_t *status);
 void __grid_meta_lose_again(struct grid *g, u64 b);
 int grid_meta_grow(struct grid_table *t);
 void grid_meta_live(struct grid_table *t);

@@ -258,6 +258,7 @@ struct gmeta_loaded {
 };
 
 int gmeta_load_super(const struct gmeta_device *dev, struct gmeta_loaded *l);
+int gmeta_load_map(const struct gmeta_device *dev, struct gmeta_loaded *l);
 int gmeta_load(const struct gmeta_device *dev, struct gmeta_loaded *l);
 void gmeta_unload(struct gmeta_loaded *l);
 

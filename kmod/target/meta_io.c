@@ -174,8 +174,27 @@ static bool grid_meta_table_entry(u32 slot,
 	return true;
 }
 
+/*
+ * Block @b is missing: a commit may say so without what makes it good again.  So who
+ * wrote it with FUA, and waits, waits for that as well (M2).
+ */
+static void __grid_meta_touch(struct grid_meta *m, u64 b)
+{
+	struct list_head *lists[] = { &m->writes, &m->looked };
+	struct grid *g = m->g;
+	struct grid_io *io;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(lists); i++)
+		list_for_each_entry(io, lists[i], node)
+			if (b >= grid_first(g, io) && b <= grid_last(g, io))
+				io->touched = true;
+}
+
 static void __grid_meta_add(struct grid_meta *m, const struct gmeta_entry *e)
 {
+	if (e->kind > GRID_META_GOOD && e->kind <= GRID_META_VALUE)
+		__grid_meta_touch(m, e->address);
 	gmeta_log_add(&m->log, e);
 	__grid_meta_tick(m);
 }
@@ -330,6 +349,7 @@ static void __grid_meta_again(void *priv, const struct gmeta_end *end)
 	struct grid_missing_checksum sum;
 
 	grid_assert_locked(g);
+	__grid_meta_touch(m, end->address);
 	/* A barrier that is freeing it fails for this flush: then it is in use. */
 	if (__grid_is_freed(g, end->address) &&
 	    !grid_bits_test(&g->taken, end->address)) {
@@ -444,11 +464,19 @@ void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags)
 	}
 }
 
-/* Room for a block that is superseded; the lock is held. */
+/*
+ * Room for a block that is superseded; the lock is held.  Half of the margin stays for
+ * who can't even be held: detection, failed repairs, messages.
+ */
 static bool __grid_meta_can_end(struct grid_meta *m)
 {
+	u32 changes = 2 + m->promised;
+
 	grid_assert_locked(m->g);
-	return gmeta_log_room(&m->log, 2 + m->promised, 1);
+	if (gmeta_log_room(&m->log, changes + GRID_META_MARGIN / 2, 1))
+		return true;
+	/* What is promised may need all of a commit. */
+	return !m->log.open->w.count && gmeta_log_room(&m->log, changes, 1);
 }
 
 /**
@@ -456,18 +484,21 @@ static bool __grid_meta_can_end(struct grid_meta *m)
  * @g: the grid
  * @io: the write, still counted in as in flight
  * @b: which block
+ * @listed: it has waited for a commit, and is still listed
  *
  * Context: the lock is held.
  * Return: true when it is held until there is; @io must not be touched any more
  * once the lock is dropped.
  */
-bool __grid_meta_starves(struct grid *g, struct grid_io *io, u64 b)
+bool __grid_meta_starves(struct grid *g, struct grid_io *io, u64 b, bool listed)
 {
 	struct grid_meta *m = g->meta;
 
 	grid_assert_locked(g);
 	if (!m || __grid_meta_can_end(m))
 		return false;
+	if (listed)
+		list_del(&io->node);
 	io->status = BLK_STS_OK;
 	/* It waits for no commit in particular: see grid_write_done(). */
 	io->meta_serial = 0;
@@ -531,6 +562,25 @@ int grid_meta_sync(struct grid *g)
 }
 
 /**
+ * grid_meta_flush_errors - how many flushes of ours have failed, or count as failed
+ * @g: the grid; one without metadata: 0
+ *
+ * Context: any.
+ */
+u64 grid_meta_flush_errors(struct grid *g)
+{
+	unsigned long flags;
+	u64 errors;
+
+	if (!g->meta)
+		return 0;
+	grid_lock(g, &flags);
+	errors = g->meta->log.errors;
+	grid_unlock(g, flags);
+	return errors;
+}
+
+/**
  * grid_meta_flush - an application's flush (M2)
  * @t: the table, with metadata
  * @bio: the flush, without data
@@ -557,6 +607,8 @@ int grid_meta_flush(struct grid_table *t, struct bio *bio)
 		io->meta_errors = f.errors;
 		list_add_tail(&io->node, &m->flushes);
 		__grid_meta_kick(m);
+	} else if (!r) {
+		__grid_flush_down(g, io);
 	}
 	grid_unlock(g, flags);
 	if (!r) {
@@ -566,6 +618,21 @@ int grid_meta_flush(struct grid_table *t, struct bio *bio)
 	if (r != -EINPROGRESS)
 		grid_end(io, errno_to_blk_status(r));
 	return DM_MAPIO_SUBMITTED;
+}
+
+/* What makes the blocks of @io good, which is on no list: 0, -EINPROGRESS or -EIO. */
+static int __grid_meta_write_waits(struct grid_meta *m, struct grid_io *io)
+{
+	u64 ticket = gmeta_log_good_ticket(&m->log);
+	int r = gmeta_log_state(&m->log, ticket);
+
+	if (r == -EINPROGRESS) {
+		io->meta_serial = ticket;
+		io->touched = false;
+		list_add_tail(&io->node, &m->writes);
+		__grid_meta_kick(m);
+	}
+	return r;
 }
 
 /**
@@ -584,19 +651,40 @@ bool grid_meta_write_ended(struct grid *g, struct grid_io *io,
 {
 	struct grid_meta *m = g->meta;
 	unsigned long flags;
-	u64 ticket;
 	int r;
 
 	if (!io->fua)
 		return false;
 	grid_lock(g, &flags);
-	ticket = gmeta_log_good_ticket(&m->log);
-	r = gmeta_log_state(&m->log, ticket);
-	if (r == -EINPROGRESS) {
-		io->meta_serial = ticket;
-		list_add_tail(&io->node, &m->writes);
-		__grid_meta_kick(m);
-	}
+	r = __grid_meta_write_waits(m, io);
+	grid_unlock(g, flags);
+	if (r && r != -EINPROGRESS)
+		*status = errno_to_blk_status(r);
+	return r == -EINPROGRESS;
+}
+
+/**
+ * grid_meta_write_looked - a write that has waited was looked at once more
+ * @g: the grid, with metadata
+ * @io: the write, with FUA, still listed
+ * @status: in, out: what it is to end with
+ *
+ * When one of its blocks was missing meanwhile, or that look has changed something,
+ * it waits anew.
+ *
+ * Context: process.
+ * Return: as grid_meta_write_ended().
+ */
+bool grid_meta_write_looked(struct grid *g, struct grid_io *io,
+			    blk_status_t *status)
+{
+	unsigned long flags;
+	int r = 0;
+
+	grid_lock(g, &flags);
+	list_del(&io->node);
+	if (!*status && io->touched)
+		r = __grid_meta_write_waits(g->meta, io);
 	grid_unlock(g, flags);
 	if (r && r != -EINPROGRESS)
 		*status = errno_to_blk_status(r);
@@ -635,15 +723,30 @@ static void __grid_meta_collect(struct grid_meta *m, struct list_head *list,
 	}
 }
 
-static void grid_meta_end_all(struct grid *g, struct list_head *flushes,
-			      struct list_head *writes)
+static struct grid_io *grid_meta_first_looked(struct grid_meta *m)
 {
+	struct grid_io *io;
+	unsigned long flags;
+
+	grid_lock(m->g, &flags);
+	io = list_first_entry_or_null(&m->looked, struct grid_io, node);
+	grid_unlock(m->g, flags);
+	return io;
+}
+
+static void grid_meta_end_all(struct grid *g, struct list_head *flushes,
+			      struct list_head *starved)
+{
+	struct grid_meta *m = g->meta;
 	struct grid_io *io, *next;
 
 	list_for_each_entry_safe(io, next, flushes, node)
 		grid_end(io, io->status);
-	list_for_each_entry_safe(io, next, writes, node)
-		g->meta->write_done(g, io);
+	/* Each takes itself off the list. */
+	while ((io = grid_meta_first_looked(m)))
+		m->write_done(g, io);
+	list_for_each_entry_safe(io, next, starved, node)
+		m->write_done(g, io);
 }
 
 /*
@@ -778,22 +881,18 @@ static void grid_meta_tell(struct grid_meta *m, unsigned long flags)
 	struct gmeta_log *log = &m->log;
 	struct grid *g = m->g;
 	LIST_HEAD(flushes);
-	LIST_HEAD(writes);
-	bool failed;
-	u64 done;
+	LIST_HEAD(starved);
 
 	__grid_meta_collect(m, &m->flushes, &flushes);
-	__grid_meta_collect(m, &m->writes, &writes);
+	__grid_meta_collect(m, &m->writes, &m->looked);
 	if (__grid_meta_can_end(m))
-		list_splice_tail_init(&m->starved, &writes);
+		list_splice_tail_init(&m->starved, &starved);
 	__grid_meta_mode(m);
-	done = log->done;
-	failed = log->failed;
+	grid_missing_committed(g->gm, log->done, log->failed);
 	grid_unlock(g, flags);
 
-	grid_missing_committed(g->gm, done, failed);
 	wake_up_all(&m->wait);
-	grid_meta_end_all(g, &flushes, &writes);
+	grid_meta_end_all(g, &flushes, &starved);
 }
 
 /* It was done. */
@@ -995,6 +1094,7 @@ int grid_meta_start(struct grid_meta *m, const char *name)
 	init_waitqueue_head(&m->wait);
 	INIT_LIST_HEAD(&m->flushes);
 	INIT_LIST_HEAD(&m->writes);
+	INIT_LIST_HEAD(&m->looked);
 	INIT_LIST_HEAD(&m->starved);
 	m->wq = alloc_ordered_workqueue("%s", WQ_MEM_RECLAIM, name);
 	return m->wq ? 0 : -ENOMEM;

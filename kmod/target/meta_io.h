@@ -27,6 +27,7 @@
  * @wait: who waits for room or for a commit
  * @flushes: flushes of applications that wait for a commit (the lock)
  * @writes: FUA writes that do (the lock)
+ * @looked: those that wait no more, until they have been looked at (the lock)
  * @starved: writes that have ended and find no room in the log (the lock)
  * @write_done: ends one of these as its status says; looks at it once more
  * @promised: room in the log that is kept for who has asked (the lock)
@@ -52,6 +53,7 @@ struct grid_meta {
 	wait_queue_head_t wait;
 	struct list_head flushes;
 	struct list_head writes;
+	struct list_head looked;
 	struct list_head starved;
 	void (*write_done)(struct grid *g, struct grid_io *io);
 	u32 promised;

@@ -372,28 +372,23 @@ static int gmeta_scan(struct gmeta_load *m)
 }
 
 /**
- * gmeta_load - what is missing
+ * gmeta_load_map - what is missing, by a superblock that was loaded and looked at
  * @dev: the area
- * @l: out; gmeta_unload() afterwards, also after an error
+ * @l: in: from gmeta_load_super(); out: all the rest; gmeta_unload() it, whatever is
+ *	returned
  *
- * With -EUCLEAN and @l->damaged, @l->map is as it was just before the damage:
- * a state that was, but an older one, and nobody may rely on it.
+ * The superblock is not read again: a device may say something else the second time.
  *
- * Context: may sleep; reads all of the log and of one snapshot.
- * Return: 0; as gmeta_load_super(); -EUCLEAN: damaged, @l->why says where;
- * -ENOSPC: more records than the maxima; -ENOMEM.
+ * Context: may sleep.
+ * Return: as gmeta_load().
  */
-int gmeta_load(const struct gmeta_device *dev, struct gmeta_loaded *l)
+int gmeta_load_map(const struct gmeta_device *dev, struct gmeta_loaded *l)
 {
 	struct gmeta_load m = { .dev = dev, .l = l };
 	const struct gmeta_super *sb = &l->super;
 	char why[GMETA_WHY];
-	int r, beyond;
+	int r = -ENOMEM, beyond;
 
-	r = gmeta_load_super(dev, l);
-	if (r)
-		return r;
-	r = -ENOMEM;
 	m.buf = gmeta_buffer(max_t(u32, sb->commit_max, GRID_META_PIECE_MAX));
 	m.scan = gmeta_buffer(GMETA_SCAN);
 	if (!m.buf || !m.scan || gmeta_map_init(&l->map, sb)) {
@@ -431,6 +426,23 @@ out:
 	vfree(m.scan);
 	vfree(m.buf);
 	return r;
+}
+
+/**
+ * gmeta_load - what is missing
+ * @dev: the area
+ * @l: out; gmeta_unload() afterwards, also after an error
+ *
+ * With -EUCLEAN and @l->damaged, @l->map is as it was just before the damage:
+ * a state that was, but an older one, and nobody may rely on it.
+ *
+ * Context: may sleep; reads all of the log and of one snapshot.
+ * Return: 0; as gmeta_load_super(); -EUCLEAN: damaged, @l->why says where;
+ * -ENOSPC: more records than the maxima; -ENOMEM.
+ */
+int gmeta_load(const struct gmeta_device *dev, struct gmeta_loaded *l)
+{
+	return gmeta_load_super(dev, l) ?: gmeta_load_map(dev, l);
 }
 
 void gmeta_unload(struct gmeta_loaded *l)

@@ -237,7 +237,7 @@ static int grid_meta_load(struct grid_meta *m, const struct grid_table *t,
 		why = "metadata: of another length: create it with that one, then resize it";
 		goto err_why;
 	}
-	r = gmeta_load(&dev, l);
+	r = gmeta_load_map(&dev, l);
 	if (r)
 		goto err_say;
 	r = grid_meta_restore(g, l);
@@ -336,25 +336,20 @@ void grid_meta_last(struct grid *g)
 	g->meta = NULL;
 }
 
-/* May the grid get longer? */
+/* May the grid get longer?  @sb is what its superblocks say. */
 static int grid_meta_may_grow(const struct grid_meta *m,
-			      const struct grid_table *t, char **error)
+			      const struct grid_table *t,
+			      struct gmeta_super *sb, char **error)
 {
-	struct gmeta_super *sb;
 	int r;
 
 	*error = "metadata: lies where the data would";
 	if (grid_ranges_meet(t->dev->bdev, t->start, t->ti->len, m->bdev,
 			     m->start, m->sectors))
 		return -EINVAL;
-	*error = "out of memory";
-	sb = kmemdup(&m->log.sb, sizeof(*sb), GFP_KERNEL);
-	if (!sb)
-		return -ENOMEM;
 	sb->blocks = t->geo.blocks;
 	sb->data_sectors = bdev_nr_sectors(t->dev->bdev);
 	r = gmeta_super_check(sb, NULL);
-	kfree(sb);
 	*error =
 		"metadata: has no room for so many blocks: when nothing is missing, format it anew";
 	return r ? -ENOSPC : 0;
@@ -368,12 +363,13 @@ static int grid_meta_may_grow(const struct grid_meta *m,
  *
  * Return: 0, -EINVAL, -ENOSPC or -ENOMEM.
  */
-int grid_meta_next(const struct grid *g, const struct grid_table *t,
-		   char **error)
+int grid_meta_next(struct grid *g, const struct grid_table *t, char **error)
 {
 	const struct grid_meta *m = g->meta;
-	const struct gmeta_super *sb;
+	struct gmeta_super *sb;
+	unsigned long flags;
 	const char *why;
+	int r = -EINVAL;
 
 	if (!m && !t->meta_dev)
 		return 0;
@@ -383,16 +379,23 @@ int grid_meta_next(const struct grid *g, const struct grid_table *t,
 			"metadata can't change by a reload: save, remove, create it anew, load";
 		return -EINVAL;
 	}
-	sb = &m->log.sb;
+	*error = "out of memory";
+	sb = kmalloc(sizeof(*sb), GFP_KERNEL);
+	if (!sb)
+		return -ENOMEM;
+	grid_lock(g, &flags);
+	*sb = m->log.sb;
+	grid_unlock(g, flags);
 	if (!grid_meta_fits(sb, t, &why)) {
 		*error = (char *)why;
-		return -EINVAL;
+	} else if (t->geo.blocks > g->geo.blocks) {
+		r = grid_meta_may_grow(m, t, sb, error);
+	} else if (t->geo.blocks == g->geo.blocks) {
+		r = 0;
+	} else {
+		*error =
+			"metadata: of a longer device: when nothing is missing, format it anew";
 	}
-	if (t->geo.blocks > g->geo.blocks)
-		return grid_meta_may_grow(m, t, error);
-	if (t->geo.blocks == g->geo.blocks)
-		return 0;
-	*error =
-		"metadata: of a longer device: when nothing is missing, format it anew";
-	return -EINVAL;
+	kfree(sb);
+	return r;
 }

@@ -298,6 +298,8 @@ int grid_map_flush(struct grid_table *t, struct bio *bio)
 		bio_list_add(&g->flushes_waiting, bio);
 		if (!g->barrier_running)
 			__grid_barrier_start(g);
+	} else if (!g->meta) {
+		__grid_flush_down(g, io);
 	}
 	grid_unlock(g, flags);
 	if (!plain)
@@ -364,6 +366,7 @@ static int grid_commence(struct grid *g)
 		/* From here on an enqueue of these is refused (D2). */
 		g->barrier_freeing = true;
 		taken.set.count = g->taken.count;
+		taken.set.id = g->checkpoint_taken ? g->checkpoint_id : 0;
 		grid_unlock(g, flags);
 		r = grid_missing_checkpoint_commence(g->gm, &taken.set);
 		if (r) {
@@ -399,15 +402,13 @@ static int grid_flush_barrier(struct grid *g, struct grid_table *t)
 	__grid_flush_begins(g);
 	grid_unlock(g, flags);
 	if (!bio_list_empty(&g->flushes))
-		r = blkdev_issue_flush(t->dev->bdev);
+		r = grid_flush_below(t);
 	else
 		r = grid_flush_own(t);
 	grid_lock(g, &flags);
 	if (!r)
 		__grid_flush_done(g);
-	else if (!bio_list_empty(&g->flushes))
-		__grid_flush_failed(g);
-	else
+	else if (bio_list_empty(&g->flushes))
 		/* It is told of this one by its own result. */
 		g->durable_told++;
 	grid_unlock(g, flags);
@@ -521,6 +522,7 @@ static void grid_drop_lost(struct grid *g)
 static int grid_free_taken(struct grid *g, struct grid_table *t,
 			   blk_status_t *status)
 {
+	u64 errors = grid_meta_flush_errors(g);
 	int r, e;
 
 	r = grid_flush_barrier(g, t);
@@ -545,11 +547,14 @@ static int grid_free_taken(struct grid *g, struct grid_table *t,
 	 * What is dropped has to stay so before it is discarded (M2); and what
 	 * came before the flush is committed, though nothing is freed.  A flush
 	 * of the commit's own that fails undoes what the first one has made
-	 * durable, so this barrier's flushes are told of it.
+	 * durable, so this barrier's flushes are told of it; one of the application's
+	 * that counts as that has undone what is to be freed.
 	 */
 	if (!*status) {
 		e = grid_meta_sync(g);
-		if (!e && g->meta && grid_barrier_lost(g))
+		if (!e && g->meta &&
+		    (grid_barrier_lost(g) ||
+		     grid_meta_flush_errors(g) != errors))
 			e = -EIO;
 		if (e)
 			*status = errno_to_blk_status(e);
@@ -624,6 +629,8 @@ static void grid_barrier_worker(struct work_struct *work)
 		/* Values, of whose table the index alone was released. */
 		if (g->meta)
 			grid_unrelease_all(g, &g->dropped);
+		/* Whoever goes back to what was relies on it. */
+		grid_meta_sync(g);
 		r = -ECANCELED;
 	} else {
 		r = grid_free_taken(g, t, &status);
@@ -642,6 +649,7 @@ static void grid_barrier_worker(struct work_struct *work)
 		g->checkpoint_taken = false;
 	} else if (!r) {
 		g->checkpoints++;
+		__grid_missing_checkpoint_durable(g->gm);
 		g->checkpoint_taken = false;
 		g->durable_id = g->checkpoint_id;
 	}

@@ -72,3 +72,35 @@ finish_well fua
 dd if=/mnt/fua/file bs=$bs skip=1 count=1 iflag=direct status=none | cmp - /tmp/new
 mend $((first + 9))
 assert_verified
+
+log "a fault that came while it waited, and went: it waits for that end as well"
+commits_asked_for
+lose $((first + 4))
+flush
+keep
+begin other gridctl enqueue t0 "$((first + 10)):$(checksum $((first + 10)))"
+wait_until 20 meta_held
+into 4
+wait_until 20 is waiting 1
+writes_below
+before=$REPLY
+begin fua into 3 dsync
+wait_until 20 kept
+begin again gridctl enqueue t0 "$((first + 3)):$(checksum $((first + 3)))"
+wait_until 20 is waiting 2
+keep
+tell meta release
+wait_until 20 meta_held
+finish_well other
+into 3
+wait_until 20 is waiting 1
+keep
+tell meta release
+finish_well again
+wait_until 20 meta_held
+nap 1
+not_ended fua "a commit says missing, and the next one is not there"
+disk_let_go meta
+finish_well fua
+mend $((first + 10))
+assert_verified
