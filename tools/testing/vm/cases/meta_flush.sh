@@ -91,16 +91,29 @@ assert_eq "$(dm_get t0 metadata)" ok
 flush || flush
 assert_eq "$(faults)" ""
 
-log "a barrier's that succeeds, and its commit's after it does not"
+log "a barrier's that succeeds, and its commit's after it does not: no event says durable"
+gridctl --json monitor t0 > /tmp/events &
+monitor=$!
+defer eval "kill $monitor 2> /dev/null || :"
+polls() { grep -q poll /proc/$monitor/wchan; }
+wait_until 20 polls
+told() { [ "$(grep -c "\"reason\":\"checkpoint-$1\"" /tmp/events)" = "$2" ]; }
 lose 10
 discard 12
 put /tmp/block 10
 hold fail flush 0 1
 must_fail flush
 wait_until 60 has_faults "10 "
+wait_until 20 told commenced 1
 mend 10
 flush || flush
 assert_eq "$(faults)" ""
+wait_until 20 told durable 1
+told commenced 2 || fail "$(cat /tmp/events)"
+# They come in order: the first one's would have come before.
+assert_eq "$(grep -o 'checkpoint-[a-z]*' /tmp/events | tail -n 1)" checkpoint-durable
+kill $monitor
+wait $monitor || :
 
 log "a cancel while a barrier commits is one: its block is good at once (M2)"
 lose 11 13 14
