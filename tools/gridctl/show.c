@@ -566,6 +566,8 @@ int verb_wait(struct ctl *ctl)
 		}
 		if (!held)
 			break;
+		if (!checkpoint && !told)
+			told = ctl_no_helper(ctl, &s, now - start);
 		if (ctl_option(ctl, "timeout") &&
 		    now - start >= (double)timeout / 1000) {
 			if (show && terminal)
@@ -587,8 +589,6 @@ int verb_wait(struct ctl *ctl)
 			stuck = true;
 			break;
 		}
-		if (!checkpoint && !told)
-			told = ctl_no_helper(ctl, &s, now - start);
 		ctl_pause(step);
 		if (step < 100)
 			step *= 2;

@@ -361,6 +361,8 @@ static int follow(struct sync *s, const struct grid_missing_status *before)
 		}
 		if (opened && (!wait || !ctl_missing(&st)))
 			break;
+		if (((wait && opened) || to_come(s)) && !told)
+			told = ctl_no_helper(s->ctl, &st, now - start);
 		if (s->scan.until > 0 && now >= s->scan.until) {
 			code = CTL_TIMEOUT;
 			break;
@@ -370,8 +372,6 @@ static int follow(struct sync *s, const struct grid_missing_status *before)
 			code = CTL_UNAVAILABLE;
 			break;
 		}
-		if (((wait && opened) || to_come(s)) && !told)
-			told = ctl_no_helper(s->ctl, &st, now - start);
 		ctl_pause(step);
 		if (step < 100)
 			step *= 2;
