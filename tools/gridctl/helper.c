@@ -24,6 +24,7 @@ static struct json_object *ask(void)
 	struct pollfd p = { .events = POLLIN };
 	struct sockaddr_un a;
 	char buf[4096];
+	bool last;
 	ssize_t n;
 
 	p.fd = gm_helper_address(&a, gm_helper_dir());
@@ -33,8 +34,11 @@ static struct json_object *ask(void)
 	if (p.fd < 0)
 		return NULL;
 	tokener = json_tokener_new();
-	while (tokener && !all && (left = end - ctl_now()) > 0) {
-		if (poll(&p, 1, (int)(left * 1000) + 1) <= 0)
+	for (last = !tokener; !all && !last;) {
+		left = end - ctl_now();
+		/* What came while we were kept from looking counts. */
+		last = left <= 0;
+		if (poll(&p, 1, last ? 0 : (int)(left * 1000) + 1) <= 0)
 			continue;
 		n = read(p.fd, buf, sizeof(buf));
 		if (n <= 0)

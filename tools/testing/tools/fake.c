@@ -21,7 +21,8 @@
  * Counters: with $GRID_FAKE_LOST, $GRID_FAKE_LOST_FULL and $GRID_FAKE_TIMEOUTS, some; and
  * $GRID_FAKE_PASSED_UP are the blocks, with blanks between, of 60 read errors that
  * were passed up (while the file $GRID_FAKE_PASSED_UP_WHILE is there, if it is
- * set).  A reader is parked while the file $GRID_FAKE_PARKED is there.
+ * set).  A reader is parked while the file $GRID_FAKE_PARKED is there, a helper
+ * attached while $GRID_FAKE_HELPER is.
  *
  * $GRID_FAKE_METADATA: it has some ("ok"), or some that has "failed".
  *
@@ -928,6 +929,7 @@ static int status(const struct state *s, struct grid_missing_status *out)
 	if (getenv("GRID_FAKE_TIMEOUTS"))
 		out->timeouts = 1;
 	out->parked = while_there("GRID_FAKE_PARKED");
+	out->helpers = while_there("GRID_FAKE_HELPER");
 	v = getenv("GRID_FAKE_PASSED_UP_WHILE");
 	if (getenv("GRID_FAKE_PASSED_UP") && (!v || !access(v, F_OK))) {
 		out->passed_up = out->passed_up_medium = 60;
