@@ -24,7 +24,7 @@
  *	options=S  wild: what a reload's table has besides
  *	disk=PATH  wild: PATH.in and PATH.out command the disk below
  *	held=1     the device is held; ready comes soon
- *	bound=N    seconds in which every call must end (120)
+ *	bound=N    seconds in which every call must end (120, or $GRID_SLOW times that)
  *	trace=FILE what the model knows, as it comes (model.c)
  *
  * The device has checksum:none: the checksum of a fault is a number that names
@@ -455,10 +455,13 @@ int main(int argc, char **argv)
 	unsigned int is_explicit = 0, is_wild = 0, is_errors = 0, held = 0,
 		     seconds = 0;
 	const char *calm = NULL, *log = NULL, *trace = NULL, *disk = NULL;
+	const char *slow = getenv("GRID_SLOW");
 	pthread_t threads[THREADS];
 	unsigned int i, k, n = 0;
 	int a;
 
+	if (slow && atoi(slow) > 1)
+		bound *= (unsigned int)atoi(slow);
 	if (argc < 3)
 		load_die("usage: ack GRID LOWER [KEY=VALUE...]");
 	for (a = 3; a < argc; a++)

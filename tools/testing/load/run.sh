@@ -43,13 +43,15 @@ disk_setup()
 	disk mark
 }
 
+tell_limit=$(long 120)
+
 # tell NAME COMMAND...: REPLY is what it answers.
 tell()
 {
 	local name=$1
 	shift
 	echo "$*" >&"${disk_in[$name]}"
-	read -r -t 120 REPLY <&"${disk_out[$name]}" || fail "$name: $*: no answer"
+	read -r -t "$tell_limit" REPLY <&"${disk_out[$name]}" || fail "$name: $*: no answer"
 	[[ $REPLY = ok* ]] || fail "$name: $*: $REPLY"
 	REPLY=${REPLY#ok }
 }

@@ -91,12 +91,19 @@ must_fail()
 	return 0
 }
 
-# wait_until SECONDS COMMAND...: until it succeeds, but no longer; on a slow
-# host longer by as much.
+# long SECONDS: after so many something hangs here. No limit is there to fail early:
+# a minute at least, and on a slow host or kernel more by as much.
+long() { echo $((($1 > 60 ? $1 : 60) * ${GRID_SLOW:-1})); }
+
+# within SECONDS PROGRAM...: it is killed when it takes longer than that.
+within() { timeout -k 5 "$(long "$1")" "${@:2}"; }
+
+# wait_until SECONDS COMMAND...: until it succeeds, but no longer than that.
 wait_until()
 {
-	local limit=$(($1 * ${GRID_SLOW:-1}))
-	local end=$((SECONDS + limit))
+	local limit end
+	limit=$(long "$1")
+	end=$((SECONDS + limit))
 	shift
 	until "$@"; do
 		[ $SECONDS -lt $end ] || fail "not so within $limit s: $*"
@@ -215,11 +222,11 @@ dm_create()
 	[ -e "$REPLY" ] || dmsetup mknodes "$name"
 }
 
-# Gone already is fine; no longer than 60 s.
+# Gone already is fine.
 dm_remove()
 {
 	dmsetup info "$1" > /dev/null 2>&1 || return 0
-	timeout -k 5 60 dmsetup remove --retry "$1" 2>&1 | uniq
+	within 60 dmsetup remove --retry "$1" 2>&1 | uniq
 }
 
 # dm_get NAME KEY: the value of KEY= in the target's status. Waits ask it all

@@ -45,7 +45,7 @@ for hash in crc32c xxhash64 sha512; do
 		--output=/tmp/manifest
 	lose_all
 	repaird --source "$replica"
-	gridctl wait t0 --timeout=60s
+	gridctl wait t0 --timeout="$(long 60)s"
 	stop_repaird
 	cmp "$replica" "$dev"
 	assert_eq "$(dm_get t0 verify_failed)" 0

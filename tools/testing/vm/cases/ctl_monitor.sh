@@ -54,5 +54,5 @@ for line in open("/tmp/events"):
 END
 kill $monitor
 wait $monitor || :
-timeout 20 gridctl monitor t0 --count=1 --timeout=200ms
+within 20 gridctl monitor t0 --count=1 --timeout=200ms
 dm_remove t0

@@ -79,7 +79,7 @@ exits 0 '"address":9,' gridctl --json faults g0 --unavailable
 exits 2 "1 blocks fail their readers" gridctl check g0
 exits 0 "1 blocks retried" gridctl retry g0 9
 exits 0 "255 blocks repaired" gridctl repair g0 --from=/tmp/replica
-exits 0 "" gridctl wait g0 --timeout=5s
+exits 0 "" gridctl wait g0 --timeout="$(long 5)s"
 exits 0 "OK" gridctl check g0
 cmp /tmp/replica /dev/mapper/g0
 assert_eq "$(count unverified)" 0

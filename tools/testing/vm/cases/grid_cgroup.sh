@@ -33,7 +33,7 @@ wait_until 60 parked 1
 if [ -e /tmp/cgroup/helper/io.max ]; then
 	echo "$number wbps=2" > /tmp/cgroup/helper/io.max
 fi
-in_cgroup helper timeout 120 gridctl repair t0 --trust --from "$replica" 9 > /dev/null
+in_cgroup helper within 120 gridctl repair t0 --trust --from "$replica" 9 > /dev/null
 finish_well write
 holds 9 /tmp/page 3
 assert_eq "$(written app)" 4096 "bytes written in the application's name"
@@ -50,7 +50,7 @@ disk mark
 begin write in_cgroup app put /tmp/page 12 3
 wait_until 60 in_flight
 miss 12 13
-timeout 120 gridctl repair t0 --trust --from "$replica" 12 13 > /dev/null
+within 120 gridctl repair t0 --trust --from "$replica" 12 13 > /dev/null
 assert_eq "$(dm_get t0 waiting)" 0
 not_ended write "io.max held nothing: acknowledged"
 unlimited

@@ -22,24 +22,24 @@ disturb()
 	local id
 	case $((RANDOM % 4)) in
 	0 | 1)
-		timeout -k 5 100 dmsetup suspend --noflush --nolockfs t0
+		within 100 dmsetup suspend --noflush --nolockfs t0
 		if [ $((RANDOM % 2)) = 0 ]; then
 			blocks_max=$((blocks_max + 64))
 			# shellcheck disable=SC2086
 			dmsetup load t0 --table "$(grid_table $options blocks_max:$blocks_max)"
 			count load
 		fi
-		timeout -k 5 100 dmsetup resume t0
+		within 100 dmsetup resume t0
 		count noflush
 		;;
 	2)
-		timeout -k 5 100 dmsetup suspend --nolockfs t0
-		timeout -k 5 100 dmsetup resume t0
+		within 100 dmsetup suspend --nolockfs t0
+		within 100 dmsetup resume t0
 		count flush
 		;;
 	3)
-		id=$(timeout -k 5 100 dmsetup message t0 0 @stats_create - /1)
-		timeout -k 5 100 dmsetup message t0 0 @stats_delete "${id%%:*}"
+		id=$(within 100 dmsetup message t0 0 @stats_create - /1)
+		within 100 dmsetup message t0 0 @stats_delete "${id%%:*}"
 		count stats
 		;;
 	esac
@@ -51,7 +51,7 @@ count() { counts[$1]=$((${counts[$1]:-0} + 1)); }
 # disturbed NAME: until `begin NAME` has ended, and each kind had its turn.
 disturbed()
 {
-	local end=$((SECONDS + 200))
+	local end=$((SECONDS + $(long 200)))
 	counts=()
 	blocks_max=1024
 	until ended "$1" && [ ${#counts[@]} = 4 ]; do
@@ -72,7 +72,7 @@ grid_setup 4 65536 $options
 defer rm -f /tmp/{ack,load}.{out,status}
 
 log "the checker of acknowledged writes, seed $seed"
-begin ack timeout -k 5 200 "$load/ack" "$dev" "$lower" errors=1 seed="$seed" \
+begin ack within 200 "$load/ack" "$dev" "$lower" errors=1 seed="$seed" \
 	writes="${GRID_ACK_WRITES:-600}"
 disturbed ack
 result=$(tail -n 1 /tmp/ack.out)
@@ -129,9 +129,9 @@ truncate -s $((blocks * bs)) /tmp/now
 # A device that is suspended takes nothing: try again.
 again()
 {
-	local end=$((SECONDS + 100))
+	local end=$((SECONDS + $(long 100)))
 	until "$@" > /tmp/said 2>&1; do
-		[ $SECONDS -lt $end ] || fail "not within 100 s: $*: $(cat /tmp/said)"
+		[ $SECONDS -lt $end ] || fail "not before the limit: $*: $(cat /tmp/said)"
 		nap 0.05
 	done
 }
@@ -174,7 +174,7 @@ fio_and_loss()
 	loss &
 	losing=$!
 	while kill -0 $losing 2> /dev/null; do
-		timeout -k 5 200 fio /tmp/job || ! is timeouts 0 || return 1
+		within 200 fio /tmp/job || ! is timeouts 0 || return 1
 	done
 	wait $losing
 	echo "# $(dm_get t0 repaired) repairs, $(dm_get t0 superseded) superseded, $(dm_get t0 timeouts) time-outs"

@@ -96,7 +96,7 @@ on_grid()
 	python3 /tmp/fs.py files /mnt/fs/new 40 200000
 	sync /mnt/fs/new/* /mnt/fs/new
 	(cd /mnt/fs && find old new -type f -exec sha256sum {} +) > /tmp/fs.new
-	gridctl wait t0 --timeout=100s
+	gridctl wait t0 --timeout="$(long 100)s"
 	umount /mnt/fs
 	stop_repaird
 	log "$missing missing: $(dm_get t0 repaired) repaired, $(dm_get t0 superseded) superseded, $(dm_get t0 freed) freed"

@@ -85,7 +85,7 @@ hold keep read 17 2
 begin reader dd if="$dev" of=/dev/null bs=$((2 * bs)) skip=8 count=1 iflag=direct status=none
 wait_until 60 held 1
 begin next dd if="$dev" of=/dev/null bs="$bs" skip=19 count=1 iflag=direct status=none
-assert_eq "$(timeout 60 dd if="$dev" bs="$bs" skip=16 count=1 iflag=direct status=none | sha256sum | cut -c1-64)" \
+assert_eq "$(within 60 dd if="$dev" bs="$bs" skip=16 count=1 iflag=direct status=none | sha256sum | cut -c1-64)" \
 	"$(sum_replica 16)" "a good block beside the bad one"
 finish next
 assert_ne "$REPLY" 0 "read a bad sector"

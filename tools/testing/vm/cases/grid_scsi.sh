@@ -14,7 +14,7 @@ disk_there() { disk=$(echo /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/tar
 # read_fails BLOCK ERROR: with that, and nothing was found by it.
 read_fails()
 {
-	must_fail timeout 60 dd if="$dev" of=/dev/null bs="$bs" skip="$1" count=1 iflag=direct
+	must_fail within 60 dd if="$dev" of=/dev/null bs="$bs" skip="$1" count=1 iflag=direct
 	assert_match "$REPLY" "$2"
 	assert_eq "$(dm_get t0 waiting) $(dm_get t0 detected)" "0 $found" "faults, found ever"
 	passed=$((passed + 1))

@@ -14,14 +14,14 @@ read_background 3 /tmp/out
 reader=$REPLY
 wait_until 10 parked 1
 gridctl --json faults t0 | grep '"address":3,.*"readers":true' > /dev/null
-timeout 20 dmsetup suspend --noflush --nolockfs t0
+within 20 dmsetup suspend --noflush --nolockfs t0
 assert_eq "$(dm_get t0 parked)" 0
 gridctl --json faults t0 > /tmp/faults
 defer rm -f /tmp/faults
 must_fail grep '"address":3,.*"readers":true' /tmp/faults
 assert_eq "$(dm_get t0 waiting)" 2 "the set survives a suspend"
 must_fail mend 3
-timeout 20 dmsetup resume t0
+within 20 dmsetup resume t0
 wait_until 10 parked 1
 [ ! -e /tmp/out.status ] || fail "the read ended over the suspend"
 mend 3
@@ -34,8 +34,8 @@ reader=$REPLY
 wait_until 10 parked 1
 id=$(dm_get t0 id)
 dmsetup load t0 --table "$(grid_table checksum:sha256 no_helper_ms:50000)"
-timeout 20 dmsetup suspend --noflush --nolockfs t0
-timeout 20 dmsetup resume t0
+within 20 dmsetup suspend --noflush --nolockfs t0
+within 20 dmsetup resume t0
 wait_until 10 parked 1
 assert_eq "$(dm_get t0 id)" "$id"
 assert_match "$(dmsetup table t0)" "no_helper_ms:50000"
@@ -54,10 +54,10 @@ dmsetup message t0 0 set no_helper_ms:3600000
 read_background 5 /tmp/out
 reader=$REPLY
 wait_until 10 parked 1
-timeout 60 dmsetup suspend t0 || fail "the suspend hung"
+within 60 dmsetup suspend t0 || fail "the suspend hung"
 wait "$reader"
 assert_ne "$(cat /tmp/out.status)" 0
-timeout 20 dmsetup resume t0
+within 20 dmsetup resume t0
 
 log "the table that dmsetup prints makes the same target"
 table=$(dmsetup table t0)

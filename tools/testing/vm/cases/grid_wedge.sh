@@ -47,7 +47,7 @@ read_missing 3
 must_fail dmsetup remove t0
 must_fail rmmod dm-grid
 parked 1
-timeout -k 5 100 dmsetup remove --force t0 2> /dev/null || :
+within 100 dmsetup remove --force t0 2> /dev/null || :
 ends_badly "Input/output error"
 dm_remove t0
 must_fail gridctl status t0
@@ -58,11 +58,11 @@ log "held: a noflush suspend gives back what waits for ready, also if that comes
 # shellcheck disable=SC2086
 dm_create t0 "$(grid_table $options start:held)"
 read_missing 4
-timeout -k 5 100 dmsetup suspend --noflush --nolockfs t0
+within 100 dmsetup suspend --noflush --nolockfs t0
 parked 0
 dmsetup resume t0
 wait_until 60 parked 1
-timeout -k 5 100 dmsetup suspend --noflush --nolockfs t0
+within 100 dmsetup suspend --noflush --nolockfs t0
 dmsetup message t0 0 ready
 dmsetup resume t0
 ends_well 4
@@ -73,7 +73,7 @@ mend 3
 log "a flush suspend waits for readers, and repairs go on until they have ended"
 lose 5
 read_missing 5
-timeout -k 5 100 dmsetup suspend --nolockfs t0 &
+within 100 dmsetup suspend --nolockfs t0 &
 suspend=$!
 wait_until 60 is suspended 1
 mended=1
@@ -140,7 +140,7 @@ dd if="$dev" of=/tmp/out2 bs="$bs" skip=20 count=1 iflag=direct status=none &
 other=$!
 wait_until 60 parked 3
 assert_eq "$(dm_get t0 detected)" 1
-timeout -k 5 100 dmsetup suspend --noflush --nolockfs t0
+within 100 dmsetup suspend --noflush --nolockfs t0
 parked 0
 becomes linear "$disk" 0
 dmsetup resume t0

@@ -51,11 +51,11 @@ reader=$!
 repaird --source "$replica"
 for _ in {1..3}; do
 	kill -STOP "$daemon"
-	timeout -k 5 100 dmsetup suspend --noflush --nolockfs t0
+	within 100 dmsetup suspend --noflush --nolockfs t0
 	kill -CONT "$daemon"
 	dmsetup resume t0
 done
-gridctl wait t0 --timeout=90s
+gridctl wait t0 --timeout="$(long 90)s"
 wait $reader
 stop_repaird
 assert_eq "$(dm_get t0 repaired)" "$blocks"

@@ -44,7 +44,7 @@ while [ $SECONDS -lt $end ]; do
 	dm_create t0 "0 $first grid $lower 0 $((bs / 512)) $# $*"
 	dev=$REPLY
 	status=0
-	timeout -k 5 300 "$load/ack" "$dev" "$lower" explicit=$explicit seed="$seed" \
+	within 300 "$load/ack" "$dev" "$lower" explicit=$explicit seed="$seed" \
 		held=$((seed >> 1 & 1)) wild=1 seconds="$round" disk=/tmp/disk \
 		options="$options" log="$disk_log" || status=$?
 	[ $status = 0 ] || fail "seed $seed: status $status: $(dmsetup status t0)"

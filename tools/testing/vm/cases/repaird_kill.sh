@@ -49,7 +49,7 @@ log "killed $kills times, $(dm_get t0 waiting) of $blocks blocks were left"
 repaird --source "$replica"
 # Nothing may be left for it; before it catches signals one would end it badly.
 wait_until 30 grep -q "t0: attached" /tmp/repaird.log
-gridctl wait t0 --timeout=90s
+gridctl wait t0 --timeout="$(long 90)s"
 wait $reader
 assert_eq "$(cat /tmp/read.status)" 0 "the reader: $(cat /tmp/read.out)"
 stop_repaird

@@ -33,7 +33,7 @@ log "$(dm_get t0 waiting) of $blocks blocks wait behind it"
 [ "$(dm_get t0 waiting)" -gt $((blocks / 4)) ] || fail "nothing waited: the test shows nothing"
 
 disk_let_go
-gridctl wait t0 --timeout=60s
+gridctl wait t0 --timeout="$(long 60)s"
 cmp "$replica" "$dev"
 assert_eq "$(dm_get t0 timeouts)" 0
 stop_repaird

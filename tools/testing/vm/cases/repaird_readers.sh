@@ -67,6 +67,6 @@ stop_repaird
 readers "little memory" --rate 4096 --memory 4M --min-age 1h
 stop_repaird
 readers "under a sync" --budget 16
-gridctl wait t0 --timeout=90s
+gridctl wait t0 --timeout="$(long 90)s"
 stop_repaird
 cmp "$replica" "$dev"

@@ -16,7 +16,7 @@ fill()
 	lose_all
 	begin=${EPOCHREALTIME/./}
 	repaird "$@"
-	gridctl wait t0 --timeout=120s || fail "not clean: $(tail -n 5 /tmp/repaird.log)"
+	gridctl wait t0 --timeout="$(long 120)s" || fail "not clean: $(tail -n 5 /tmp/repaird.log)"
 	ms=$(((${EPOCHREALTIME/./} - begin) / 1000))
 	stop_repaird
 	cmp "$replica" "$dev" || fail "wrong blocks landed: $*"

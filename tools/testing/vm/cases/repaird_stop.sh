@@ -22,7 +22,7 @@ assert_ne "$(cat /tmp/out.status)" 0 "a reader of what nobody repairs"
 grep -q "Input/output error" /tmp/out.error || fail "the reader: $(cat /tmp/out.error)"
 assert_eq "$(dm_get t0 repaired)" 0
 kill -CONT "$daemon"
-gridctl wait t0 --timeout=40s
+gridctl wait t0 --timeout="$(long 40)s"
 cmp "$replica" "$dev"
 assert_eq "$(dm_get t0 repaired)" 3
 assert_eq "$(dm_get t0 unavailable)" 0

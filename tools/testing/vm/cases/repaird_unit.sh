@@ -35,7 +35,7 @@ repairs()
 	before=$(dm_get t0 repaired)
 	systemctl reload gridrepaird
 	lose 1 2
-	gridctl wait t0 --timeout=60s || fail "$1: $(journal | tail -n 20)"
+	gridctl wait t0 --timeout="$(long 60)s" || fail "$1: $(journal | tail -n 20)"
 	assert_eq "$(dm_get t0 repaired)" $((before + 2))
 	wait_until 20 says "block 2: repaired from $1"
 }
@@ -151,7 +151,7 @@ wait_until 60 asked 4
 configure "$late
 batch = 8"
 systemctl reload gridrepaird
-gridctl wait t0 --timeout=90s
+gridctl wait t0 --timeout="$(long 90)s"
 wait "$reader"
 assert_eq "$(cat /tmp/out.status)" 0 "a reader over the reload"
 asked 4 || fail "blocks were asked for again: $(cat /tmp/requests)"
@@ -164,13 +164,13 @@ assert_eq "$(show Result) $(show ActiveState)" "success inactive"
 lose 8 9
 is waiting 2
 systemctl start gridrepaird
-gridctl wait t0 --timeout=60s
+gridctl wait t0 --timeout="$(long 60)s"
 
 log "kill -9"
 systemctl kill -s KILL gridrepaird
 lose 10 11
 wait_until 60 shows NRestarts 1
-gridctl wait t0 --timeout=60s
+gridctl wait t0 --timeout="$(long 60)s"
 active gridrepaird || fail "$(journal)"
 
 log "stopped in its tracks: the watchdog"
@@ -192,7 +192,7 @@ reader=$REPLY
 restarted() { [ "$(show NRestarts)" -gt "$restarts" ]; }
 wait_until 90 restarted
 says "Watchdog timeout" || fail "$(journal | tail)"
-gridctl wait t0 --timeout=60s
+gridctl wait t0 --timeout="$(long 60)s"
 wait "$reader"
 assert_eq "$(cat /tmp/out.status)" 0 "a reader over the watchdog's restart"
 cmp "$replica" "$dev"

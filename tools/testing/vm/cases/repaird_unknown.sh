@@ -24,7 +24,7 @@ forget()
 all_repaired()
 {
 	wait_until 40 is helpers 1
-	gridctl wait t0 --timeout=60s
+	gridctl wait t0 --timeout="$(long 60)s"
 }
 
 marked() { [ "$(dm_get t0 unavailable)" = "$1" ]; }

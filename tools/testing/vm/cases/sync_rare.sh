@@ -64,7 +64,7 @@ defer kill_wait $watcher
 wait_until 30 test -e /tmp/watching
 repaird --source nbd://127.0.0.1:10809/ --source nbd://127.0.0.1:10810/ \
 	--source nbd://127.0.0.1:10811/
-gridctl wait t0 --timeout=200s
+gridctl wait t0 --timeout="$(long 200)s"
 touch /tmp/enough
 wait $watcher
 read -r rare seen percent < /tmp/events

@@ -14,7 +14,7 @@ sync_t0()
 {
 	local want=$1 status=0
 	shift
-	gridctl --json sync t0 --manifest=/tmp/manifest --timeout=80s "$@" \
+	gridctl --json sync t0 --manifest=/tmp/manifest --timeout="$(long 80)s" "$@" \
 		> /tmp/sync.out 2> /tmp/sync.err || status=$?
 	assert_eq "$status" "$want" "exit status of sync $* ($(cat /tmp/sync.out /tmp/sync.err))"
 }
