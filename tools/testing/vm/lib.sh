@@ -11,7 +11,7 @@
 set -eEuo pipefail
 shopt -s inherit_errexit
 
-grid_deferred=() grid_failed=
+grid_deferred=() grid_failed='' grid_mark=0
 
 log() { echo "# $*"; }
 
@@ -120,6 +120,22 @@ case_dmesg()
 	dmesg -r | awk '/grid-vm: start /{ text = "" } { text = text $0 "\n" }
 			END { printf "%s", text }'
 }
+
+# set_for_now FILE VALUE: a setting of the kernel's, until the case ends.
+set_for_now()
+{
+	defer sh -c "echo $(cat "$1") > $1"
+	echo "$2" > "$1"
+}
+
+# What the kernel has said since `mark_dmesg`; what it said before may be the same.
+mark_dmesg()
+{
+	grid_mark=$((grid_mark + 1))
+	echo "grid-vm: mark $grid_mark" > /dev/kmsg
+}
+
+marked_dmesg() { case_dmesg | sed "1,/grid-vm: mark $grid_mark\$/d"; }
 
 # ---- modules ----
 

@@ -15,10 +15,10 @@ dm_create g "0 16384 grid $REPLY 0 8"
 # The allocations of the debug kernel fail on demand, whatever they may wait for.
 for f in /sys/kernel/debug/fail{slab,_page_alloc}; do
 	[ -d "$f" ] || continue
-	echo N > "$f/ignore-gfp-wait"
-	echo 0 > "$f/verbose"
-	[ ! -e "$f/ignore-gfp-highmem" ] || echo N > "$f/ignore-gfp-highmem"
-	[ ! -e "$f/min-order" ] || echo 0 > "$f/min-order"
+	set_for_now "$f/ignore-gfp-wait" N
+	set_for_now "$f/verbose" 0
+	[ ! -e "$f/ignore-gfp-highmem" ] || set_for_now "$f/ignore-gfp-highmem" N
+	[ ! -e "$f/min-order" ] || set_for_now "$f/min-order" 0
 done
 stride=1
 [[ $GRID_KERNEL != debug* ]] || stride=3

@@ -7,10 +7,7 @@
 . "$GRID_TOP/tools/testing/load/run.sh"
 
 grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000
-# The next case has the same device.
-requests=$(cat /sys/block/nbd0/queue/nr_requests)
-defer sh -c "echo $requests > /sys/block/nbd0/queue/nr_requests"
-echo 4 > /sys/block/nbd0/queue/nr_requests
+set_for_now /sys/block/nbd0/queue/nr_requests 4
 random_file /tmp/page 4096
 
 miss 5 6 7

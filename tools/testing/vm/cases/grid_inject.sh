@@ -20,7 +20,6 @@ ack_run()
 {
 	local name
 	log "seed $2, explicit=$1"
-	echo 1 > "/sys/block/${lower#/dev/}/make-it-fail"
 	inject fail_make_request 3
 	"$load/ack" "$dev" "$lower" explicit="$1" errors=1 seed="$2" \
 		writes="$writes" calm="bash /tmp/calm" || fail "seed $2: an answer was wrong"
@@ -36,6 +35,7 @@ ack_run()
 options="no_helper_ms:3600000 park_timeout_ms:3600000"
 # shellcheck disable=SC2086
 grid_setup 2 65536 $options
+set_for_now "/sys/block/${lower#/dev/}/make-it-fail" 1
 defer inject_calm
 {
 	declare -p inject_debug

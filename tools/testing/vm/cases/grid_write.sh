@@ -78,7 +78,7 @@ assert_eq "$(dm_get t0 waiting)" 0
 
 log "a disk that takes little at once cuts no block: the grid gets it whole"
 dm_remove t0
-echo 64 > "/sys/block/${lower#/dev/}/queue/max_sectors_kb"
+set_for_now "/sys/block/${lower#/dev/}/queue/max_sectors_kb" 64
 bs=131072
 dm_create t0 "$(grid_table checksum:sha256 no_helper_ms:60000 on_missing:error)"
 lose 3 4
