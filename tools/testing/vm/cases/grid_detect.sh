@@ -43,6 +43,8 @@ log "one large read: exactly two faults, and it waits for both"
 	dd if="$dev" of=/tmp/out bs=1M count=1 iflag=direct status=none
 ) &
 reader=$!
+# Before that it parks for detection, which goes on after the first of them.
+wait_until 20 detected 2
 wait_until 20 parked 1
 gridctl --json faults t0 > /tmp/faults
 assert_eq "$(dm_get t0 waiting)" 2
@@ -52,6 +54,7 @@ grep -q '"address": *6\b' /tmp/faults || fail "block 6 is no fault: $(cat /tmp/f
 mend 3 6 --trust
 wait $reader
 cmp -n 1048576 /tmp/out "$replica"
+assert_eq "$(dm_get t0 detected)" 2 "of sixteen"
 assert_eq "$(dm_get t0 unverified)" 2
 assert_eq "$(dm_get t0 waiting)" 0
 

@@ -42,6 +42,7 @@ dmsetup message dust 0 addbadblock $((10 * 32 + 3))
 dmsetup message dust 0 addbadblock $((12 * 32 + 3))
 read_background 12 /tmp/out
 reader=$REPLY
+wait_until 60 detected 4
 wait_until 60 parked 1
 for b in 10 12; do
 	dd if="$replica" of="$dev" bs="$bs" skip=$b seek=$b count=1 oflag=direct conv=notrunc status=none

@@ -61,6 +61,7 @@ log "a bad block that is rewritten as a whole is good again, without a repair"
 below 7
 read_background 7 /tmp/out
 reader=$REPLY
+wait_until 60 is detected 5
 wait_until 60 parked 1
 below
 head -c "$bs" /dev/urandom > /tmp/new
