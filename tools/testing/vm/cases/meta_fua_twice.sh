@@ -30,6 +30,22 @@ sync
 first=$(filefrag -v /mnt/fua/file | awk '$1 == "0:" { print int($4) }')
 dd if=$dev of="$replica" bs=1M iflag=direct status=none
 
+inflight=/sys/dev/block/$(dmsetup info -c --noheadings --separator : -o major,minor t0)/inflight
+# REPLY is how many writes have ended below.
+writes_below()
+{
+	local stat
+	read -ra stat < "/sys/block/${lower#/dev/}/stat"
+	REPLY=${stat[4]}
+}
+# One more has than before, and is kept by the grid.
+kept()
+{
+	local writes
+	writes_below
+	read -r _ writes < "$inflight"
+	[ "$REPLY" -gt "$before" ] && [ "$writes" = 1 ]
+}
 keep() { tell meta keep write 0 $((64 << 20)); }
 meta_held() { tell meta held; [ "$REPLY" = 1 ]; }
 # into N [FLAG]: a write of the file's block N
@@ -48,8 +64,10 @@ begin other gridctl enqueue t0 "$((first + 9)):$(checksum $((first + 9)))"
 wait_until 20 meta_held
 into 2
 wait_until 20 is waiting 1
+writes_below
+before=$REPLY
 begin fua into 1 dsync
-nap 1
+wait_until 20 kept
 not_ended fua "it waits for no commit"
 begin again gridctl enqueue t0 "$((first + 1)):$(checksum $((first + 1)))"
 wait_until 20 is waiting 2
