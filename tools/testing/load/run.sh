@@ -150,6 +150,16 @@ finish_well()
 
 not_ended() { ! ended "$1" || fail "$2"; }
 
+# waits_for_bio COMMAND-LINE: a process in background has submitted its bio, and sleeps
+# until that ends: no function below that one is on its stack.
+waits_for_bio()
+{
+	local pid top
+	pid=$(pgrep -n -f "$1") || return
+	read -r top < "/proc/$pid/stack" || return
+	[[ $top =~ submit_bio_wait|wait_for_completion|bio_await|blk_wait_io ]]
+}
+
 # A kernel that does what it must not gets its chance to do it: as long as it
 # takes to read a little past it (blkdiscard locks the device's inode, on
 # which dd would wait). A right one needs no luck.

@@ -10,16 +10,6 @@
 
 flushes() { disk count flush 0 0; }
 
-# A process in background has submitted its bio, and sleeps until that ends: no
-# function below that one is on its stack.
-waits_for_bio()
-{
-	local pid top
-	pid=$(pgrep -n -f "$1") || return
-	read -r top < "/proc/$pid/stack" || return
-	[[ $top =~ submit_bio_wait|wait_for_completion|bio_await|blk_wait_io ]]
-}
-
 grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000
 random_file /tmp/page 4096
 random_file /tmp/whole "$bs"

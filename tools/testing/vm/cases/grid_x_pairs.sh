@@ -11,15 +11,6 @@
 barrier_waits() { is aborting 1; }
 flush_as() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none bs="$1"; }
 suspended() { is suspended 1; }
-# waits NAME COUNT: so many processes of that name wait for the disk.
-waits()
-{
-	local p n=0
-	for p in $(pgrep -x "$1"); do
-		! grep -qs '^State:.*D' "/proc/$p/status" || n=$((n + 1))
-	done
-	[ $n = "$2" ]
-}
 # Nothing is left open: the next barrier frees, and a jump comes and goes.
 all_closed()
 {
@@ -160,9 +151,9 @@ wait_until 60 held 1
 # Who comes too late waits for the resume; a discard that comes before the second
 # flush is not held.
 begin second flush_as 1234
-wait_until 60 waits dd 2
+wait_until 60 waits_for_bio bs=1234
 begin discard discard 15
-wait_until 60 waits blkdiscard 1
+wait_until 60 waits_for_bio "blkdiscard -f -o $((15 * bs))"
 begin suspend dmsetup suspend --noflush --nolockfs t0
 wait_until 60 suspended
 not_ended suspend "suspended beside a barrier"
