@@ -9,7 +9,7 @@
 # A write is in flight when its block is declared missing and a repair comes:
 # the write must not be acknowledged before it was issued anew after the
 # repair, and both contents must be there.
-. "$GRID_TOP/tools/testing/vm/grid.sh"
+. "$GRID_TOP/tools/testing/load/run.sh"
 
 grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
 dm_remove t0
@@ -32,6 +32,8 @@ gate_close() { dmsetup suspend --noflush --nolockfs gate; }
 gate_open() { dmsetup resume gate; }
 defer gate_open
 
+# The repair waits for the write.
+drain_ms 60000
 head -c 4096 /dev/urandom > /tmp/small
 gate_close
 dd if=/tmp/small of="$dev" bs=4096 seek=$((9 * bs / 4096 + 1)) count=1 \
