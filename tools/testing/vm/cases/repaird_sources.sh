@@ -44,8 +44,9 @@ for ((i = 0; i < blocks; i += 10)); do
 done
 "$GRID_TOP/tools/testing/flip" /tmp/wrong "${at[@]}"
 serve 10810 --filter=delay file "$replica" rdelay=400ms
+# Nothing is asked for once more because an answer takes long.
 fill --source nbd://127.0.0.1:9/ --source nbd://127.0.0.1:10810/ \
-	--source /tmp/wrong --source nbd://127.0.0.1:10809/
+	--source /tmp/wrong --source nbd://127.0.0.1:10809/ --hedge 10s --expiry 10s
 grep -q "source nbd://127.0.0.1:9/: cannot connect: .*refused" /tmp/repaird.log ||
 	fail "the dead server was not named: $(cat /tmp/repaird.log)"
 log "$ms ms, and $alone ms from the good source alone"

@@ -27,13 +27,24 @@ configure()
 	} > /etc/gridrepaird.conf
 }
 
+# reload: it is done when this returns; systemctl only sends a signal.
+reload()
+{
+	local before
+	before=$(reloads)
+	systemctl reload gridrepaird
+	wait_until 60 more_reloads "$before"
+}
+reloads() { journal | grep -c "reloaded /etc/gridrepaird.conf" || :; }
+more_reloads() { [ "$(reloads)" -gt "$1" ]; }
+
 # repairs SOURCE: after a reload it is that one which repairs.
 repairs()
 {
 	local before
 	configure "$1"
 	before=$(dm_get t0 repaired)
-	systemctl reload gridrepaird
+	reload
 	lose 1 2
 	gridctl wait t0 --timeout="$(long 60)s" || fail "$1: $(journal | tail -n 20)"
 	assert_eq "$(dm_get t0 repaired)" $((before + 2))
@@ -141,7 +152,7 @@ late="nbd://127.0.0.1:10811/
 min-age = 60s
 answer-timeout = 60s"
 configure "$late"
-systemctl reload gridrepaird
+reload
 lose 4 5 6 7
 read_background 5 /tmp/out
 reader=$REPLY
@@ -150,12 +161,11 @@ asked() { [ "$(grep -c " Read .*count=" /tmp/requests)" = "$1" ]; }
 wait_until 60 asked 4
 configure "$late
 batch = 8"
-systemctl reload gridrepaird
+reload
 gridctl wait t0 --timeout="$(long 90)s"
 wait "$reader"
 assert_eq "$(cat /tmp/out.status)" 0 "a reader over the reload"
 asked 4 || fail "blocks were asked for again: $(cat /tmp/requests)"
-says "reloaded /etc/gridrepaird.conf" || fail "$(journal)"
 
 log "stop, and start"
 configure nbd://127.0.0.1:10809/
