@@ -94,12 +94,12 @@ assert_verified
 log "a fault that came while it waited, and went: it waits for that end as well"
 commits_asked_for
 lose $((first + 4))
-flush
+# With an inode that is dirty ext4 asks for a flush, and not for FUA.
+sync
 keep
 begin other gridctl enqueue t0 "$((first + 10)):$(checksum $((first + 10)))"
 wait_until 20 meta_held
-into 4
-wait_until 20 is waiting 1
+mend $((first + 4))
 writes_below
 before=$REPLY
 begin fua into 3 dsync
@@ -110,6 +110,7 @@ keep
 tell meta release
 wait_until 20 meta_held
 finish_well other
+not_ended fua "it did not wait for its commit"
 into 3
 wait_until 20 is waiting 1
 keep
