@@ -342,7 +342,7 @@ static void helper(struct doctor *d)
 					    "/usr/lib/udev/rules.d/",
 					    "/etc/udev/rules.d/" };
 	static const char *const rules[] = { "56-grid-missing.rules",
-					     "61-grid-member.rules" };
+					     "63-zz-grid-member.rules" };
 	char path[256];
 	size_t i, j;
 

@@ -4,7 +4,7 @@
  *
  *	grid-member DEVNODE
  *
- * Run by 61-grid-member.rules for each block device, with the device's
+ * Run by 63-zz-grid-member.rules for each block device, with the device's
  * properties in the environment.  When a line of /etc/gridtab names the device,
  * by its node, one of its links or a link to these, or grid metadata begins it, or
  * ID_GRID_ROLE is there already (a partition has it from its disk), it prints
