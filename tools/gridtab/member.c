@@ -101,6 +101,13 @@ static bool is_device(const char *disk, const char *node, const char *links)
 	return false;
 }
 
+/* Is that link named by what lies on the disk?  Also one of a partition, by-path. */
+static bool by_content(const char *link, size_t len)
+{
+	return memmem(link, len, "/by-uuid/", 9) ||
+	       memmem(link, len, "/by-label/", 10);
+}
+
 static void print_links(const char *links)
 {
 	size_t len;
@@ -110,9 +117,7 @@ static void print_links(const char *links)
 		links += strspn(links, " ");
 		len = strcspn(links, " ");
 		/* Rules name links below /dev. */
-		if (strncmp(links, "/dev/", 5) ||
-		    !strncmp(links, "/dev/disk/by-uuid/", 18) ||
-		    !strncmp(links, "/dev/disk/by-label/", 19))
+		if (strncmp(links, "/dev/", 5) || by_content(links, len))
 			continue;
 		printf("%.*s ", (int)len - 5, links + 5);
 	}
