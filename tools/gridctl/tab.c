@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include "ctl.h"
@@ -101,26 +102,43 @@ static int read_tab(const struct ctl *ctl, struct gridtab *tab)
 
 /* ---------------------------------------------------------------- attaching */
 
-/* Wait for a block device. */
+/* Not yet a disk: an array that is not assembled, which has its node already. */
+static bool is_empty(dev_t dev)
+{
+	char path[64], first;
+	bool empty;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/size", major(dev),
+		 minor(dev));
+	f = fopen(path, "re");
+	empty = f && fread(&first, 1, 1, f) == 1 && first == '0';
+	if (f)
+		fclose(f);
+	return empty;
+}
+
+/* Wait for a block device that has a size. */
 static int wait_disk(const struct ctl *ctl, const struct gridtab_entry *e,
 		     const char *what, const char *disk, char path[PATH_MAX])
 {
 	uint64_t limit = gridtab_device_timeout(e);
 	double end = ctl_now() + (double)limit / 1000;
 	struct stat st;
+	bool there;
 
 	if (!gridtab_path(disk, path))
 		return ctl_fail(ctl, CTL_FAILED, "%s: %s: the name is too long",
 				e->name, disk);
 	for (;;) {
-		if (!stat(path, &st)) {
-			if (S_ISBLK(st.st_mode))
-				return CTL_GOOD;
+		there = !stat(path, &st);
+		if (there && !S_ISBLK(st.st_mode))
 			return ctl_fail(ctl, CTL_FAILED,
 					"%s: the %s %s is not a block device",
 					e->name, what, path);
-		}
-		if (errno != ENOENT)
+		if (there && !is_empty(st.st_rdev))
+			return CTL_GOOD;
+		if (!there && errno != ENOENT)
 			return ctl_open_error(ctl, -errno, "%s: the %s %s",
 					      e->name, what, path);
 		if (ctl_now() >= end)
@@ -129,8 +147,11 @@ static int wait_disk(const struct ctl *ctl, const struct gridtab_entry *e,
 	}
 	return ctl_fail(
 		ctl, CTL_NO_DEVICE,
-		"%s: the %s %s did not appear within %g s (x-systemd.device-timeout= in %s)",
-		e->name, what, path, (double)limit / 1000, tab_path(ctl));
+		"%s: the %s %s %s within %g s (x-systemd.device-timeout= in %s)",
+		e->name, what, path,
+		there ? "had no size (is it an array that is not assembled?)" :
+			"did not appear",
+		(double)limit / 1000, tab_path(ctl));
 }
 
 /*
