@@ -13,8 +13,8 @@ FSTAB = ("LABEL=gridroot / ext4 defaults,noatime 0 1\n"
          "UUID=%s /srv ext4 %%s_netdev,nofail 0 2\n" % UUID)
 
 
-def healthy(m, text):
-    """Mounted from the grid, and only from there; nothing failed."""
+def healthy(m, text, disk=DATA):
+    """Mounted from the grid on @disk, and only from there; nothing failed."""
     state = m.booted()
     check(state == "running", "%s: the system is %s\n%s" % (text, state, m.run(
         "systemctl --failed --no-legend; systemctl status -l 'grid@*' gridrepaird "
@@ -26,7 +26,7 @@ def healthy(m, text):
     source, uuid, label, grid = out.split()
     check(source == "/dev/mapper/store", "%s: /srv is on %s" % (text, source))
     check(uuid == label == grid, "%s: the links lead to %s" % (text, out))
-    raw_hidden(m)
+    raw_hidden(m, disk)
 
 
 def wait_mount(m):
@@ -35,14 +35,14 @@ def wait_mount(m):
           "journalctl -b | tail -n 60; exit 1", 100)
 
 
-def raw_hidden(m):
-    """In this boot udev gave the disk below no link by what lies on it, at no
-    time, and the kernel mounted no file system of it."""
+def raw_hidden(m, disk=DATA):
+    """In this boot udev gave the disk below, by a link of it that lasts, no link by
+    what lies on it, at no time, and the kernel mounted no file system of it."""
     log = m.run("awk '/^=== boot/ { n = NR } END { print n }' /var/log/test-udev > /run/n; "
                 "tail -n +$(cat /run/n) /var/log/test-udev | "
-                "awk -v RS= -v ORS='\\n\\n' '/virtio-gridlower/'; "
+                "awk -v RS= -v ORS='\\n\\n' '/%s/'; "
                 "dmesg | grep \"EXT4-fs ($(basename $(readlink -f %s)))\" | "
-                "sed 's/^/mounted /' || :" % DATA)
+                "sed 's/^/mounted /' || :" % (disk.split("/")[-1], disk))
     check("mounted " not in log, log)
     events = [dict(l.split("=", 1) for l in e.splitlines() if "=" in l)
               for e in log.split("\n\n")]
@@ -90,12 +90,12 @@ def missing_now(m):
     return status["waiting"] + status["writing"] + status["aborting"]
 
 
-def missing(t, taken):
+def missing(t, taken, disk=DATA):
     """A script after which these blocks are missing, and garbage below."""
     out = "set -e\nsync; echo 3 > /proc/sys/vm/drop_caches\n"
     for block, _ in taken:
         out += ("yes garbage | head -c %d | dd of=%s bs=%d seek=%d oflag=direct "
-                "iflag=fullblock conv=notrunc status=none\n" % (BLOCK, DATA, BLOCK, block))
+                "iflag=fullblock conv=notrunc status=none\n" % (BLOCK, disk, BLOCK, block))
     out += "gridctl enqueue store %s\n" % " ".join(
         "%d:%s" % (block, t.sum(block)) for block, _ in taken)
     return out
