@@ -129,47 +129,13 @@ static const char *enforces(void)
 	return NULL;
 }
 
-/* Is this line of /proc/keys a certificate's of that name: "… [O: ]CN: ID: X509…"? */
-static bool is_key_of(const char *line, const char *signer)
-{
-	const char *at = line, *id;
-
-	while ((at = strstr(at, signer))) {
-		id = at + strlen(signer);
-		if ((at == line || !strncmp(at - 2, ": ", 2)) &&
-		    !strncmp(id, ": ", 2) &&
-		    !strncmp(id + 2 + strspn(id + 2, "0123456789abcdef"), ": ",
-			     2))
-			return true;
-		at = id;
-	}
-	return false;
-}
-
-/* Does the kernel have a key of that name?  1, 0, or -1: it shows us none at all. */
-static int knows_key(const char *signer)
-{
-	static const char key[] = " asymmetri ";
-	FILE *f = fopen("/proc/keys", "re");
-	char line[512], *at;
-	int known = -1;
-
-	while (f && known != 1 && fgets(line, sizeof(line), f)) {
-		at = strstr(line, key);
-		if (at)
-			known = is_key_of(at + sizeof(key) - 1, signer);
-	}
-	if (f)
-		fclose(f);
-	return known;
-}
-
 /* Will the kernel take the module that is installed? */
 static void signatures(struct doctor *d, const struct module *m)
 {
 	const char *why = enforces();
 	enum level level = m->runs ? WARNING : WRONG;
-	int known;
+	const char *certificate;
+	enum module_key key;
 
 	if (!why) {
 		find(d, GOOD, "signatures", "this kernel asks for none");
@@ -183,19 +149,26 @@ static void signatures(struct doctor *d, const struct module *m)
 		     why);
 		return;
 	}
-	known = knows_key(m->next_signer);
-	if (known < 0)
+	key = module_key_look(m, &certificate);
+	if (key == MODULE_KEY_THERE)
+		find(d, GOOD, "signatures",
+		     "this kernel loads signed modules only (%s), and has the key of \"%s\" that signed dm-grid",
+		     why, m->next_signer);
+	else if (key == MODULE_KEY_UNSEEN)
 		find(d, WARNING, "signatures",
 		     "this kernel loads signed modules only (%s); whether it knows the key of \"%s\", who signed dm-grid, root can see",
 		     why, m->next_signer);
-	else if (!known)
-		find(d, level, "signatures",
-		     "this kernel loads signed modules only (%s), and has no key of \"%s\", who signed dm-grid: mokutil --import /var/lib/dkms/mok.pub, reboot, and enrol it when the firmware asks",
-		     why, m->next_signer);
+	else if (key == MODULE_KEY_NAME)
+		find(d, WARNING, "signatures",
+		     "this kernel loads signed modules only (%s), and has a key of \"%s\", who signed dm-grid; nothing here tells whether it is the same one (serial number %s): mokutil --test-key CERTIFICATE",
+		     why, m->next_signer,
+		     *m->next_key ? m->next_key : "unknown");
 	else
-		find(d, GOOD, "signatures",
-		     "this kernel loads signed modules only (%s), and has a key of \"%s\", who signed dm-grid",
-		     why, m->next_signer);
+		find(d, level, "signatures",
+		     "this kernel loads signed modules only (%s), and has no key of \"%s\"%s, who signed dm-grid: mokutil --import %s, reboot, and enrol it when the firmware asks",
+		     why, m->next_signer,
+		     key == MODULE_KEY_OTHER ? " but another one" : "",
+		     certificate ? certificate : "CERTIFICATE");
 }
 
 static void modules(struct doctor *d)

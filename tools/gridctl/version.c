@@ -70,6 +70,7 @@ void module_look(const char *name, struct module *m)
 		modinfo(name, "srcversion", m->next_source,
 			sizeof(m->next_source));
 		modinfo(name, "signer", m->next_signer, sizeof(m->next_signer));
+		modinfo(name, "sig_key", m->next_key, sizeof(m->next_key));
 	}
 }
 

@@ -195,8 +195,9 @@ pid_t __wrap_fork(void)
 /* A file of the machine as the test has made it up; @buf: PATH_MAX. */
 static const char *of_root(const char *path, char *buf)
 {
-	static const char *const below[] = { "/etc/", "/lib/", "/proc",
-					     "/run/", "/sys/", "/usr/lib/" };
+	static const char *const below[] = { "/etc/",	 "/lib/", "/proc",
+					     "/run/",	 "/sys/", "/usr/lib/",
+					     "/var/lib/" };
 	const char *root = getenv("GRID_FAKE_ROOT");
 	size_t i;
 

@@ -8,6 +8,11 @@ grid isn't there, and nobody may take the disk below it instead (S2).
 
 from run import UUID, check
 
+# A certificate into a keyring, so that /proc/keys lists it: add_key(2).
+LIST = """perl -e '
+local $/; open(F, $ARGV[0]) or die; my ($t, $d, $c) = ("asymmetric", "", <F>);
+syscall(248, $t, $d, $c, length($c), -4) > 0 or die "add_key: $!"' %s"""
+
 
 def run(t):
     m = t.machine(append="nompath module.sig_enforce=1", files={
@@ -27,11 +32,24 @@ def run(t):
     signer = m.run("modinfo -F signer dm-grid").strip()
     check(signer, "dkms has signed nothing")
     check('signed modules only (module.sig_enforce), and has no key of "%s"' % signer in out
-          and "mokutil --import" in out, out + m.run("cat /proc/keys"))
+          and "mokutil --import /var/lib/dkms/mok.pub" in out, out + m.run("cat /proc/keys"))
     known = m.run("modinfo -F signer ext4").strip()
     check("asymmetri %s: " % known in m.run("cat /proc/keys"),
           "the kernel doesn't list the key it has: " + m.run("cat /proc/keys"))
     check("EVALUATE" not in out, out)
+    t.ok("doctor names the key that isn't there")
+    # Each machine's key has that name.
+    m.run("openssl req -new -x509 -newkey rsa:2048 -nodes -subj '/CN=%s' -keyout /run/key "
+          "-outform DER -out /run/other 2>&1" % signer)
+    m.run(LIST % "/run/other")
+    out = m.run("gridctl doctor", ok=False)[1]
+    check('has no key of "%s" but another one' % signer in out,
+          out + m.run("cat /proc/keys"))
+    m.run(LIST % "/var/lib/dkms/mok.pub")
+    out = m.run("gridctl doctor", ok=False)[1]
+    check('has the key of "%s" that signed dm-grid' % signer in out,
+          out + m.run("cat /proc/keys"))
+    t.ok("doctor tells it from another one of that name")
     m.run("! mount -o ro UUID=%s /mnt && ! mount -o ro LABEL=store /mnt" % UUID)
     m.run("rm /etc/blkid.conf && mount -o ro UUID=%s /mnt && umount /mnt" % UUID)
     out = m.run("gridctl doctor", ok=False)[1]
