@@ -523,6 +523,7 @@ void __grid_missing_checkpoint_durable(struct grid_missing *gm)
 		__gm_tell(gm, GRID_MISSING_WHY_CHECKPOINT_DURABLE,
 			  gm->commence_id, 0);
 	gm->commence_told = false;
+	trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMPLETED, 0);
 }
 EXPORT_SYMBOL_GPL(__grid_missing_checkpoint_durable);
 
@@ -562,9 +563,9 @@ int grid_missing_checkpoint_commence(struct grid_missing *gm,
 	if (set->count) {
 		gm_tell_commenced(gm, set->id, set->count);
 	} else {
-		/* Another one was, and may have failed. */
+		/* Another one was, and has failed, if it isn't this one. */
 		GM_LOCK(&gm->tracker, flags);
-		gm->commence_told = false;
+		gm->commence_told &= set->id && gm->commence_id == set->id;
 		GM_UNLOCK(&gm->tracker, flags);
 	}
 	return 0;
@@ -594,7 +595,6 @@ int grid_missing_checkpoint_complete(struct grid_missing *gm)
 	if (gm->private)
 		__grid_missing_checkpoint_durable(gm);
 	GM_UNLOCK(&gm->tracker, flags);
-	trace_grid_missing_tracker(gm->id, GM_TRACE_DURABLE_COMPLETED, 0);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(grid_missing_checkpoint_complete);
@@ -614,7 +614,9 @@ int gm_cancel_everything(struct grid_missing *gm)
 	/* First, or they would get the slots that become free. */
 	gm_cancel_slotless(gm, 0, U64_MAX);
 	gm_record_room(&gm->tracker);
-	ret = gm_cancel_all(&gm->tracker, !gm->private);
+	/* One that has begun meanwhile ends by itself. */
+	while ((ret = gm_cancel_all(&gm->tracker, !gm->private)) == -EBUSY)
+		schedule_timeout_uninterruptible(1);
 	if (ret)
 		return ret;
 	gm_jump_over(gm);

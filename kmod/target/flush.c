@@ -29,8 +29,9 @@
  *
  * The other way round, what was repaired relies on ours, and a flush of the
  * application that failed may have been told of it: see ends.c.  Where flushes go
- * down side by side it may be told a moment after ours has ended well: so ours
- * ends when those of the application that were begun before its end have.
+ * down side by side it may be told a moment after ours has ended well, and so may
+ * another of ours: what relies on one that ended well waits for all that were begun
+ * before its end.
  */
 #include <linux/blk-cgroup.h>
 
@@ -73,6 +74,17 @@ static bool __grid_own_ended(const struct grid *g, u64 nr)
 	return list_empty(&g->own_flushes) ||
 	       list_first_entry(&g->own_flushes, struct grid_own_flush, node)
 			       ->nr >= nr;
+}
+
+static bool grid_own_ended(struct grid *g, u64 nr)
+{
+	unsigned long flags;
+	bool ended;
+
+	grid_lock(g, &flags);
+	ended = __grid_own_ended(g, nr);
+	grid_unlock(g, flags);
+	return ended;
 }
 
 /** __grid_flush_status - what @io, a flush that ended well, is told; locked */
@@ -119,6 +131,25 @@ static bool grid_flushes_up(struct grid *g, u64 nr)
 	return up;
 }
 
+/*
+ * A flush has ended well: wait for all that went down beside it, whoever's.  One of
+ * these may be told of what this one covers; its failure is known then.
+ */
+static void grid_flushes_settle(struct grid *g)
+{
+	unsigned long flags;
+	u64 nr, own_nr;
+
+	grid_lock(g, &flags);
+	nr = g->flush_nr;
+	own_nr = g->own_flush_nr;
+	grid_unlock(g, flags);
+	while (!wait_event_timeout(
+		g->barrier_wait,
+		grid_flushes_up(g, nr) && grid_own_ended(g, own_nr), HZ))
+		;
+}
+
 /**
  * grid_flush_below - flush the lower device for flushes of the application
  * @t: the table
@@ -142,6 +173,7 @@ int grid_flush_below(struct grid_table *t)
 		__grid_flush_failed(g);
 	__grid_flush_up(g, &io);
 	grid_unlock(g, flags);
+	grid_flushes_settle(g);
 	return r;
 }
 
@@ -196,8 +228,8 @@ static void grid_own_flush_end(struct bio *bio)
  * grid_flush_own - flush the lower device, not for a flush of the application
  * @t: the table
  *
- * What is not durable, though it has ended well, is told to __grid_flush_failed()
- * before this returns.
+ * What is not durable, though this has ended well, is told to __grid_flush_failed()
+ * before it returns.
  *
  * Context: process; sleeps as long as that takes.
  * Return: 0 or an errno.
@@ -207,7 +239,6 @@ int grid_flush_own(struct grid_table *t)
 	struct grid *g = t->grid;
 	struct grid_own_flush own = { .grid = g };
 	unsigned long flags;
-	u64 nr;
 	int r;
 
 	init_completion(&own.done);
@@ -223,11 +254,7 @@ int grid_flush_own(struct grid_table *t)
 	/* In turns of a second: a slow disk is no hung task. */
 	while (!wait_for_completion_timeout(&own.done, HZ))
 		;
-	grid_lock(g, &flags);
-	nr = g->flush_nr;
-	grid_unlock(g, flags);
-	while (!wait_event_timeout(g->barrier_wait, grid_flushes_up(g, nr), HZ))
-		;
+	grid_flushes_settle(g);
 	r = blk_status_to_errno(own.bio.bi_status);
 	bio_uninit(&own.bio);
 	if (r)
@@ -261,17 +288,6 @@ bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error)
 	}
 	grid_unlock(g, flags);
 	return kept;
-}
-
-static bool grid_own_ended(struct grid *g, u64 nr)
-{
-	unsigned long flags;
-	bool ended;
-
-	grid_lock(g, &flags);
-	ended = __grid_own_ended(g, nr);
-	grid_unlock(g, flags);
-	return ended;
 }
 
 /**

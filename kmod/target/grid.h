@@ -379,6 +379,7 @@ struct grid {
 	bool barrier_freeing; /* ... and commence was called */
 	bool reverting; /* instead of a barrier: what is released is in use */
 	int barrier_error; /* of the last one; 0: durable */
+	int revert_error; /* of the last revert: is it in the metadata */
 	bool checkpoint_taken; /* explicit: taken, not yet durable */
 	u64 checkpoint_id; /* last one taken */
 	u64 durable_id; /* last one that became durable */

@@ -185,6 +185,8 @@ static void __grid_meta_touch(struct grid_meta *m, u64 b)
 	struct grid_io *io;
 	unsigned int i;
 
+	if (b < m->waits_first || b > m->waits_last)
+		return;
 	for (i = 0; i < ARRAY_SIZE(lists); i++)
 		list_for_each_entry(io, lists[i], node)
 			if (b >= grid_first(g, io) && b <= grid_last(g, io))
@@ -466,7 +468,7 @@ void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags)
 
 /*
  * Room for a block that is superseded; the lock is held.  Half of the margin stays for
- * who can't even be held: detection, failed repairs, messages.
+ * who can't even be held: failed repairs, messages.
  */
 static bool __grid_meta_can_end(struct grid_meta *m)
 {
@@ -627,6 +629,12 @@ static int __grid_meta_write_waits(struct grid_meta *m, struct grid_io *io)
 	int r = gmeta_log_state(&m->log, ticket);
 
 	if (r == -EINPROGRESS) {
+		if (list_empty(&m->writes) && list_empty(&m->looked)) {
+			m->waits_first = U64_MAX;
+			m->waits_last = 0;
+		}
+		m->waits_first = min(m->waits_first, grid_first(m->g, io));
+		m->waits_last = max(m->waits_last, grid_last(m->g, io));
 		io->meta_serial = ticket;
 		io->touched = false;
 		list_add_tail(&io->node, &m->writes);
@@ -857,6 +865,27 @@ static int grid_meta_do(struct grid_meta *m, struct gmeta_io *io)
 	}
 }
 
+/* Does what is done flush the data as well?  FUA may be a flush of the disk (M7). */
+static bool grid_meta_on_data(const struct grid_meta *m,
+			      const struct gmeta_io *io)
+{
+	const struct grid_table *t = READ_ONCE(m->g->live);
+
+	return (io->what == GMETA_FLUSH || io->what == GMETA_WRITE) && t &&
+	       t->dev->bdev->bd_disk == m->bdev->bd_disk;
+}
+
+/* The disk may have told it of data that it lost, and tells nobody twice. */
+static void grid_meta_lost(struct grid_meta *m)
+{
+	unsigned long flags;
+
+	grid_lock(m->g, &flags);
+	m->g->flush_failures++;
+	__grid_flush_failed(m->g);
+	grid_unlock(m->g, flags);
+}
+
 /* The lock is held; tells when the mode has changed. */
 static void __grid_meta_mode(struct grid_meta *m)
 {
@@ -941,6 +970,8 @@ static void grid_meta_worker(struct work_struct *work)
 		if (io.what == GMETA_NOTHING)
 			break;
 		r = grid_meta_do(m, &io);
+		if (r < 0 && grid_meta_on_data(m, &io))
+			grid_meta_lost(m);
 		if (r < 0 && io.what != GMETA_FLUSH_DATA)
 			DMERR_LIMIT("%u:%u: %pg: can't %s metadata (%d)",
 				    m->g->major, m->g->minor, m->bdev,

@@ -28,6 +28,8 @@
  * @flushes: flushes of applications that wait for a commit (the lock)
  * @writes: FUA writes that do (the lock)
  * @looked: those that wait no more, until they have been looked at (the lock)
+ * @waits_first: the lowest block of these two lists
+ * @waits_last: the highest
  * @starved: writes that have ended and find no room in the log (the lock)
  * @write_done: ends one of these as its status says; looks at it once more
  * @promised: room in the log that is kept for who has asked (the lock)
@@ -54,6 +56,7 @@ struct grid_meta {
 	struct list_head flushes;
 	struct list_head writes;
 	struct list_head looked;
+	u64 waits_first, waits_last;
 	struct list_head starved;
 	void (*write_done)(struct grid *g, struct grid_io *io);
 	u32 promised;

@@ -155,14 +155,16 @@ static int grid_meta_restore_fault(struct grid *g, const struct gmeta_fault *f)
 
 /*
  * What was loaded is what is missing; blocks last.  Those that find no slot, though
- * the line has the metadata's maximum, were lost (ends.c), and are so again.  Nobody
+ * the line has the metadata's maxima, were lost (ends.c), and are so again.  Nobody
  * sees the grid yet.
  */
 static int grid_meta_restore(struct grid *g, const struct gmeta_loaded *l)
 {
 	const struct gmeta_map *map = &l->map;
-	bool all = grid_missing_limits(g->gm)->blocks_max >=
-		   l->super.blocks_max;
+	const struct grid_missing_limits *limits = grid_missing_limits(g->gm);
+	bool all = limits->blocks_max >= l->super.blocks_max &&
+		   limits->tables_max >= l->super.tables_max &&
+		   limits->table_values_max >= l->super.table_values_max;
 	u64 i, n = 2 * map->cells;
 	int e;
 

@@ -630,7 +630,7 @@ static void grid_barrier_worker(struct work_struct *work)
 		if (g->meta)
 			grid_unrelease_all(g, &g->dropped);
 		/* Whoever goes back to what was relies on it. */
-		grid_meta_sync(g);
+		WRITE_ONCE(g->revert_error, grid_meta_sync(g));
 		r = -ECANCELED;
 	} else {
 		r = grid_free_taken(g, t, &status);
@@ -919,7 +919,8 @@ int grid_revert_start(struct grid *g)
  * @priv: the grid
  *
  * Context: process, interruptible; what was started goes on.
- * Return: 0; -EAGAIN while suspended; -EINTR.
+ * Return: 0; -EAGAIN while suspended; -EINTR; -EIO: it is so, but the metadata does
+ * not say so: after a crash some of it may be good.
  */
 int grid_revert(void *priv)
 {
@@ -932,10 +933,11 @@ int grid_revert(void *priv)
 			return -EINTR;
 		r = grid_revert_start(g);
 	} while (r == -EBUSY);
-	if (!r &&
-	    wait_event_interruptible(g->barrier_wait, !READ_ONCE(g->reverting)))
-		r = -EINTR;
-	return r;
+	if (r)
+		return r;
+	if (wait_event_interruptible(g->barrier_wait, !READ_ONCE(g->reverting)))
+		return -EINTR;
+	return READ_ONCE(g->revert_error);
 }
 
 /*

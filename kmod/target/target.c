@@ -83,7 +83,11 @@ static void grid_change(void *priv, u64 b, u8 from, u8 to, u8 why)
 			queue_work(g->wq, &g->lost_work);
 	} else if (to == GRID_MISSING_STATE_WAITING &&
 		   (from != to || why == GRID_MISSING_WHY_UNAVAILABLE ||
-		    why == GRID_MISSING_WHY_TIMED_OUT)) {
+		    why == GRID_MISSING_WHY_TIMED_OUT ||
+		    why == GRID_MISSING_WHY_CANCELLED ||
+		    why == GRID_MISSING_WHY_SUPERSEDED ||
+		    why == GRID_MISSING_WHY_JUMPED)) {
+		/* Of the last three: another one is missing there, as it stands. */
 		__grid_wake(g, b, false);
 	}
 }

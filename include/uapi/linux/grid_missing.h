@@ -564,7 +564,8 @@ enum grid_missing_checkpoint_op {
 	 * application that died while the device stayed: the state it restarts
 	 * from still refers to what it released after its last durable
 	 * checkpoint.  On a dm device it waits until a running barrier is
-	 * done: what that freed is freed.
+	 * done: what that freed is freed.  EIO: done, but metadata that has
+	 * failed doesn't say so: after a crash some may be good, and is not.
 	 */
 	GRID_MISSING_CHECKPOINT_REVERT = 5,
 };
