@@ -173,7 +173,8 @@ int grid_flush_below(struct grid_table *t)
 		__grid_flush_failed(g);
 	__grid_flush_up(g, &io);
 	grid_unlock(g, flags);
-	grid_flushes_settle(g);
+	if (!r)
+		grid_flushes_settle(g);
 	return r;
 }
 
@@ -254,10 +255,11 @@ int grid_flush_own(struct grid_table *t)
 	/* In turns of a second: a slow disk is no hung task. */
 	while (!wait_for_completion_timeout(&own.done, HZ))
 		;
-	grid_flushes_settle(g);
 	r = blk_status_to_errno(own.bio.bi_status);
 	bio_uninit(&own.bio);
-	if (r)
+	if (!r)
+		grid_flushes_settle(g);
+	else
 		DMERR_LIMIT(
 			"%u:%u: %pg can't flush (%d): the next flush fails for it",
 			g->major, g->minor, t->dev->bdev, r);

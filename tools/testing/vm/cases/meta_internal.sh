@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# rule: M7 D2 metadata on the data's disk: a loss that only its write was told of is told to a flush
+# kernels: newest
+# timeout: 60
+# boot: shared
+# cpus: 1
+#
+# The disk has no FUA: the block layer flushes it behind each such write.
+
+. "$GRID_TOP/tools/testing/load/run.sh"
+
+bs=16384
+load_modules
+commits_asked_for
+disk_setup 64 flush
+meta_create internal --block-size=16K --blocks-max=1024
+defer disk_let_go
+random_file /tmp/block $bs
+
+put /tmp/block 5
+gridctl enqueue t0 8 > /dev/null
+flush
+put /tmp/block 6
+disk mark
+hold fail flush 0
+gridctl enqueue t0 9 > /dev/null
+disk count flush 0 0
+assert_ne "$REPLY" 0 "flushes behind the metadata's write"
+must_fail flush
+flush
+assert_eq "$(dm_get t0 metadata)" ok
+gridctl cancel t0 --all --force > /dev/null
