@@ -38,8 +38,8 @@ __attribute__((format(printf, 2, 3))) static void add(struct holders *h,
 	size_t len = strlen(h->text);
 	va_list args;
 
-	/* Two are enough to begin with. */
-	if (++h->count > 3)
+	/* Two are enough to begin with; what has no room left is cut off. */
+	if (++h->count > 3 || len + 2 >= h->size)
 		return;
 	if (len)
 		len += (size_t)snprintf(h->text + len, h->size - len, ", ");
