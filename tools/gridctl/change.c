@@ -281,24 +281,27 @@ int verb_retry(struct ctl *ctl)
 	return on_addresses(ctl, "retried", 0, 0, call_retry);
 }
 
-/* All of them: @v, what was looked at, or with --force whatever there is. */
+/* All of them: what was looked at, or with --force whatever there is. */
 static int cancel_all(struct ctl *ctl, struct gm_dev *dev,
-		      struct grid_missing_block *v, size_t n, uint32_t flags)
+		      const struct ctl_known *known, uint32_t flags)
 {
 	struct grid_missing_status before, after;
 	uint64_t failed = 0, duplicates = 0;
 	size_t done = 0, i;
-	int err = gm_status(dev, &before);
+	int code, err = gm_status(dev, &before);
 
-	if (!err && ctl_option(ctl, "force"))
+	if (!err && ctl_option(ctl, "force")) {
 		err = gm_cancel_all(dev, flags);
-	else if (!err)
-		err = gm_cancel(dev, v, n, flags, &done);
+	} else if (!err) {
+		code = ctl_cancel_known(ctl, dev, known, flags, &done, &err);
+		if (code)
+			return code;
+	}
 	/* What was repaired meanwhile is gone as well. */
 	for (i = 0; i < done; i++)
-		if (v[i].result == -ENOENT)
-			v[i].result = 0;
-	failed = tell_failed(ctl, v, done, &duplicates);
+		if (known->cancel[i].result == -ENOENT)
+			known->cancel[i].result = 0;
+	failed = tell_failed(ctl, known->cancel, done, &duplicates);
 	if (!err)
 		err = gm_status(dev, &after);
 	if (err)
@@ -314,8 +317,8 @@ int verb_cancel(struct ctl *ctl)
 		ctl_option(ctl, "nowait") ? GRID_MISSING_CANCEL_NOWAIT : 0;
 	bool tables = ctl_option(ctl, "tables"),
 	     force = ctl_option(ctl, "force");
-	struct grid_missing_block *v = NULL;
-	size_t count, n = 0, done;
+	struct ctl_known known = { 0 };
+	size_t count, done = 0;
 	uint64_t *addresses;
 	struct gm_dev dev;
 	int code, err;
@@ -336,17 +339,18 @@ int verb_cancel(struct ctl *ctl)
 	if (code)
 		goto out_free;
 	if (!force)
-		code = ctl_known_good(ctl, &dev, addresses, count, tables, &v,
-				      &n);
+		code = ctl_known_good(ctl, &dev, addresses, count, tables,
+				      &known);
 	if (!code && !count) {
-		code = cancel_all(ctl, &dev, v, n, flags);
+		code = cancel_all(ctl, &dev, &known, flags);
 	} else if (!code) {
-		err = gm_cancel(&dev, v, n, flags, &done);
-		code = conclude(ctl, "cancelled", v, count, err ? done : count,
-				err);
+		code = ctl_cancel_known(ctl, &dev, &known, flags, &done, &err);
+		if (!code)
+			code = conclude(ctl, "cancelled", known.cancel, count,
+					err ? done : count, err);
 	}
 	gm_close(&dev);
-	free(v);
+	ctl_known_free(&known);
 out_free:
 	free(addresses);
 	return code;

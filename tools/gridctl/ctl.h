@@ -121,17 +121,38 @@ unsigned int ctl_holders(dev_t dev, enum ctl_holders which, char *text,
 			 size_t size);
 /* Does the file or directory @path lie on @dev, or on what is stacked on it? */
 bool ctl_lies_on(const char *path, dev_t dev);
+/**
+ * struct ctl_known - faults whose blocks are known to be good below
+ * @read: these, as they were when they were read
+ * @reads: how many
+ * @cancel: what is to be cancelled: the single ones, and tables.  Behind them come
+ *	those that are not missing, with a result that says so
+ * @count: how many are to be cancelled
+ */
+struct ctl_known {
+	struct grid_missing_block *read, *cancel;
+	size_t reads, count;
+};
+
 /*
  * What --force is for; CTL_GOOD, or an exit code (CTL_FORCE), which has been said.
  *
  * Do the missing blocks @addresses (with @tables: of the tables with these
- * indexes; @count 0: all) have below what their checksums say?  *@cancel, allocated:
- * what was looked at, to be cancelled; it is @n elements, and those of @addresses
- * that are not missing come behind them, with a result that says so.
+ * indexes; @count 0: all) have below what their checksums say?  @known is to be
+ * freed in any case.
  */
 int ctl_known_good(const struct ctl *ctl, struct gm_dev *dev,
 		   const uint64_t *addresses, size_t count, bool tables,
-		   struct grid_missing_block **cancel, size_t *n);
+		   struct ctl_known *known);
+void ctl_known_free(struct ctl_known *known);
+/*
+ * Cancel what is known to be good, but for what is another fault by now: the
+ * elements' results say so.  CTL_GOOD, with *@err as gm_cancel() returns it and
+ * *@done; or an exit code, which has been said.
+ */
+int ctl_cancel_known(const struct ctl *ctl, struct gm_dev *dev,
+		     const struct ctl_known *known, uint32_t flags,
+		     size_t *done, int *err);
 /*
  * Is nobody there who could write to the device?  We have it open @own times, for
  * reading; @done: what was done so far, as a sentence.

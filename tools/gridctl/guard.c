@@ -50,13 +50,17 @@ struct wanted {
 	bool unknown;
 };
 
+static uint32_t want_flags(const struct grid_missing_fault *f)
+{
+	return (f->flags & GRID_MISSING_F_NO_CHECKSUM) |
+	       (f->cause == GRID_MISSING_CAUSE_TABLE_INDEX ?
+			GRID_MISSING_F_TABLE :
+			0);
+}
+
 static int want(struct wanted *w, const struct grid_missing_fault *f)
 {
-	int err = add(&w->read, f->address,
-		      (f->flags & GRID_MISSING_F_NO_CHECKSUM) |
-			      (f->cause == GRID_MISSING_CAUSE_TABLE_INDEX ?
-				       GRID_MISSING_F_TABLE :
-				       0));
+	int err = add(&w->read, f->address, want_flags(f));
 
 	if (!err)
 		w->read.v[w->read.count - 1].checksum = f->checksum;
@@ -185,6 +189,13 @@ static int none_lost(const struct ctl *ctl, struct gm_dev *dev)
 		ctl->argv[0], (uint64_t)s.lost);
 }
 
+static int by_address(const void *a, const void *b)
+{
+	const struct grid_missing_block *x = a, *y = b;
+
+	return x->address < y->address ? -1 : x->address > y->address;
+}
+
 static int found(void *arg, struct grid_missing_block *v, size_t n)
 {
 	struct wanted *w = arg;
@@ -195,7 +206,7 @@ static int found(void *arg, struct grid_missing_block *v, size_t n)
 
 int ctl_known_good(const struct ctl *ctl, struct gm_dev *dev,
 		   const uint64_t *addresses, size_t count, bool tables,
-		   struct grid_missing_block **cancel, size_t *n)
+		   struct ctl_known *known)
 {
 	struct wanted w = { 0 };
 	struct scan scan = {
@@ -231,10 +242,125 @@ int ctl_known_good(const struct ctl *ctl, struct gm_dev *dev,
 			scan.stopped ?
 				    "the disk has not what its checksum says" :
 				    "its table is of a format of its own");
-	free(w.read.v);
-	*cancel = w.cancel.v;
-	*n = w.missing;
+	*known = (struct ctl_known){
+		.read = w.read.v,
+		.reads = w.read.count,
+		.cancel = w.cancel.v,
+		.count = w.missing,
+	};
+	if (known->reads)
+		qsort(known->read, known->reads, sizeof(*known->read),
+		      by_address);
 	return code;
+}
+
+void ctl_known_free(struct ctl_known *known)
+{
+	free(known->read);
+	free(known->cancel);
+}
+
+/* Is @f what was read below? */
+static bool was_read(const struct ctl_known *known,
+		     const struct grid_missing_fault *f)
+{
+	struct grid_missing_block key = { .address = f->address }, *b = NULL;
+
+	if (known->reads)
+		b = bsearch(&key, known->read, known->reads, sizeof(key),
+			    by_address);
+	return b && b->flags == want_flags(f) &&
+	       gm_checksum_equal(&b->checksum, &f->checksum);
+}
+
+/*
+ * 0, or why @b is not to be cancelled; @faults: those there are, for a table.  What
+ * has gone is left out as well: it may be missing without a slot by now.
+ */
+static int look_again(struct gm_dev *dev, const struct ctl_known *known,
+		      const struct grid_missing_block *b,
+		      const struct grid_missing_fault *faults, size_t n)
+{
+	struct grid_missing_fault f[2];
+	uint64_t cursor = 0;
+	size_t i;
+	int got;
+
+	if (b->flags & GRID_MISSING_F_TABLE) {
+		for (i = 0; i < n; i++)
+			if (faults[i].cause != GRID_MISSING_CAUSE_BLOCK &&
+			    faults[i].table == b->address &&
+			    !was_read(known, &faults[i]))
+				return -ESTALE;
+		return 0;
+	}
+	do
+		got = gm_list_range(dev, b->address, b->address, &cursor, f, 2);
+	while (got == -EINTR);
+	if (got <= 0)
+		return got ? got : -ENOENT;
+	return was_read(known, f) ? 0 : -ESTALE;
+}
+
+/* Those of @v[n] that are to be cancelled come first; *@keep says how many. */
+static int sort_out(const struct ctl *ctl, struct gm_dev *dev,
+		    const struct ctl_known *known, struct grid_missing_block *v,
+		    size_t n, size_t *keep)
+{
+	struct grid_missing_fault *faults = NULL;
+	struct grid_missing_block block;
+	size_t there = 0, i;
+	int code;
+
+	*keep = 0;
+	for (i = 0; i < n && !(v[i].flags & GRID_MISSING_F_TABLE); i++)
+		;
+	code = i < n ? ctl_all_faults(ctl, dev, &faults, &there) : CTL_GOOD;
+	for (i = 0; i < n && !code; i++) {
+		v[i].result = look_again(dev, known, &v[i], faults, there);
+		if (v[i].result == -ENOENT || v[i].result == -ESTALE)
+			continue;
+		if (v[i].result) {
+			code = ctl_error(ctl, v[i].result, "%s", ctl->argv[0]);
+			break;
+		}
+		block = v[i];
+		v[i] = v[*keep];
+		v[(*keep)++] = block;
+	}
+	free(faults);
+	return code;
+}
+
+#define SLICE 64 /* looked at again, and then cancelled */
+
+/*
+ * While others were read, hours maybe, a fault may have ended, and its block gone
+ * missing again, for other data.  The kernel goes by addresses alone: so each is
+ * looked at again directly before.
+ */
+int ctl_cancel_known(const struct ctl *ctl, struct gm_dev *dev,
+		     const struct ctl_known *known, uint32_t flags,
+		     size_t *done, int *err)
+{
+	size_t n, keep, some;
+	int code;
+
+	*err = 0;
+	for (*done = 0; *done < known->count; *done += n) {
+		struct grid_missing_block *v = known->cancel + *done;
+
+		n = known->count - *done < SLICE ? known->count - *done : SLICE;
+		code = sort_out(ctl, dev, known, v, n, &keep);
+		if (code)
+			return code;
+		*err = gm_cancel(dev, v, keep, flags, &some);
+		if (*err) {
+			*done += some;
+			break;
+		}
+	}
+	return CTL_GOOD;
 }
 
 /* -------------------------------------------------------------------- sync */
