@@ -317,7 +317,12 @@ const char *area_other(const struct gmeta_super *sb,
 	if (*sb->partuuid && *now->partuuid && !same_part)
 		return "PARTUUID";
 	/* Metadata on the disk itself can't meet another one. */
-	if (same_wwid || same_part || sb->flags & GRID_META_INTERNAL)
+	if (sb->flags & GRID_META_INTERNAL)
+		return NULL;
+	/* A partition has the WWID of its disk, which has no PARTUUID. */
+	if (same_wwid && strcmp(sb->partuuid, now->partuuid))
+		return "PARTUUID";
+	if (same_wwid || same_part)
 		return NULL;
 	if (*sb->wwid)
 		return "WWID";

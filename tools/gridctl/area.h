@@ -47,7 +47,8 @@ int area_identify(const struct ctl *ctl, const char *path,
 		  struct gmeta_super *sb);
 /*
  * What tells that @sb was not made for the data device that is @now, or NULL.  What
- * had a name must have it still; what had none must be as long as it was.
+ * had a name must have it still; what had none must be as long as it was.  A disk and
+ * its partition are not the same.
  */
 const char *area_other(const struct gmeta_super *sb,
 		       const struct gmeta_super *now);
