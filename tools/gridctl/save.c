@@ -30,6 +30,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -210,12 +211,30 @@ static int write_state(struct gm_dev *dev, FILE *f,
 	return err;
 }
 
-/* The file beside its place, opened while nothing is suspended yet. */
+/*
+ * The file beside its place, opened while nothing is suspended yet.  With @watched
+ * nothing but SIGKILL ends us between its coming in its place and the end.
+ */
 struct place {
 	const char *path;
 	char temporary[4096];
 	FILE *f;
+	bool watched;
+	sigset_t before;
 };
+
+static const int ends[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+
+static void block_ends(sigset_t *before)
+{
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		sigaddset(&set, ends[i]);
+	sigprocmask(SIG_BLOCK, &set, before);
+}
 
 static int open_place(const struct ctl *ctl, const struct gm_dev *dev,
 		      struct place *p)
@@ -223,6 +242,7 @@ static int open_place(const struct ctl *ctl, const struct gm_dev *dev,
 	char directory[sizeof(p->temporary)];
 
 	p->path = ctl->argv[1];
+	p->watched = false;
 	if (snprintf(p->temporary, sizeof(p->temporary), "%s.new", p->path) >=
 	    (int)sizeof(p->temporary))
 		return ctl_fail(ctl, CTL_FAILED, "%s: the name is too long",
@@ -244,8 +264,19 @@ static int open_place(const struct ctl *ctl, const struct gm_dev *dev,
 	return CTL_GOOD;
 }
 
+/* What is not true any more must not be loaded; a save of before stays. */
+static void unplace(const struct place *p)
+{
+	struct stat ours, there;
+
+	if (!fstat(fileno(p->f), &ours) && !stat(p->path, &there) &&
+	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+		unlink(p->path);
+}
+
 static void drop_place(struct place *p)
 {
+	unplace(p);
 	fclose(p->f);
 	unlink(p->temporary);
 }
@@ -276,6 +307,8 @@ static int write_save(const struct ctl *ctl, struct gm_dev *dev,
 			ctl, CTL_FAILED,
 			"%s was resumed while it was saved, and what is missing may be another set by now: nothing is saved",
 			ctl->argv[0]);
+	if (!err && p->watched)
+		block_ends(NULL);
 	if (!err)
 		err = -ctl_rename(p->temporary, p->path);
 	if (err)
@@ -289,7 +322,8 @@ static int write_save(const struct ctl *ctl, struct gm_dev *dev,
  * another machine its writes may come back to the device, and wait for ever
  * while that is suspended; nobody can tell beforehand.  So a process watches,
  * that writes nothing: when it isn't called off in time, or we die, the device
- * is resumed, and whoever was stuck on it, we too, goes on.
+ * is resumed, and whoever was stuck on it, we too, goes on.  Then FILE, should it
+ * be in its place, is taken away.
  */
 struct watch {
 	pid_t pid;
@@ -297,35 +331,43 @@ struct watch {
 };
 
 static int watch_begin(const struct ctl *ctl, struct watch *w, const char *name,
-		       uint64_t ms)
+		       struct place *place, uint64_t ms)
 {
 	struct pollfd p = { .events = POLLIN };
 	struct gm_dm_state state;
-	int ends[2];
+	int pair[2], err;
+	size_t i;
 
-	if (pipe(ends))
+	if (pipe(pair))
 		return ctl_fail(ctl, CTL_FAILED, "pipe: %s",
 				strerrordesc_np(errno));
-	w->end = ends[1];
+	w->end = pair[1];
+	/* A Ctrl-C, or the end of a session, is for the one that is watched. */
+	block_ends(&place->before);
 	w->pid = fork();
+	err = errno;
 	if (w->pid) {
-		close(ends[0]);
-		if (w->pid > 0)
+		sigprocmask(SIG_SETMASK, &place->before, NULL);
+		close(pair[0]);
+		place->watched = w->pid > 0;
+		if (place->watched)
 			return CTL_GOOD;
-		close(ends[1]);
+		close(pair[1]);
 		return ctl_fail(ctl, CTL_FAILED, "fork: %s",
-				strerrordesc_np(errno));
+				strerrordesc_np(err));
 	}
-	close(ends[1]);
-	/* A Ctrl-C is for the one that is watched. */
-	signal(SIGINT, SIG_IGN);
-	p.fd = ends[0];
+	for (i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		signal(ends[i], SIG_IGN);
+	close(pair[1]);
+	p.fd = pair[0];
 	if (read(p.fd, &(char){ 0 }, 1) == 1 && poll(&p, 1, (int)ms) &&
 	    read(p.fd, &(char){ 0 }, 1) == 1)
 		_exit(0);
 	/* It may have died while it was suspending. */
 	if (!gm_dm_state(name, &state) && state.suspended)
 		gm_dm_resume(name);
+	/* Not before: that might wait for the device. */
+	unplace(place);
 	_exit(1);
 }
 
@@ -427,7 +469,7 @@ int verb_save(struct ctl *ctl)
 		goto out_close;
 	if (ctl_option(ctl, "suspend") &&
 	    !(s.flags & GRID_MISSING_STATUS_SUSPENDED)) {
-		code = watch_begin(ctl, &watch, name, timeout);
+		code = watch_begin(ctl, &watch, name, &place, timeout);
 		if (code)
 			goto out_drop;
 		err = gm_dm_suspend(name);
@@ -451,10 +493,11 @@ int verb_save(struct ctl *ctl)
 	if (!code)
 		code = write_save(ctl, &dev, &place, &s, v, count, &saved);
 	free(v);
+	/* From here on nobody watches. */
+	if (suspended)
+		block_ends(NULL);
 	if (suspended && !watch_end(ctl, &watch, place.path, name)) {
 		suspended = false;
-		if (!code)
-			unlink(place.path);
 		code = CTL_FAILED;
 	}
 	if (code)
@@ -482,6 +525,10 @@ out_drop:
 	}
 	if (code)
 		drop_place(&place);
+	/* Whoever is ended now has told what it did. */
+	fflush(stdout);
+	if (place.watched)
+		sigprocmask(SIG_SETMASK, &place.before, NULL);
 out_close:
 	gm_close(&dev);
 	return code;

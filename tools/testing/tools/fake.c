@@ -46,7 +46,8 @@
  * which nothing keeps right, else right.
  *
  * $GRID_FAKE_SYNCS: a file that tells, a line each, what is renamed and synced; with
- * $GRID_FAKE_FAILS "sync" a directory can't be.
+ * $GRID_FAKE_FAILS "sync" a directory can't be.  Who has renamed something gets the
+ * signal number $GRID_FAKE_RENAMED.
  *
  * In a process with $GRID_FAKE_FLAKY set three of four calls that change something
  * do nothing but fail, for reasons that pass.  While the file
@@ -266,8 +267,14 @@ static void record(const char *what, const char *path)
 
 int __wrap_rename(const char *from, const char *to)
 {
+	const char *v = getenv("GRID_FAKE_RENAMED");
+	int err;
+
 	record("rename", to);
-	return __real_rename(from, to);
+	err = __real_rename(from, to);
+	if (!err && v)
+		raise(atoi(v));
+	return err;
 }
 
 int __wrap_fsync(int fd)
