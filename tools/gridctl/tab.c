@@ -154,10 +154,7 @@ static int wait_disk(const struct ctl *ctl, const struct gridtab_entry *e,
 		(double)limit / 1000, tab_path(ctl));
 }
 
-/*
- * Is there a dm device of that name, and is it a grid?  CTL_GOOD or an exit
- * code.  What hinders the question hinders creating as well, and is said there.
- */
+/* Is there a dm device of that name, and is it a grid?  CTL_GOOD or an exit code. */
 static int is_there(const struct ctl *ctl, const char *name, bool *there)
 {
 	char *type, *params;
@@ -165,8 +162,10 @@ static int is_there(const struct ctl *ctl, const char *name, bool *there)
 	bool grid, empty;
 
 	*there = !err;
-	if (err)
+	if (err == -ENXIO || err == -ENODEV)
 		return CTL_GOOD;
+	if (err)
+		return ctl_dm_error(ctl, err, "%s", name);
 	grid = !strcmp(type, "grid");
 	empty = !*type;
 	free(type);
@@ -399,10 +398,27 @@ static int detach(const struct ctl *ctl, const struct gridtab_entry *e)
 	return e->name ? detach_name(ctl, e->name) : CTL_GOOD;
 }
 
+/* A line that was removed from the table leaves a device to detach. */
+static int detach_by_hand(const struct ctl *ctl, const char *name)
+{
+	struct gridtab tab;
+	bool there, known;
+	int code;
+
+	code = is_there(ctl, name, &there);
+	if (code || there)
+		return code ? code : detach_name(ctl, name);
+	known = !gridtab_read(tab_path(ctl), &tab) && gridtab_find(&tab, name);
+	gridtab_free(&tab);
+	return known ? detach_name(ctl, name) :
+		       ctl_fail(ctl, CTL_NO_DEVICE,
+				"there is no dm device %s, nor is it in %s",
+				name, tab_path(ctl));
+}
+
 int verb_detach(struct ctl *ctl)
 {
-	/* A line that was removed from the table leaves a device to detach. */
 	if (ctl->argc && !ctl_option(ctl, "all"))
-		return detach_name(ctl, ctl->argv[0]);
+		return detach_by_hand(ctl, ctl->argv[0]);
 	return each(ctl, detach);
 }

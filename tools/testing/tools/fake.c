@@ -29,7 +29,8 @@
  * $GRID_FAKE_FAILS names what fails: pipe, fork, open (of the device below), or
  * killed (who reads the device below), pwrite, status, enqueue, suspend (it is killed
  * when that is done), suspended (it is resumed when what is released is listed), length
- * (it has grown to twice of what it was when the file was attached), durable.  $GRID_FAKE_BUSY times (for ever:
+ * (it has grown to twice of what it was when the file was attached), durable, info
+ * (what device-mapper has).  $GRID_FAKE_BUSY times (for ever:
  * -1) the device is in use when it shall be removed.  It is open
  * $GRID_FAKE_OPEN times (0), while the file $GRID_FAKE_OPEN_WHILE is there, if it is
  * set, and once by who claimed it.
@@ -445,15 +446,19 @@ int __wrap_gm_dm_name(unsigned int major, unsigned int minor, char *name,
 int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params)
 {
 	struct state *s;
-	int lock, removed;
+	int lock, removed, err;
 
+	if (fails("info"))
+		return -EACCES;
 	if (!strcmp(name, "linear")) {
 		*type = strdup("linear");
 		*params = strdup("0:0 0");
 		return *type && *params ? 0 : -ENOMEM;
 	}
-	if (strcmp(name, "fake"))
-		return __real_gm_dm_info(name, table, type, params);
+	if (strcmp(name, "fake")) {
+		err = __real_gm_dm_info(name, table, type, params);
+		return err == -ENOSYS ? -ENXIO : err; /* nor is any other */
+	}
 	s = lock_state(&lock);
 	removed = s->removed;
 	unlock_state(s, lock);
