@@ -53,6 +53,7 @@ struct daemon {
 
 	sd_event *loop;
 	sd_event_source *tick, *stats, *metrics, *slow; /* timers */
+	sd_event_source *asked; /* somebody wants our status */
 	unsigned int ticks;
 	bool stalled;
 
@@ -181,6 +182,7 @@ static void daemon_free(struct daemon *m)
 	sd_event_source_unref(m->stats);
 	sd_event_source_unref(m->metrics);
 	sd_event_source_unref(m->slow);
+	sd_event_source_unref(m->asked);
 	sd_event_unref(m->loop);
 	config_free(m->config);
 	free(m->config);
@@ -358,6 +360,8 @@ static int on_tick(sd_event_source *timer, uint64_t when, void *arg)
 	}
 	start_devices(m);
 	reap(m);
+	if (m->asked)
+		sd_event_source_set_enabled(m->asked, SD_EVENT_ON);
 	if (!(m->ticks++ % STATUS_TICKS))
 		notify_status(m);
 	set_timer(timer, TICK_US);
@@ -524,9 +528,10 @@ static int on_asked(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
 	struct daemon *m = arg;
 
-	(void)source;
 	(void)events;
-	status_answer(fd, m->devices);
+	/* It stays readable: until the next tick it is not looked at. */
+	if (!status_answer(fd, m->devices))
+		sd_event_source_set_enabled(source, SD_EVENT_OFF);
 	return 0;
 }
 
@@ -579,7 +584,8 @@ static void run(struct daemon *m)
 	int err;
 
 	if (m->listen >= 0)
-		sd_event_add_io(m->loop, NULL, m->listen, EPOLLIN, on_asked, m);
+		sd_event_add_io(m->loop, &m->asked, m->listen, EPOLLIN,
+				on_asked, m);
 	set_timers(m);
 	set_timer(m->tick, TICK_US);
 	sd_event_set_watchdog(m->loop, true);

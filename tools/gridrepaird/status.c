@@ -211,12 +211,14 @@ int status_listen(const char *dir)
 	err = gm_helper_address(&a, dir);
 	if (err)
 		goto err_say;
-	fd = gm_helper_reach(&a, 0);
-	if (fd >= 0) {
+	/* Nobody is waited for: nothing is repaired yet, and signals are blocked. */
+	fd = gm_helper_reach(&a, SOCK_NONBLOCK);
+	if (fd >= 0 || fd == -EAGAIN) {
 		log_warning(
 			"another gridrepaird answers in %s; --status won't reach this one (--runtime-dir)",
 			dir);
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return -1;
 	}
 	unlink(a.sun_path);
@@ -237,7 +239,7 @@ err_say:
 	return -1;
 }
 
-void status_answer(int fd, const struct device *devices)
+bool status_answer(int fd, const struct device *devices)
 {
 	int c = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 	struct timeval limit = { .tv_sec = 1 };
@@ -247,7 +249,7 @@ void status_answer(int fd, const struct device *devices)
 	ssize_t n;
 
 	if (c < 0)
-		return;
+		return false;
 	/* Who doesn't read is not waited for. */
 	setsockopt(c, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	all = all_status(devices);
@@ -261,6 +263,7 @@ void status_answer(int fd, const struct device *devices)
 	}
 	json_object_put(all);
 	close(c);
+	return true;
 }
 
 void status_close(int fd, const char *dir)

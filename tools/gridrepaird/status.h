@@ -13,7 +13,8 @@
  * when that cannot be (said in the log).
  */
 int status_listen(const char *dir);
-void status_answer(int fd, const struct device *devices);
+/* False: not now, as when descriptors are used up; who asks goes on waiting. */
+bool status_answer(int fd, const struct device *devices);
 void status_close(int fd, const char *dir);
 /* The other end: print what the daemon says; an exit status. */
 int status_ask(const char *dir, bool json);

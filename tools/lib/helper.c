@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "helper.h"
@@ -30,9 +31,12 @@ int gm_helper_address(struct sockaddr_un *a, const char *dir)
 int gm_helper_reach(const struct sockaddr_un *a, int flags)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), err;
+	struct timeval limit = { .tv_sec = 10 };
 
 	if (fd < 0)
 		return -errno;
+	/* One that is stopped takes no connection after some. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	if (!connect(fd, (const struct sockaddr *)a, sizeof(*a)))
 		return fd;
 	err = -errno;

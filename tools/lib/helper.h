@@ -15,7 +15,10 @@
 const char *gm_helper_dir(void);
 /* The socket's address; -ENAMETOOLONG. */
 int gm_helper_address(struct sockaddr_un *a, const char *dir);
-/* A connected socket of type @flags (SOCK_NONBLOCK or 0), or a negative errno. */
+/*
+ * A connected socket of type @flags (SOCK_NONBLOCK or 0), or a negative errno: -EAGAIN
+ * when somebody listens and takes no more, at once or after ten seconds.
+ */
 int gm_helper_reach(const struct sockaddr_un *a, int flags);
 
 #endif

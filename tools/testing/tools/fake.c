@@ -48,7 +48,8 @@
  *
  * $GRID_FAKE_SYNCS: a file that tells, a line each, what is renamed and synced; with
  * $GRID_FAKE_FAILS "sync" a directory can't be.  Who has renamed something gets the
- * signal number $GRID_FAKE_RENAMED.
+ * signal number $GRID_FAKE_RENAMED.  While the file $GRID_FAKE_NO_ACCEPT is there, nobody
+ * who connects is accepted, for want of a descriptor; each try is told there as well.
  *
  * In a process with $GRID_FAKE_FLAKY set three of four calls that change something
  * do nothing but fail, for reasons that pass.  While the file
@@ -70,6 +71,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timex.h>
 #include <time.h>
@@ -145,6 +147,8 @@ int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
+int __real_accept4(int fd, struct sockaddr *a, socklen_t *size, int flags);
+int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *size, int flags);
 
 static bool fails(const char *what)
 {
@@ -293,6 +297,15 @@ int __wrap_fsync(int fd)
 	path[n < 0 ? 0 : n] = 0;
 	record("fsync", path);
 	return __real_fsync(fd);
+}
+
+int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *size, int flags)
+{
+	if (!while_there("GRID_FAKE_NO_ACCEPT"))
+		return __real_accept4(fd, a, size, flags);
+	record("accept", "");
+	errno = EMFILE;
+	return -1;
 }
 
 static uint64_t now_ms(void)
