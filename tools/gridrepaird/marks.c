@@ -6,8 +6,9 @@
  * all sources are away for long, that may be all blocks that are missing, and
  * none of the marks may be forgotten.
  *
- * The file has a header and a bit for each block that was ever marked; what was
- * never written is a hole.
+ * The file has a header and a bit for each block that was ever marked, and not
+ * repaired since: a mark that it has then is an operator's.  What was never written
+ * is a hole.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -297,13 +298,18 @@ bool marks_add(struct marks *m, uint64_t address, bool lacking)
 
 void marks_forget(struct marks *m, uint64_t address)
 {
+	uint64_t w = address / 64 % WORDS, bit = 1ULL << address % 64;
 	struct page *page;
 
 	pthread_mutex_lock(&m->lock);
 	page = page_of(m, address, false);
 	if (page) {
-		page->set[address / 64 % WORDS] &= ~(1ULL << address % 64);
-		close_one(m, page, address / 64 % WORDS, 1ULL << address % 64);
+		page->set[w] &= ~bit;
+		close_one(m, page, w, bit);
+		if (page->ever[w] & bit) {
+			page->ever[w] &= ~bit;
+			save(m, page, address);
+		}
 	}
 	pthread_mutex_unlock(&m->lock);
 }

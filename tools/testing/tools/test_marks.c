@@ -127,6 +127,36 @@ static void test_boot(void **state)
 	marks_put(m);
 }
 
+/* What was repaired since is another's to mark, for whoever begins later. */
+static void test_forgotten(void **state)
+{
+	struct marks *m = begin(7);
+	uint64_t v[4], cursor = 0;
+
+	(void)state;
+	marks_add(m, 5, true);
+	marks_add(m, 6, true);
+	marks_forget(m, 5);
+	/* What was never marked, or where nothing was, is no trouble. */
+	marks_forget(m, 7);
+	marks_forget(m, BLOCKS - 1);
+	marks_put(m);
+	m = begin(7);
+	assert_int_equal(marks_take(m, false, &cursor, v, 4), 1);
+	assert_int_equal(v[0], 6);
+	/* One that is taken was repaired as well. */
+	marks_forget(m, 6);
+	marks_put(m);
+	m = begin(7);
+	assert_int_equal(take_all(m, false, 1), 0);
+	/* And marked again. */
+	marks_add(m, 5, true);
+	marks_put(m);
+	m = begin(7);
+	assert_int_equal(take_all(m, false, 5), 1);
+	marks_put(m);
+}
+
 static void test_each(void **state)
 {
 	struct marks *m = begin(7);
@@ -182,6 +212,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_boot, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_forgotten, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_each, setup, teardown),
 	};
 
