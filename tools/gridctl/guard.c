@@ -390,7 +390,7 @@ int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev,
 		writers = ctl_holders(number, HOLDERS_WRITE, who, sizeof(who));
 		if (writers)
 			break;
-		if (ctl_holders(number, HOLDERS_ALL, who, sizeof(who)) >=
+		if (ctl_holders(number, HOLDERS_ALL, who, sizeof(who)) ==
 		    state.open_count)
 			return CTL_GOOD; /* only readers, all of them seen */
 		*who = 0;

@@ -10,11 +10,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/kcmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -22,6 +24,11 @@
 
 #define DEPTH_MAX 16 /* of a stack of devices */
 #define SPACES_MAX 1024 /* mount namespaces that are told apart */
+#define SEEN_MAX 256 /* open files of processes, likewise */
+
+struct seen {
+	int pid, fd;
+};
 
 struct holders {
 	dev_t dev;
@@ -30,6 +37,8 @@ struct holders {
 	size_t size;
 	unsigned int count;
 	unsigned int opens; /* of the device, at least, that these make */
+	struct seen seen[SEEN_MAX];
+	size_t seen_count;
 };
 
 __attribute__((format(printf, 2, 3))) static void add(struct holders *h,
@@ -242,44 +251,71 @@ static void devices(struct holders *h)
 		closedir(dir);
 }
 
-/* Was fd @name of process @pid opened for reading only? */
-static bool reads(const char *pid, const char *name)
+/* How fd @name of process @pid was opened; false: it is closed by now. */
+static bool fd_flags(const char *pid, const char *name, unsigned int *flags)
 {
 	char path[PATH_MAX], line[64];
-	unsigned int flags = O_RDWR;
+	bool found = false;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%s/fdinfo/%s", pid, name);
 	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "flags: %o", &flags) == 1)
-			break;
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "flags: %o", flags) == 1;
 	if (f)
 		fclose(f);
-	return (flags & O_ACCMODE) == O_RDONLY;
+	return found;
+}
+
+/*
+ * Is it an open file that was not met yet?  Processes share those that they had
+ * before a fork().  What can't be compared is taken for one that was met: what has
+ * been seen must not outnumber what is there.
+ */
+static bool is_new(struct holders *h, const char *pid, const char *fd)
+{
+	struct seen one = { .pid = atoi(pid), .fd = atoi(fd) };
+	size_t i;
+
+	if (h->seen_count == SEEN_MAX)
+		return false;
+	for (i = 0; i < h->seen_count; i++)
+		if (syscall(SYS_kcmp, (long)one.pid, (long)h->seen[i].pid,
+			    (long)KCMP_FILE, (long)one.fd,
+			    (long)h->seen[i].fd) <= 0)
+			return false;
+	h->seen[h->seen_count++] = one;
+	return true;
 }
 
 /* Does the process @pid have it open? */
-static bool has_open(const struct holders *h, const char *pid)
+static bool has_open(struct holders *h, const char *pid)
 {
 	char path[PATH_MAX], link[PATH_MAX];
 	struct dirent *entry;
+	unsigned int flags;
 	bool found = false;
 	ssize_t n;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
 	dir = opendir(path);
-	while (dir && !found && (entry = readdir(dir))) {
+	while (dir && (entry = readdir(dir))) {
 		snprintf(path, sizeof(path), "/proc/%s/fd/%s", pid,
 			 entry->d_name);
 		n = readlink(path, link, sizeof(link) - 1);
 		if (n < 0)
 			continue;
 		link[n] = 0;
-		found = !strncmp(link, "/dev/", 5) && is_block(path, h->dev) &&
-			(h->which != HOLDERS_WRITE ||
-			 !reads(pid, entry->d_name));
+		if (strncmp(link, "/dev/", 5) || !is_block(path, h->dev) ||
+		    !fd_flags(pid, entry->d_name, &flags))
+			continue;
+		/* O_PATH opens nothing. */
+		if (flags & O_PATH || (h->which == HOLDERS_WRITE &&
+				       (flags & O_ACCMODE) == O_RDONLY))
+			continue;
+		found = true;
+		h->opens += is_new(h, pid, entry->d_name);
 	}
 	if (dir)
 		closedir(dir);
@@ -298,7 +334,6 @@ static void processes(struct holders *h)
 		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
 		if (!first_line(path, name, sizeof(name)))
 			strcpy(name, "?");
-		h->opens++;
 		add(h, "open in process %s (%s)", entry->d_name, name);
 	}
 	if (dir)

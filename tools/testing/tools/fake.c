@@ -44,7 +44,8 @@
  *
  * What lies below /etc, /lib, /proc, /run, /sys and /usr/lib is looked for in the
  * directory $GRID_FAKE_ROOT, where that is set.  $GRID_FAKE_CLOCK: "past", or "free",
- * which nothing keeps right, else right.
+ * which nothing keeps right, else right.  A descriptor that leads to /dev/fake is of
+ * the device; "open: N" in its fdinfo says which open file it is.
  *
  * $GRID_FAKE_SYNCS: a file that tells, a line each, what is renamed and synced; with
  * $GRID_FAKE_FAILS "sync" a directory can't be.  Who has renamed something gets the
@@ -73,6 +74,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
@@ -147,6 +149,10 @@ int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
+ssize_t __real_readlink(const char *path, char *text, size_t size);
+ssize_t __wrap_readlink(const char *path, char *text, size_t size);
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
 int __real_accept4(int fd, struct sockaddr *a, socklen_t *size, int flags);
 int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *size, int flags);
 
@@ -170,14 +176,6 @@ int __wrap_pipe(int ends[2])
 	if (!fails("pipe"))
 		return __real_pipe(ends);
 	errno = EMFILE;
-	return -1;
-}
-
-int __wrap_stat64(const char *path, struct stat *st)
-{
-	if (strcmp(path, "/dev/hidden"))
-		return __real_stat64(path, st);
-	errno = EACCES;
 	return -1;
 }
 
@@ -213,6 +211,65 @@ static const char *of_root(const char *path, char *buf)
 			return buf;
 		}
 	return path;
+}
+
+/* The device is 0:0 for who has opened "/dev/fake" there. */
+int __wrap_stat64(const char *path, struct stat *st)
+{
+	char buf[PATH_MAX], link[16];
+
+	if (!strcmp(path, "/dev/hidden")) {
+		errno = EACCES;
+		return -1;
+	}
+	if (strncmp(path, "/proc/", 6))
+		return __real_stat64(path, st);
+	path = of_root(path, buf);
+	if (__real_readlink(path, link, sizeof(link)) != 9 ||
+	    memcmp(link, "/dev/fake", 9))
+		return __real_stat64(path, st);
+	memset(st, 0, sizeof(*st));
+	st->st_mode = S_IFBLK;
+	return 0;
+}
+
+ssize_t __wrap_readlink(const char *path, char *text, size_t size)
+{
+	char buf[PATH_MAX];
+
+	return __real_readlink(of_root(path, buf), text, size);
+}
+
+/* The number of an open file, which stands in its fdinfo. */
+static int open_of(long pid, long fd)
+{
+	char path[PATH_MAX], buf[PATH_MAX], line[64];
+	int number = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%ld/fdinfo/%ld", pid, fd);
+	f = __real_fopen64(of_root(path, buf), "re");
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "open: %d", &number);
+	if (f)
+		fclose(f);
+	return number;
+}
+
+/* kcmp(KCMP_FILE), and what the libraries ask for. */
+long __wrap_syscall(long number, ...)
+{
+	long a[6];
+	va_list args;
+	int i;
+
+	va_start(args, number);
+	for (i = 0; i < 6; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	if (number == SYS_kcmp)
+		return open_of(a[0], a[3]) != open_of(a[1], a[4]);
+	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 int __wrap_access(const char *path, int mode)
@@ -293,7 +350,7 @@ int __wrap_fsync(int fd)
 		return -1;
 	}
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
+	n = __real_readlink(link, path, sizeof(path) - 1);
 	path[n < 0 ? 0 : n] = 0;
 	record("fsync", path);
 	return __real_fsync(fd);
@@ -417,7 +474,7 @@ static void silence(int fd, size_t size)
 	if (!while_ || size != (size_t)atoi(getenv("GRID_FAKE_BLOCK")))
 		return;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
+	n = __real_readlink(link, path, sizeof(path) - 1);
 	if (n < 0)
 		return;
 	path[n] = 0;
