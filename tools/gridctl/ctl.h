@@ -155,10 +155,10 @@ int ctl_cancel_known(const struct ctl *ctl, struct gm_dev *dev,
 		     size_t *done, int *err);
 /*
  * Is nobody there who could write to the device?  We have it open @own times, for
- * reading; @done: what was done so far, as a sentence.
+ * reading.  @changed: something was enqueued before, so that it is CTL_FAILED.
  */
 int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev,
-		    unsigned int own, const char *done);
+		    unsigned int own, bool changed);
 /* Remove a dm device, with patience for who only looks at it (udev's blkid). */
 int ctl_remove(const struct ctl *ctl, const char *name);
 

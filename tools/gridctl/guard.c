@@ -368,7 +368,7 @@ int ctl_cancel_known(const struct ctl *ctl, struct gm_dev *dev,
 #define LOOKS 10 /* for who is gone before it can be seen */
 
 int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev,
-		    unsigned int own, const char *done)
+		    unsigned int own, bool changed)
 {
 	dev_t number = makedev(dev->major, dev->minor);
 	unsigned int writers = 0, looks = 0;
@@ -396,9 +396,11 @@ int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev,
 		*who = 0;
 	}
 	return ctl_fail(
-		ctl, CTL_FORCE,
+		ctl, changed ? CTL_FAILED : CTL_FORCE,
 		"%s %s (%s), and is not held: what is written after the manifest was made would be undone; %s: --force if nothing is written",
 		ctl->argv[0],
 		writers ? "is open for writing" : "may be open for writing",
-		*who ? who : "by what cannot be seen from here", done);
+		*who ? who : "by what cannot be seen from here",
+		changed ? "what was found before is enqueued" :
+			  "nothing was changed");
 }

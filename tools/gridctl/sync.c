@@ -110,12 +110,15 @@ static bool is_held(struct sync *s)
 	return !gm_status(&s->dev, &st) && st.flags & GRID_MISSING_STATUS_HELD;
 }
 
-/* CTL_GOOD, or an exit code, which has been said; @done: as ctl_not_written(). */
-static int nobody_writes(struct sync *s, const char *done)
+/* CTL_GOOD, or an exit code, which has been said. */
+static int nobody_writes(struct sync *s)
 {
+	/* A duplicate may have learnt its checksum. */
+	bool changed = s->enqueued || s->duplicates;
+
 	return is_held(s) ?
 		       CTL_GOOD :
-		       ctl_not_written(s->ctl, &s->dev, s->claim >= 0, done);
+		       ctl_not_written(s->ctl, &s->dev, s->claim >= 0, changed);
 }
 
 /*
@@ -128,9 +131,7 @@ static int feed(struct sync *s)
 	int err = 0;
 
 	if (to_come(s) && !ctl_option(s->ctl, "force"))
-		s->refused = nobody_writes(
-			s, s->enqueued ? "what was found before is enqueued" :
-					 "nothing was changed");
+		s->refused = nobody_writes(s);
 	if (s->refused)
 		return -ECANCELED;
 	if (s->slots_short)
@@ -476,7 +477,7 @@ static int run(struct sync *s)
 		if (!(before.flags & GRID_MISSING_STATUS_HELD))
 			s->claim = ctl_open_block(s->dev.major, s->dev.minor,
 						  O_RDONLY | O_EXCL);
-		code = nobody_writes(s, "nothing was changed");
+		code = nobody_writes(s);
 	}
 	if (code)
 		return code;
