@@ -366,10 +366,15 @@ int ctl_blocks(const struct ctl *ctl, const struct gm_dev *dev, int first,
 				ctl->argv[0], last, dev->blocks);
 		}
 		block.flags |= flags;
+		/* In 32 bits so many may not be countable. */
+		if (last - block.address >= SIZE_MAX / sizeof(*v) - n) {
+			free(v);
+			return ctl_error(ctl, -ENOMEM, "%s", ctl->argv[i]);
+		}
 		add = (size_t)(last - block.address) + 1;
 		if (n + add > room) {
 			room = 2 * room + add;
-			more = realloc(v, room * sizeof(*v));
+			more = reallocarray(v, room, sizeof(*v));
 			if (!more) {
 				free(v);
 				return ctl_error(ctl, -ENOMEM, "%zu blocks",

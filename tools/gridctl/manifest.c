@@ -287,12 +287,16 @@ static int mark_table(const struct image *im, uint64_t i, uint8_t *role,
 static int print_tables(struct image *im)
 {
 	uint32_t room = gm_index_capacity((uint32_t)im->block_size);
-	struct grid_missing_checksum *sums = calloc(im->blocks, sizeof(*sums));
 	struct grid_missing_value *values = calloc(room, sizeof(*values));
-	uint8_t *role = calloc(im->blocks, sizeof(*role));
+	struct grid_missing_checksum *sums = NULL;
+	uint8_t *role = NULL;
 	int code = CTL_GOOD;
 	uint64_t i;
 
+	if ((size_t)im->blocks == im->blocks) {
+		sums = calloc((size_t)im->blocks, sizeof(*sums));
+		role = calloc((size_t)im->blocks, sizeof(*role));
+	}
 	if (!sums || !values || !role)
 		code = ctl_error(im->ctl, -ENOMEM, "%" PRIu64 " blocks",
 				 im->blocks);

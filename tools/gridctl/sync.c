@@ -192,10 +192,11 @@ static int found(void *arg, struct grid_missing_block *v, size_t n)
 static int mark_tracked(struct sync *s)
 {
 	struct grid_missing_fault v[512];
-	uint64_t cursor = 0;
+	uint64_t cursor = 0, words = s->dev.blocks / 64 + 1;
 	int n, i;
 
-	s->tracked = calloc(s->dev.blocks / 64 + 1, sizeof(*s->tracked));
+	if ((size_t)words == words)
+		s->tracked = calloc((size_t)words, sizeof(*s->tracked));
 	if (!s->tracked)
 		return -ENOMEM;
 	while (cursor != GM_CURSOR_END) {
