@@ -11,8 +11,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +24,7 @@
 #define CALL_BYTES (8U << 20)
 #define CALL_BLOCKS 512U
 #define TELL_MAX 10
+#define PAGE_MOST 65536U /* of any machine */
 
 struct work {
 	struct ctl *ctl;
@@ -239,19 +242,41 @@ static int pick_faults(struct work *w, uint64_t *addresses, size_t count,
 	return CTL_GOOD;
 }
 
+/*
+ * The page cache has old data where a disk is written another way.  So it is read
+ * past that; true where its blocks begin amid a sector: there what is cached of each
+ * is to be dropped first.
+ */
+static bool is_cached(int fd, uint64_t offset, uint32_t block_size)
+{
+	struct stat st;
+	int sector = 0;
+
+	if (fstat(fd, &st) || !S_ISBLK(st.st_mode))
+		return false;
+	return ioctl(fd, BLKSSZGET, &sector) || sector <= 0 ||
+	       offset % (unsigned int)sector ||
+	       block_size % (unsigned int)sector ||
+	       fcntl(fd, F_SETFL, O_DIRECT);
+}
+
 static int repair_from(struct work *w, const char *source)
 {
 	bool trust = ctl_option(w->ctl, "trust");
 	struct grid_missing_fault *faults, *f;
 	uint64_t *addresses, offset = 0;
-	struct stat st;
 	size_t count, n, i;
-	uint64_t untrusted = 0;
+	uint64_t untrusted = 0, at;
+	bool cached;
 	ssize_t got;
 	int code, fd;
 
 	if (!ctl_size(w->ctl, "source-offset", &offset))
 		return CTL_USAGE;
+	if (offset > INT64_MAX)
+		return ctl_fail(w->ctl, CTL_USAGE,
+				"--source-offset=%s is too large",
+				ctl_option(w->ctl, "source-offset"));
 	code = ctl_addresses(w->ctl, 1, &addresses, &count);
 	if (code)
 		return code;
@@ -261,9 +286,7 @@ static int repair_from(struct work *w, const char *source)
 				strerrordesc_np(errno));
 		goto out_free;
 	}
-	/* The page cache has old data where a disk is written another way. */
-	if (!(offset % 4096) && !fstat(fd, &st) && S_ISBLK(st.st_mode))
-		fcntl(fd, F_SETFL, O_DIRECT);
+	cached = is_cached(fd, offset, w->dev.block_size);
 	code = pick_faults(w, addresses, count, &faults, &n);
 	if (code)
 		goto out_close;
@@ -275,14 +298,19 @@ static int repair_from(struct work *w, const char *source)
 			untrusted++;
 			continue;
 		}
-		if (f->address >
-		    ((uint64_t)INT64_MAX - offset) / w->dev.block_size - 1) {
+		if (f->address >=
+		    ((uint64_t)INT64_MAX - offset) / w->dev.block_size) {
 			tell(w, f->address, -ERANGE);
 			continue;
 		}
-		got = read_full(
-			fd, work_buffer(w), w->dev.block_size,
-			(off_t)(offset + f->address * w->dev.block_size));
+		at = offset + f->address * w->dev.block_size;
+		/* Only whole pages are dropped. */
+		if (cached)
+			posix_fadvise(fd, (off_t)(at - at % PAGE_MOST),
+				      w->dev.block_size + 2 * PAGE_MOST,
+				      POSIX_FADV_DONTNEED);
+		got = read_full(fd, work_buffer(w), w->dev.block_size,
+				(off_t)at);
 		if (got != (ssize_t)w->dev.block_size) {
 			w->failed++;
 			ctl_fail(w->ctl, CTL_FAILED,

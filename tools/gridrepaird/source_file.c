@@ -134,8 +134,8 @@ static void *worker(void *arg)
 /*
  * A descriptor, or a negative errno.  A disk is read past the page cache: that
  * has old data where somebody writes to the disk by another way, as a dm device
- * on top of it does.  Where its blocks begin amid a sector, what is cached of each
- * is dropped before it is read.
+ * on top of it does.  Where its blocks begin or end amid a sector, what is cached of
+ * each is dropped before it is read.
  */
 static int open_file(const struct source *s)
 {
@@ -148,7 +148,8 @@ static int open_file(const struct source *s)
 		return -errno;
 	if (!fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
 		if (S_ISBLK(st.st_mode) && !ioctl(fd, BLKSSZGET, &sector) &&
-		    sector > 0 && !(s->config->offset % (unsigned int)sector))
+		    sector > 0 && !(s->config->offset % (unsigned int)sector) &&
+		    !(s->block_size % (unsigned int)sector))
 			fcntl(fd, F_SETFL, O_DIRECT);
 		return fd;
 	}

@@ -15,7 +15,8 @@
  * (4096), with checksum $GRID_FAKE_CHECKSUM (sha256, "none" for none), room for
  * $GRID_FAKE_MAX single faults (4096), held when $GRID_FAKE_HELD is set.  The
  * device is "id:1", and "0:0" to device-mapper; the device below it is the disk, whose block
- * $GRID_FAKE_UNREADABLE cannot be read.  Another dm device is there, "linear", which
+ * $GRID_FAKE_UNREADABLE cannot be read, and which is one (not a file) with sectors of
+ * $GRID_FAKE_SECTOR bytes, where that is set.  Another dm device is there, "linear", which
  * is no grid.
  *
  * Counters: with $GRID_FAKE_LOST, $GRID_FAKE_LOST_FULL and $GRID_FAKE_TIMEOUTS, some; and
@@ -50,7 +51,8 @@
  * $GRID_FAKE_SYNCS: a file that tells, a line each, what is renamed and synced; with
  * $GRID_FAKE_FAILS "sync" a directory can't be.  Who has renamed something gets the
  * signal number $GRID_FAKE_RENAMED.  While the file $GRID_FAKE_NO_ACCEPT is there, nobody
- * who connects is accepted, for want of a descriptor; each try is told there as well.
+ * who connects is accepted, for want of a descriptor; each try is told there as well, and
+ * which way the disk is read.
  *
  * In a process with $GRID_FAKE_FLAKY set three of four calls that change something
  * do nothing but fail, for reasons that pass.  While the file
@@ -62,6 +64,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <mntent.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -149,6 +152,12 @@ int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
+int __real_fstat64(int fd, struct stat *st);
+int __wrap_fstat64(int fd, struct stat *st);
+int __real_fcntl64(int fd, int op, ...);
+int __wrap_fcntl64(int fd, int op, ...);
+int __real_posix_fadvise64(int fd, off_t offset, off_t size, int advice);
+int __wrap_posix_fadvise64(int fd, off_t offset, off_t size, int advice);
 ssize_t __real_readlink(const char *path, char *text, size_t size);
 ssize_t __wrap_readlink(const char *path, char *text, size_t size);
 long __real_syscall(long number, ...);
@@ -345,7 +354,7 @@ int __wrap_fsync(int fd)
 	struct stat st;
 	ssize_t n;
 
-	if (fails("sync") && !fstat(fd, &st) && S_ISDIR(st.st_mode)) {
+	if (fails("sync") && !__real_fstat64(fd, &st) && S_ISDIR(st.st_mode)) {
 		errno = EIO;
 		return -1;
 	}
@@ -502,6 +511,49 @@ ssize_t __wrap_pread64(int fd, void *data, size_t size, off_t offset)
 	n = __real_pread64(fd, data, size, offset);
 	silence(fd, size);
 	return n;
+}
+
+/* Is it the device below, and a disk? */
+static bool is_disk(int fd)
+{
+	return fd >= 0 && fd < 4096 && ours[fd] & OURS_BELOW &&
+	       getenv("GRID_FAKE_SECTOR");
+}
+
+int __wrap_fstat64(int fd, struct stat *st)
+{
+	int err = __real_fstat64(fd, st);
+
+	if (!err && is_disk(fd))
+		st->st_mode = S_IFBLK;
+	return err;
+}
+
+int __wrap_fcntl64(int fd, int op, ...)
+{
+	va_list args;
+	long arg;
+
+	va_start(args, op);
+	arg = va_arg(args, long);
+	va_end(args);
+	if (op != F_SETFL || !is_disk(fd))
+		return __real_fcntl64(fd, op, arg);
+	if (arg & O_DIRECT)
+		record("direct", BELOW);
+	return 0;
+}
+
+int __wrap_posix_fadvise64(int fd, off_t offset, off_t size, int advice)
+{
+	char text[64];
+
+	if (advice == POSIX_FADV_DONTNEED && is_disk(fd)) {
+		snprintf(text, sizeof(text), "%lld+%lld", (long long)offset,
+			 (long long)size);
+		record("drop", text);
+	}
+	return __real_posix_fadvise64(fd, offset, size, advice);
 }
 
 int __wrap_gm_dm_name(unsigned int major, unsigned int minor, char *name,
@@ -1128,6 +1180,10 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_start(args, request);
 	arg = va_arg(args, void *);
 	va_end(args);
+	if (request == BLKSSZGET && is_disk(fd)) {
+		*(int *)arg = atoi(getenv("GRID_FAKE_SECTOR"));
+		return 0;
+	}
 	if (fd < 0 || fd >= 4096 || !ours[fd] ||
 	    _IOC_TYPE(request) != GRID_MISSING_IOC)
 		return __real_ioctl(fd, request, arg);
