@@ -15,6 +15,16 @@
 
 #define ANSWER_MS 1000
 
+/* A connection to one in @dir, or a negative errno. */
+static int reach(const char *dir)
+{
+	struct sockaddr_un a;
+	int err = gm_helper_address(&a, dir);
+
+	/* One that is stopped takes no connection after some. */
+	return err ? err : gm_helper_reach(&a, SOCK_NONBLOCK);
+}
+
 /* What it says, or NULL. */
 static struct json_object *ask(void)
 {
@@ -22,15 +32,14 @@ static struct json_object *ask(void)
 	struct json_tokener *tokener;
 	struct json_object *all = NULL;
 	struct pollfd p = { .events = POLLIN };
-	struct sockaddr_un a;
 	char buf[4096];
 	bool last;
 	ssize_t n;
 
-	p.fd = gm_helper_address(&a, gm_helper_dir());
-	/* One that is stopped takes no connection after some. */
-	if (!p.fd)
-		p.fd = gm_helper_reach(&a, SOCK_NONBLOCK);
+	p.fd = reach(gm_helper_dir());
+	/* We may run in a unit of another's, with a directory of its own. */
+	if (p.fd < 0)
+		p.fd = reach(HELPER_DIR);
 	if (p.fd < 0)
 		return NULL;
 	tokener = json_tokener_new();

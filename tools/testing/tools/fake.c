@@ -79,6 +79,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -162,6 +163,8 @@ ssize_t __real_readlink(const char *path, char *text, size_t size);
 ssize_t __wrap_readlink(const char *path, char *text, size_t size);
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
+int __real_connect(int fd, const struct sockaddr *a, socklen_t size);
+int __wrap_connect(int fd, const struct sockaddr *a, socklen_t size);
 int __real_accept4(int fd, struct sockaddr *a, socklen_t *size, int flags);
 int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *size, int flags);
 
@@ -363,6 +366,21 @@ int __wrap_fsync(int fd)
 	path[n < 0 ? 0 : n] = 0;
 	record("fsync", path);
 	return __real_fsync(fd);
+}
+
+int __wrap_connect(int fd, const struct sockaddr *a, socklen_t size)
+{
+	struct sockaddr_un moved = { .sun_family = AF_UNIX };
+	char buf[PATH_MAX];
+	const char *path;
+
+	if (a->sa_family != AF_UNIX)
+		return __real_connect(fd, a, size);
+	path = of_root(((const struct sockaddr_un *)a)->sun_path, buf);
+	if (strlen(path) >= sizeof(moved.sun_path))
+		abort();
+	strcpy(moved.sun_path, path);
+	return __real_connect(fd, (struct sockaddr *)&moved, sizeof(moved));
 }
 
 int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *size, int flags)
