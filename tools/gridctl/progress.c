@@ -70,7 +70,8 @@ bool ctl_stuck(const struct ctl *ctl, const struct grid_missing_status *s,
 	double now = ctl_now();
 	int settled;
 
-	if (!s->unavailable || s->unavailable < ctl_missing(s)) {
+	/* What has no slot can't be marked, and gets one when another is repaired. */
+	if (!s->unavailable || s->unavailable < ctl_missing(s) - s->lost) {
 		*stuck = (struct ctl_stuck){ 0 };
 		return false;
 	}
@@ -90,10 +91,15 @@ bool ctl_stuck(const struct ctl *ctl, const struct grid_missing_status *s,
 
 int ctl_unavailable(const struct ctl *ctl, const struct grid_missing_status *s)
 {
+	char lost[64] = "";
+
+	if (s->lost)
+		snprintf(lost, sizeof(lost), " (%" PRIu64 " more have no slot)",
+			 (uint64_t)s->lost);
 	return ctl_fail(
 		ctl, CTL_UNAVAILABLE,
-		"%s: all %" PRIu64 " blocks left are marked unavailable%s",
-		ctl->argv[0], ctl_missing(s),
+		"%s: all %" PRIu64 " blocks left are marked unavailable%s%s",
+		ctl->argv[0], (uint64_t)(ctl_missing(s) - s->lost), lost,
 		s->helpers ?
 			": no source has them, or none is there (\"gridctl retry\" tries them again)" :
 			", and no helper is attached (see gridrepaird)");
