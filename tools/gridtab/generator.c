@@ -215,10 +215,10 @@ static void generate(const char *dir, const struct gridtab_entry *e,
 		"RemainAfterExit=yes\n"
 		"TimeoutStartSec=%" PRIu64 "s\n"
 		"TimeoutStopSec=90s\n"
-		"ExecStart=" SBINDIR "/gridctl attach ",
+		"ExecStart=" SBINDIR "/gridctl attach -- ",
 		limit);
 	put_quoted(f, e->name);
-	fputs("\nExecStop=" SBINDIR "/gridctl detach ", f);
+	fputs("\nExecStop=" SBINDIR "/gridctl detach -- ", f);
 	put_quoted(f, e->name);
 	putc('\n', f);
 	if (fclose(f)) {
