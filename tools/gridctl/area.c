@@ -60,7 +60,8 @@ int area_open(const struct ctl *ctl, struct area *a, const char *path,
 		if (err == EROFS || err == EACCES || err == EPERM)
 			return ctl_fail(
 				ctl, CTL_FAILED,
-				"%s can't be written: it is read-only, or yours is not the right (%s)",
+				write ? "%s can't be written: it is read-only, or yours is not the right (%s)" :
+					"%s can't be read: yours is not the right (%s)",
 				path, strerrordesc_np(err));
 		return ctl_fail(ctl, err == ENOENT ? CTL_NO_DEVICE : CTL_FAILED,
 				"%s: %s", path, strerrordesc_np(err));
