@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -58,8 +59,8 @@ static int refused(const struct ctl *ctl, const char *name, const char *what,
 }
 
 /* Load @table and make it live, or leave things as they were with @before. */
-static int change(const struct ctl *ctl, const struct gm_dm_create *table,
-		  const struct gm_dm_create *before)
+static int load(const struct ctl *ctl, const struct gm_dm_create *table,
+		const struct gm_dm_create *before)
 {
 	int log = ctl_log_open(), code, err;
 	bool live = false;
@@ -82,6 +83,24 @@ static int change(const struct ctl *ctl, const struct gm_dm_create *table,
 	if (err)
 		ctl_dm_error(ctl, err, "%s stays suspended: its old table",
 			     table->name);
+	return code;
+}
+
+/* The same, and no signal leaves it suspended amid that. */
+static int change(const struct ctl *ctl, const struct gm_dm_create *table,
+		  const struct gm_dm_create *before)
+{
+	sigset_t ends, mask;
+	int code;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGHUP);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGQUIT);
+	sigaddset(&ends, SIGTERM);
+	sigprocmask(SIG_BLOCK, &ends, &mask);
+	code = load(ctl, table, before);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return code;
 }
 

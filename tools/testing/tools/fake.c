@@ -50,7 +50,7 @@
  *
  * $GRID_FAKE_SYNCS: a file that tells, a line each, what is renamed and synced; with
  * $GRID_FAKE_FAILS "sync" a directory can't be.  Who has renamed something gets the
- * signal number $GRID_FAKE_RENAMED.  While the file $GRID_FAKE_NO_ACCEPT is there, nobody
+ * signal number $GRID_FAKE_RENAMED; who has failed to switch tables $GRID_FAKE_SWITCHED.  While the file $GRID_FAKE_NO_ACCEPT is there, nobody
  * who connects is accepted, for want of a descriptor; each try is told there as well, and
  * which way the disk is read.
  *
@@ -700,6 +700,7 @@ int __wrap_gm_dm_reload(const struct gm_dm_create *table)
 /* With $GRID_FAKE_FAILS=switch, fails where something longer is to come. */
 int __wrap_gm_dm_switch(const char *name)
 {
+	const char *v = getenv("GRID_FAKE_SWITCHED");
 	struct state *s;
 	int lock, err;
 
@@ -710,6 +711,8 @@ int __wrap_gm_dm_switch(const char *name)
 	if (!err)
 		s->blocks = s->loaded;
 	unlock_state(s, lock);
+	if (err && v)
+		raise(atoi(v));
 	return err;
 }
 
