@@ -36,8 +36,11 @@ static int task_errno(struct dm_task *task)
 	return err ? -err : no_answer(-EIO);
 }
 
-/* Run @task and, where udev has a part in it, wait until it has done that. */
-static int run(struct dm_task *task, bool udev)
+/*
+ * Run @task and, where udev has a part in it, wait until it has done that; from
+ * there on, if all went well, with the signals of @mask, unless it is NULL.
+ */
+static int run_masked(struct dm_task *task, bool udev, const sigset_t *mask)
 {
 	uint32_t cookie = 0;
 	int err = 0;
@@ -46,9 +49,16 @@ static int run(struct dm_task *task, bool udev)
 		return -ENOMEM;
 	if (!dm_task_run(task))
 		err = task_errno(task);
+	if (!err && mask)
+		pthread_sigmask(SIG_SETMASK, mask, NULL);
 	if (udev)
 		dm_udev_wait(cookie);
 	return err;
+}
+
+static int run(struct dm_task *task, bool udev)
+{
+	return run_masked(task, udev, NULL);
 }
 
 static int task_for(struct dm_task **task, int type, const char *name)
@@ -64,17 +74,23 @@ static int task_for(struct dm_task **task, int type, const char *name)
 	return 0;
 }
 
-/* A task that needs nothing but a name. */
-static int simple(int type, const char *name, bool udev)
+/* A task that needs nothing but a name; @mask as run_masked(). */
+static int simple_masked(int type, const char *name, bool udev,
+			 const sigset_t *mask)
 {
 	struct dm_task *task;
 	int err = task_for(&task, type, name);
 
 	if (err)
 		return err;
-	err = run(task, udev);
+	err = run_masked(task, udev, mask);
 	dm_task_destroy(task);
 	return err;
+}
+
+static int simple(int type, const char *name, bool udev)
+{
+	return simple_masked(type, name, udev, NULL);
 }
 
 int gm_dm_reload(const struct gm_dm_create *c)
@@ -93,7 +109,8 @@ int gm_dm_reload(const struct gm_dm_create *c)
 	return err;
 }
 
-static int create(const struct gm_dm_create *c)
+/* @mask: once it is whole, while udev is waited for. */
+static int create(const struct gm_dm_create *c, const sigset_t *mask)
 {
 	struct dm_task *task;
 	int err;
@@ -110,7 +127,7 @@ static int create(const struct gm_dm_create *c)
 		return err == -EBUSY ? -EEXIST : err;
 	err = gm_dm_reload(c);
 	if (!err)
-		err = simple(DM_DEVICE_RESUME, c->name, true);
+		err = simple_masked(DM_DEVICE_RESUME, c->name, true, mask);
 	if (err)
 		simple(DM_DEVICE_REMOVE, c->name, true);
 	return err;
@@ -129,7 +146,7 @@ int gm_dm_create(const struct gm_dm_create *c)
 	sigaddset(&ends, SIGINT);
 	sigaddset(&ends, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &ends, &before);
-	err = create(c);
+	err = create(c, &before);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return err;
 }
