@@ -118,6 +118,15 @@ claim
 drop_caches
 cmp "$replica" "$dev"
 
+log "readers, who share what they have open, all of them seen"
+exec 7< "$dev" 8< "$dev"
+sleep 300 &
+sharer=$!
+defer kill_wait $sharer
+sync_t0 0 --scan
+exec 7<&- 8<&-
+kill_wait $sharer
+
 log "not while it is mounted where it isn't seen, though somebody here only reads it"
 mkfs.ext4 -q "$dev"
 mkdir -p /tmp/elsewhere
@@ -125,9 +134,9 @@ unshare -m --propagation private sh -c "mount $dev /tmp/elsewhere; exec sleep 30
 there=$!
 defer kill_wait $there
 wait_until 20 grep -q /tmp/elsewhere "/proc/$there/mountinfo"
-exec 9< "$dev"
+exec 8< "$dev"
 sync_t0 6 --scan
 sync_t0 6
-exec 9<&-
+exec 8<&-
 grep -q "open for writing (mounted on /tmp/elsewhere, for process $there)" /tmp/sync.err ||
 	fail "what it said: $(cat /tmp/sync.err)"
