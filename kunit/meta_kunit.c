@@ -688,17 +688,23 @@ static void map_random(struct kunit *test)
 	gmeta_map_exit(&map);
 }
 
-static struct kunit_case meta_cases[] = {
-	KUNIT_CASE(crc_is_crc32c),	KUNIT_CASE(super_round),
-	KUNIT_CASE(super_flips),	KUNIT_CASE(super_impossible),
-	KUNIT_CASE(super_two),		KUNIT_CASE(replay),
-	KUNIT_CASE(log_wraps),		KUNIT_CASE(log_ends),
-	KUNIT_CASE(log_other_history),	KUNIT_CASE(snapshot_damaged),
-	KUNIT_CASE(entries_impossible), KUNIT_CASE(tables),
-	KUNIT_CASE(cancel_cut_short),
-	KUNIT_CASE(too_many),		KUNIT_CASE(groups_whole),
-	KUNIT_CASE_SLOW(map_random),	{}
-};
+static struct kunit_case meta_cases[] = { KUNIT_CASE(crc_is_crc32c),
+					  KUNIT_CASE(super_round),
+					  KUNIT_CASE(super_flips),
+					  KUNIT_CASE(super_impossible),
+					  KUNIT_CASE(super_two),
+					  KUNIT_CASE(replay),
+					  KUNIT_CASE(log_wraps),
+					  KUNIT_CASE(log_ends),
+					  KUNIT_CASE(log_other_history),
+					  KUNIT_CASE(snapshot_damaged),
+					  KUNIT_CASE(entries_impossible),
+					  KUNIT_CASE(tables),
+					  KUNIT_CASE(cancel_cut_short),
+					  KUNIT_CASE(too_many),
+					  KUNIT_CASE(groups_whole),
+					  KUNIT_CASE_SLOW(map_random),
+					  {} };
 
 static struct kunit_suite meta_suite = {
 	.name = "grid_meta",

@@ -130,8 +130,7 @@ static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from,
 			if (keep)
 				continue;
 			/* What a sweep is about to take is taken here. */
-			if (__grid_meta_starves(g, io, max(b, from),
-						 listed)) {
+			if (__grid_meta_starves(g, io, max(b, from), listed)) {
 				grid_unlock(g, flags);
 				return true;
 			}
@@ -145,8 +144,7 @@ static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from,
 			if (keep || (b < from && !__grid_is_aside(g, b)))
 				continue;
 			/* The find may have used what there was. */
-			if (__grid_meta_starves(g, io, max(b, from),
-						 listed)) {
+			if (__grid_meta_starves(g, io, max(b, from), listed)) {
 				grid_unlock(g, flags);
 				return true;
 			}

@@ -663,8 +663,7 @@ void grid_write_done(struct grid *g, struct grid_io *io);
 
 /* meta_open.c */
 int grid_meta_first(struct grid *g, const struct grid_table *t, char **error);
-int grid_meta_next(struct grid *g, const struct grid_table *t,
-		   char **error);
+int grid_meta_next(struct grid *g, const struct grid_table *t, char **error);
 bool grid_meta_overlap(const struct grid *g, const struct grid_table *t,
 		       const struct grid *other);
 void grid_meta_last(struct grid *g);
@@ -681,7 +680,7 @@ void __grid_meta_record(void *priv, u64 b);
 void __grid_meta_record_table(void *priv, u32 slot);
 int __grid_meta_supersede(struct grid *g, u64 b, bool durable);
 bool __grid_meta_starves(struct grid *g, struct grid_io *io, u64 b,
-			  bool listed);
+			 bool listed);
 bool __grid_meta_failed(const struct grid *g);
 void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags);
 int __grid_meta_complete(struct grid *g, const struct grid_missing_item *item,
