@@ -103,7 +103,8 @@ def missing(t, taken, disk=DATA):
 
 def same(m, files):
     """Each file is as it is known to be."""
-    sums = m.run("cd /srv && sha256sum %s | cut -c1-64" % " ".join(files), 300).split()
+    sums = m.run("set -o pipefail; cd /srv && sha256sum %s | cut -c1-64"
+                 % " ".join(files), 300).split()
     for name, have in zip(files, sums):
         if hashlib.sha256(b"".join(files[name])).hexdigest() == have:
             continue
