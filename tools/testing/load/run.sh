@@ -108,8 +108,7 @@ commit_ms() { echo "$1" > /sys/module/dm_grid/parameters/commit_ms; }
 # commits_asked_for: until the case ends there are no others, however slow the machine.
 commits_asked_for()
 {
-	commit_ms 600000
-	defer commit_ms 1000
+	set_for_now /sys/module/dm_grid/parameters/commit_ms 600000
 }
 
 # came OP BLOCK: REPLY is how many came below since `disk mark`.

@@ -54,6 +54,24 @@ into()
 	dd if=/tmp/new of=/mnt/fua/file bs=$bs seek="$1" count=1 \
 		oflag="direct${2:+,$2}" conv=notrunc,nocreat status=none
 }
+# fua_and_enqueue N: with a commit that is held, `other`, and one block missing: a FUA
+# write of the file's block N waits for the next commit, which an enqueue of that block
+# joins, and which is held then.
+fua_and_enqueue()
+{
+	writes_below
+	before=$REPLY
+	begin fua into "$1" dsync
+	wait_until 20 kept
+	not_ended fua "it waits for no commit"
+	begin again gridctl enqueue t0 "$((first + $1)):$(checksum $((first + $1)))"
+	wait_until 20 is waiting 2
+	keep
+	tell meta release
+	wait_until 20 meta_held
+	finish_well other
+	not_ended fua "it did not wait for its commit"
+}
 dd if=/dev/urandom of=/tmp/new bs=$bs count=1 status=none
 lose $((first + 2))
 flush
@@ -64,18 +82,7 @@ begin other gridctl enqueue t0 "$((first + 9)):$(checksum $((first + 9)))"
 wait_until 20 meta_held
 into 2
 wait_until 20 is waiting 1
-writes_below
-before=$REPLY
-begin fua into 1 dsync
-wait_until 20 kept
-not_ended fua "it waits for no commit"
-begin again gridctl enqueue t0 "$((first + 1)):$(checksum $((first + 1)))"
-wait_until 20 is waiting 2
-keep
-tell meta release
-wait_until 20 meta_held
-finish_well other
-not_ended fua "it did not wait for its commit"
+fua_and_enqueue 1
 
 log "with that it supersedes the fault, and waits on"
 keep
@@ -100,17 +107,7 @@ keep
 begin other gridctl enqueue t0 "$((first + 10)):$(checksum $((first + 10)))"
 wait_until 20 meta_held
 mend $((first + 4))
-writes_below
-before=$REPLY
-begin fua into 3 dsync
-wait_until 20 kept
-begin again gridctl enqueue t0 "$((first + 3)):$(checksum $((first + 3)))"
-wait_until 20 is waiting 2
-keep
-tell meta release
-wait_until 20 meta_held
-finish_well other
-not_ended fua "it did not wait for its commit"
+fua_and_enqueue 3
 into 3
 wait_until 20 is waiting 1
 keep
