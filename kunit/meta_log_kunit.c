@@ -468,6 +468,7 @@ static void ml_until_fill(struct kunit *test)
  */
 static void snapshot_too_large(struct kunit *test)
 {
+	enum gmeta_do what;
 	u64 snapshot;
 
 	ml_begin(test);
@@ -488,6 +489,16 @@ static void snapshot_too_large(struct kunit *test)
 		ml_told(0);
 	} while (ml_next() == GMETA_FILL);
 	KUNIT_EXPECT_TRUE(test, ml.log.failed);
+	/* A retry's may begin anew as often. */
+	gmeta_log_retry(&ml.log);
+	while ((what = ml_next()) != GMETA_FILL && what != GMETA_NOTHING)
+		ml_told(0);
+	KUNIT_EXPECT_EQ(test, what, GMETA_FILL);
+	ml.log.snap_left = 0;
+	ml_told(0);
+	ml_run(test);
+	KUNIT_EXPECT_FALSE(test, ml.log.failed);
+	KUNIT_EXPECT_TRUE(test, ml_survives(test, 5));
 }
 
 /*

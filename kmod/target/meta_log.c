@@ -596,6 +596,7 @@ void gmeta_log_retry(struct gmeta_log *log)
 		return;
 	log->stopped = false;
 	log->whole = true;
+	log->snap_tries = 0;
 }
 
 /**
