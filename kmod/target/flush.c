@@ -296,8 +296,8 @@ bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error)
  * grid_barrier_lost - may what the running barrier relies on be lost?
  * @g: the grid; the barrier's own flush has succeeded
  *
- * Context: the barrier's worker; waits for flushes of ours, that is, for the
- * lower device.
+ * Context: the barrier's worker; waits for the flushes that are under way, that is,
+ * for the lower device.
  */
 bool grid_barrier_lost(struct grid *g)
 {
@@ -305,13 +305,8 @@ bool grid_barrier_lost(struct grid *g)
 	unsigned long flags;
 	struct bio *bio;
 	u32 failures;
-	u64 nr;
 
-	grid_lock(g, &flags);
-	nr = g->own_flush_nr;
-	grid_unlock(g, flags);
-	while (!wait_event_timeout(g->barrier_wait, grid_own_ended(g, nr), HZ))
-		;
+	grid_flushes_settle(g);
 	grid_lock(g, &flags);
 	failures = g->flush_failures;
 	grid_unlock(g, flags);
