@@ -13,6 +13,23 @@
 
 #define WORD_SHIFT ilog2(BITS_PER_LONG)
 
+static u64 bits_to_words(u64 bits)
+{
+	return (bits + BITS_PER_LONG - 1) >> WORD_SHIFT;
+}
+
+/** grid_bits_bytes - memory of a set of numbers below @size, at least 1 */
+u64 grid_bits_bytes(u64 size)
+{
+	u64 bytes = 0;
+
+	do {
+		size = bits_to_words(size);
+		bytes += size * sizeof(long);
+	} while (size > 1);
+	return bytes;
+}
+
 /**
  * grid_bits_init - an empty set of numbers below @size
  * @b: the set
@@ -28,7 +45,7 @@ int grid_bits_init(struct grid_bits *b, u64 size)
 	memset(b, 0, sizeof(*b));
 	b->size = size;
 	do {
-		u64 words = (bits + BITS_PER_LONG - 1) >> WORD_SHIFT;
+		u64 words = bits_to_words(bits);
 
 		if (b->levels == GRID_BITS_LEVELS)
 			goto err_level;

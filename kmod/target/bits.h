@@ -4,8 +4,8 @@
  *
  * Level 0 has a bit a block; a bit of level n+1 says that a word of level n
  * is not zero, up to a level of one word.  Setting, clearing and finding the
- * next member touch one word a level: the van Emde Boas layout with a fan-out
- * of a machine word.  All memory is taken by grid_bits_init().
+ * next member touch one word a level: a hierarchical bitmap with a fan-out of a
+ * machine word.  All memory is taken by grid_bits_init().
  *
  * Locking is the caller's for changes.  grid_bits_test() and grid_bits_next()
  * may run beside a change: they see each bit before or after it.
@@ -24,6 +24,7 @@ struct grid_bits {
 	unsigned long *level[GRID_BITS_LEVELS];
 };
 
+u64 grid_bits_bytes(u64 size);
 int grid_bits_init(struct grid_bits *b, u64 size);
 void grid_bits_exit(struct grid_bits *b);
 bool grid_bits_test(const struct grid_bits *b, u64 n);

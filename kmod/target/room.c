@@ -69,19 +69,24 @@ static u64 grid_map_bytes(u64 blocks)
 	return BITS_TO_LONGS(blocks) * sizeof(long);
 }
 
+/* What grid_room_maps() takes. */
+static u64 grid_maps_bytes(u64 blocks, bool meta)
+{
+	return 4 * grid_map_bytes(blocks) +
+	       (meta ? 6 : 4) * grid_bits_bytes(blocks);
+}
+
 /* Refuse what no memory can hold before taking any. */
-static int grid_check_memory(const struct grid_missing_geometry *geo,
-			     const struct grid_missing_limits *limits,
-			     char **error)
+static int grid_check_memory(const struct grid_table *t, char **error)
 {
 	u64 have = (u64)totalram_pages() << PAGE_SHIFT;
-	u64 bytes = grid_missing_bytes(limits);
+	u64 faults = grid_missing_bytes(&t->opt.limits);
+	u64 maps = grid_maps_bytes(t->geo.blocks, t->meta_dev);
 
-	/* Eight bitmaps. */
-	if (bytes <= have && geo->blocks <= have - bytes)
+	if (faults <= have && maps <= have - faults)
 		return 0;
 	DMERR("the tracker would need %llu MiB for faults and %llu MiB for %llu blocks; the machine has %llu MiB",
-	      bytes >> 20, geo->blocks >> 20, geo->blocks, have >> 20);
+	      faults >> 20, maps >> 20, t->geo.blocks, have >> 20);
 	*error = "more faults or blocks than memory can hold";
 	return -ENOMEM;
 }
@@ -168,7 +173,7 @@ static struct grid_room *grid_room_new(const struct grid *g,
 	struct grid_room *room;
 	int r;
 
-	r = grid_check_memory(&t->geo, &t->opt.limits, error);
+	r = grid_check_memory(t, error);
 	if (r)
 		return ERR_PTR(r);
 	*error = "out of memory";
@@ -274,7 +279,7 @@ static bool grid_knows_nothing(struct grid *g)
 	grid_missing_get_status(g->gm, &st);
 	grid_lock(g, &flags);
 	nothing = !(st.waiting + st.writing + st.aborting + st.tables) &&
-		  !(st.flags & (GRID_MISSING_STATUS_CHECKPOINT |
+		  !(st.state & (GRID_MISSING_STATUS_CHECKPOINT |
 				GRID_MISSING_STATUS_SYNC_JUMP)) &&
 		  !g->open.count && !g->taken.count && !g->freed.count &&
 		  !g->lost.count && g->discard_begin == g->discard_end &&
