@@ -486,11 +486,10 @@ static int gm_ioctl_cancel_all(struct gm_ioctl_call *c)
 		gm_end(gm);
 		if (ret != -EBUSY || !wait)
 			break;
-		/* What an earlier cancel made aborting is still there ... */
+		/* Another sweep runs, perhaps until what it made aborting is gone. */
 		ret = gm_wait_idle(gm, NULL);
 		if (ret)
 			return ret;
-		/* ... or another sweep runs. */
 		schedule_timeout_interruptible(1);
 		if (signal_pending(current))
 			return -EINTR;

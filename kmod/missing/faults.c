@@ -632,8 +632,8 @@ int gm_cancel_everything(struct grid_missing *gm)
  * open checkpoint once the aborting are gone, and a sync jump.
  *
  * Context: may sleep; lock not held.
- * Return: 0, -EBUSY while what an earlier one made aborting is still there,
- * -EAGAIN while the device is suspended.
+ * Return: 0; -EBUSY while a checkpoint, a sync jump or another cancel is being
+ * carried out; -EAGAIN while the device is suspended.
  */
 int grid_missing_cancel_all(struct grid_missing *gm)
 {
@@ -684,13 +684,13 @@ void grid_missing_get_status(struct grid_missing *gm,
 	memset(st, 0, sizeof(*st));
 	st->size = sizeof(*st);
 	if (c.checkpoint)
-		st->flags |= GRID_MISSING_STATUS_CHECKPOINT;
+		st->state |= GRID_MISSING_STATUS_CHECKPOINT;
 	if (c.sync_jump)
-		st->flags |= GRID_MISSING_STATUS_SYNC_JUMP;
+		st->state |= GRID_MISSING_STATUS_SYNC_JUMP;
 	if (gm_suspended(gm))
-		st->flags |= GRID_MISSING_STATUS_SUSPENDED;
+		st->state |= GRID_MISSING_STATUS_SUSPENDED;
 	if (gm->private)
-		st->flags |= GRID_MISSING_STATUS_PRIVATE;
+		st->state |= GRID_MISSING_STATUS_PRIVATE;
 	st->id = gm->id;
 	st->waiting = c.waiting;
 	st->writing = c.writing;

@@ -160,13 +160,13 @@ static void grid_get_status(void *priv, struct grid_missing_status *st)
 	st->discarding = g->freed.count + g->discard_end - g->discard_begin;
 	st->checkpoint_taken = g->checkpoint_taken ? g->checkpoint_id : 0;
 	if (g->suspending)
-		st->flags |= GRID_MISSING_STATUS_SUSPENDED;
+		st->state |= GRID_MISSING_STATUS_SUSPENDED;
 	if (grid_is_held(g))
-		st->flags |= GRID_MISSING_STATUS_HELD;
+		st->state |= GRID_MISSING_STATUS_HELD;
 	if (g->meta)
-		st->flags |= GRID_MISSING_STATUS_METADATA;
+		st->state |= GRID_MISSING_STATUS_METADATA;
 	if (__grid_meta_failed(g))
-		st->flags |= GRID_MISSING_STATUS_METADATA_FAILED;
+		st->state |= GRID_MISSING_STATUS_METADATA_FAILED;
 	grid_unlock(g, flags);
 }
 
@@ -225,7 +225,7 @@ static void grid_cancel_worker(struct work_struct *work)
 	int r = grid_missing_cancel_all(g->gm);
 
 	if (r)
-		DMWARN("%u:%u: cancel all: %d: earlier writes are still under way, try again",
+		DMWARN("%u:%u: cancel all: %d: something else is being carried out, try again",
 		       g->major, g->minor, r);
 }
 
@@ -699,7 +699,7 @@ static void grid_emit_status(struct grid *g, char *result, unsigned int maxlen)
 	       st.passed_up_io);
 	if (g->meta)
 		DMEMIT(" metadata=%s",
-		       st.flags & GRID_MISSING_STATUS_METADATA_FAILED ?
+		       st.state & GRID_MISSING_STATUS_METADATA_FAILED ?
 			       "failed" :
 			       "ok");
 	if (st.passed_up)

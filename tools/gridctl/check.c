@@ -272,12 +272,12 @@ static void look(struct check *c, const struct gm_dev *dev,
 			s->blocks_max);
 	else if (use >= 90)
 		finding(c, WARNING, "the tracker is %.0f %% full", use);
-	if (s->flags & GRID_MISSING_STATUS_SUSPENDED)
+	if (s->state & GRID_MISSING_STATUS_SUSPENDED)
 		finding(c, WARNING, "suspended");
-	if (s->flags & GRID_MISSING_STATUS_METADATA_FAILED)
+	if (s->state & GRID_MISSING_STATUS_METADATA_FAILED)
 		finding(c, CRITICAL,
 			"the metadata device has failed: what is missing is not kept, and flushes fail (\"dmsetup message ... metadata retry\")");
-	if (s->flags & GRID_MISSING_STATUS_HELD)
+	if (s->state & GRID_MISSING_STATUS_HELD)
 		finding(c, WARNING, "held, waits for \"gridctl ready\"");
 	if (c->level == OK)
 		finding(c, OK, "%" PRIu64 " blocks missing", missing);

@@ -539,19 +539,19 @@ static void device(struct doctor *d, const char *name,
 	uint64_t missing = ctl_missing(s);
 	bool good = true;
 
-	if (s->flags & GRID_MISSING_STATUS_METADATA_FAILED) {
+	if (s->state & GRID_MISSING_STATUS_METADATA_FAILED) {
 		good = false;
 		find(d, WRONG, name,
 		     "its metadata has failed: what is missing is not kept, and flushes fail; when that device is well again: dmsetup message %s 0 metadata retry",
 		     name);
 	}
-	if (s->flags & GRID_MISSING_STATUS_SUSPENDED) {
+	if (s->state & GRID_MISSING_STATUS_SUSPENDED) {
 		good = false;
 		find(d, WARNING, name,
 		     "suspended: its I/O waits for \"gridctl resume %s\"",
 		     name);
 	}
-	if (s->flags & GRID_MISSING_STATUS_HELD) {
+	if (s->state & GRID_MISSING_STATUS_HELD) {
 		good = false;
 		find(d, WARNING, name, "held: it waits for \"gridctl ready\"");
 	} else if (missing && !s->helpers) {

@@ -111,13 +111,13 @@ static int check_missing(const struct ctl *ctl, const char *name)
 			name);
 	if (!ctl_missing(&s))
 		return CTL_GOOD;
-	if (s.flags & GRID_MISSING_STATUS_METADATA_FAILED)
+	if (s.state & GRID_MISSING_STATUS_METADATA_FAILED)
 		return ctl_fail(
 			ctl, CTL_FORCE,
 			"%s: %" PRIu64
 			" blocks are missing, and those that the failed metadata has not would be forgotten: \"dmsetup message %s 0 metadata retry\" keeps them, --force forgets them",
 			name, ctl_missing(&s), name);
-	if (s.flags & GRID_MISSING_STATUS_METADATA)
+	if (s.state & GRID_MISSING_STATUS_METADATA)
 		return CTL_GOOD;
 	return ctl_fail(
 		ctl, CTL_FORCE,

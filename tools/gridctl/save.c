@@ -302,7 +302,7 @@ static int write_save(const struct ctl *ctl, struct gm_dev *dev,
 		err = errno;
 	if (!err)
 		err = -gm_status(dev, &now);
-	if (!err && !(now.flags & GRID_MISSING_STATUS_SUSPENDED))
+	if (!err && !(now.state & GRID_MISSING_STATUS_SUSPENDED))
 		return ctl_fail(
 			ctl, CTL_FAILED,
 			"%s was resumed while it was saved, and what is missing may be another set by now: nothing is saved",
@@ -407,17 +407,17 @@ static bool watch_end(const struct ctl *ctl, const struct watch *w,
 static int check_save(const struct ctl *ctl, const char *name,
 		      const struct grid_missing_status *s)
 {
-	if (!(s->flags & GRID_MISSING_STATUS_SUSPENDED))
+	if (!(s->state & GRID_MISSING_STATUS_SUSPENDED))
 		return ctl_fail(
 			ctl, CTL_FAILED,
 			"%s is not suspended: dmsetup suspend it first, or use --suspend",
 			name);
-	if (s->flags & GRID_MISSING_STATUS_SYNC_JUMP)
+	if (s->state & GRID_MISSING_STATUS_SYNC_JUMP)
 		return ctl_fail(
 			ctl, CTL_FAILED,
 			"%s: a sync jump is open, which a save cannot hold: resume the device, complete the jump, and again",
 			name);
-	if (s->flags & GRID_MISSING_STATUS_CHECKPOINT)
+	if (s->state & GRID_MISSING_STATUS_CHECKPOINT)
 		return ctl_fail(
 			ctl, CTL_FAILED,
 			"%s: a checkpoint is becoming durable, which a save cannot hold: resume the device, \"gridctl wait %s --until=checkpoint\", and again",
@@ -468,7 +468,7 @@ int verb_save(struct ctl *ctl)
 	if (code)
 		goto out_close;
 	if (ctl_option(ctl, "suspend") &&
-	    !(s.flags & GRID_MISSING_STATUS_SUSPENDED)) {
+	    !(s.state & GRID_MISSING_STATUS_SUSPENDED)) {
 		code = watch_begin(ctl, &watch, name, &place, timeout);
 		if (code)
 			goto out_drop;
@@ -886,7 +886,7 @@ int verb_load(struct ctl *ctl)
 		code = ctl_error(ctl, err, "%s", ctl->argv[0]);
 		goto out_free;
 	}
-	if (!(s.flags & GRID_MISSING_STATUS_HELD)) {
+	if (!(s.state & GRID_MISSING_STATUS_HELD)) {
 		code = ctl_fail(
 			ctl, CTL_FAILED,
 			"%s lets I/O through already, so what is missing may have been read: create it with --start=held",

@@ -22,9 +22,9 @@
 /* Where the map is kept. */
 static const char *metadata_of(const struct grid_missing_status *s)
 {
-	if (s->flags & GRID_MISSING_STATUS_METADATA_FAILED)
+	if (s->state & GRID_MISSING_STATUS_METADATA_FAILED)
 		return "failed";
-	return s->flags & GRID_MISSING_STATUS_METADATA ? "ok" : "none";
+	return s->state & GRID_MISSING_STATUS_METADATA ? "ok" : "none";
 }
 
 static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
@@ -40,13 +40,13 @@ static void status_json(const struct ctl *ctl, const struct gm_dev *dev,
 	ctl_put_string(o, "checksum", *dev->checksum ? dev->checksum : "none");
 	ctl_put_bool(o, "clean", !ctl_missing(s));
 	ctl_put_bool(o, "checkpoint_open",
-		     s->flags & GRID_MISSING_STATUS_CHECKPOINT);
+		     s->state & GRID_MISSING_STATUS_CHECKPOINT);
 	ctl_put_bool(o, "sync_jump_open",
-		     s->flags & GRID_MISSING_STATUS_SYNC_JUMP);
-	ctl_put_bool(o, "suspended", s->flags & GRID_MISSING_STATUS_SUSPENDED);
-	ctl_put_bool(o, "held", s->flags & GRID_MISSING_STATUS_HELD);
+		     s->state & GRID_MISSING_STATUS_SYNC_JUMP);
+	ctl_put_bool(o, "suspended", s->state & GRID_MISSING_STATUS_SUSPENDED);
+	ctl_put_bool(o, "held", s->state & GRID_MISSING_STATUS_HELD);
 	ctl_put_string(o, "metadata", metadata_of(s));
-	ctl_put_bool(o, "private", s->flags & GRID_MISSING_STATUS_PRIVATE);
+	ctl_put_bool(o, "private", s->state & GRID_MISSING_STATUS_PRIVATE);
 	ctl_put_u64(o, "waiting", s->waiting);
 	ctl_put_u64(o, "writing", s->writing);
 	ctl_put_u64(o, "aborting", s->aborting);
@@ -132,20 +132,20 @@ static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
 	gm_format_size(s->block_size * s->blocks, human, sizeof(human));
 	printf("%s: %s%s%s%s%s%s\n", ctl->argv[0],
 	       ctl_missing(s) ? "blocks missing" : "clean",
-	       s->flags & GRID_MISSING_STATUS_HELD ?
+	       s->state & GRID_MISSING_STATUS_HELD ?
 		       ", held (waits for \"gridctl ready\")" :
 		       "",
-	       s->flags & GRID_MISSING_STATUS_SUSPENDED ? ", suspended" : "",
-	       s->flags & GRID_MISSING_STATUS_CHECKPOINT ?
+	       s->state & GRID_MISSING_STATUS_SUSPENDED ? ", suspended" : "",
+	       s->state & GRID_MISSING_STATUS_CHECKPOINT ?
 		       ", a checkpoint is open" :
 		       "",
-	       s->flags & GRID_MISSING_STATUS_SYNC_JUMP ?
+	       s->state & GRID_MISSING_STATUS_SYNC_JUMP ?
 		       ", a sync jump is open" :
 		       "",
-	       s->flags & GRID_MISSING_STATUS_METADATA_FAILED ?
+	       s->state & GRID_MISSING_STATUS_METADATA_FAILED ?
 		       ", METADATA FAILED" :
 		       "");
-	if (s->flags & GRID_MISSING_STATUS_PRIVATE)
+	if (s->state & GRID_MISSING_STATUS_PRIVATE)
 		line("tracker", "%" PRIu64 ", private", (uint64_t)s->id);
 	else
 		line("grid", "%" PRIu64 " blocks of %s (%s), checksum %s",
@@ -554,7 +554,7 @@ int verb_wait(struct ctl *ctl)
 		if (!next)
 			s = first;
 		now = ctl_now();
-		held = checkpoint ? s.flags & GRID_MISSING_STATUS_CHECKPOINT :
+		held = checkpoint ? s.state & GRID_MISSING_STATUS_CHECKPOINT :
 				    ctl_missing(&s);
 		if (show && (!held || now >= next || !next)) {
 			ctl_progress("", s.repaired - first.repaired,

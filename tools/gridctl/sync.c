@@ -107,7 +107,7 @@ static bool is_held(struct sync *s)
 {
 	struct grid_missing_status st;
 
-	return !gm_status(&s->dev, &st) && st.flags & GRID_MISSING_STATUS_HELD;
+	return !gm_status(&s->dev, &st) && st.state & GRID_MISSING_STATUS_HELD;
 }
 
 /* CTL_GOOD, or an exit code, which has been said. */
@@ -335,7 +335,7 @@ static int follow(struct sync *s, const struct grid_missing_status *before)
 {
 	bool terminal = isatty(STDERR_FILENO), opened = false, told = false;
 	bool wait = !ctl_option(s->ctl, "nowait"), show = s->scan.show;
-	bool held = before->flags & GRID_MISSING_STATUS_HELD;
+	bool held = before->state & GRID_MISSING_STATUS_HELD;
 	struct grid_missing_status st = *before, first;
 	double start = ctl_now(), now, next = 0;
 	struct ctl_stuck still = { 0 };
@@ -429,7 +429,7 @@ static int sync_scan(struct sync *s, const char *algorithm,
 	s->err = feed(s);
 	if (s->err)
 		return not_fed(s, s->err);
-	if (before->flags & GRID_MISSING_STATUS_HELD ||
+	if (before->state & GRID_MISSING_STATUS_HELD ||
 	    ctl_option(s->ctl, "portions") || !short_of_room(s))
 		return CTL_GOOD;
 	summary(s, 0, ctl_missing(before) + s->enqueued);
@@ -475,7 +475,7 @@ static int run(struct sync *s)
 		return ctl_error(s->ctl, err, "%s", s->ctl->argv[0]);
 	/* Where somebody has claimed it to read, there is only looking. */
 	if (!ctl_option(s->ctl, "force")) {
-		if (!(before.flags & GRID_MISSING_STATUS_HELD))
+		if (!(before.state & GRID_MISSING_STATUS_HELD))
 			s->claim = ctl_open_block(s->dev.major, s->dev.minor,
 						  O_RDONLY | O_EXCL);
 		code = nobody_writes(s);
@@ -486,7 +486,7 @@ static int run(struct sync *s)
 		code = sync_scan(s,
 				 *s->dev.checksum ? s->dev.checksum : algorithm,
 				 &before);
-	else if (!(before.flags & GRID_MISSING_STATUS_HELD) &&
+	else if (!(before.state & GRID_MISSING_STATUS_HELD) &&
 		 !ctl_option(s->ctl, "portions"))
 		code = check_room(s, &before);
 	return code ? code : follow(s, &before);

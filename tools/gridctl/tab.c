@@ -248,7 +248,7 @@ static int wait_ready(const struct ctl *ctl, const struct gridtab_entry *e)
 	err = gm_attach(&dev, e->name, 0);
 	while (!err) {
 		err = gm_status(&dev, &s);
-		if (err || !(s.flags & GRID_MISSING_STATUS_HELD) ||
+		if (err || !(s.state & GRID_MISSING_STATUS_HELD) ||
 		    ctl_now() >= end)
 			break;
 		ctl_pause(200);
@@ -256,7 +256,7 @@ static int wait_ready(const struct ctl *ctl, const struct gridtab_entry *e)
 	gm_close(&dev);
 	if (err)
 		return ctl_error(ctl, err, "%s", e->name);
-	if (!(s.flags & GRID_MISSING_STATUS_HELD))
+	if (!(s.state & GRID_MISSING_STATUS_HELD))
 		return CTL_GOOD;
 	return ctl_fail(
 		ctl, CTL_TIMEOUT,
@@ -274,7 +274,7 @@ static bool held_now(const char *name)
 	if (gm_open(&dev, O_RDONLY))
 		return false;
 	if (!gm_attach(&dev, name, 0) && !gm_status(&dev, &s))
-		held = s.flags & GRID_MISSING_STATUS_HELD;
+		held = s.state & GRID_MISSING_STATUS_HELD;
 	gm_close(&dev);
 	return held;
 }

@@ -25,7 +25,9 @@
  * attached to, or it is private to the file that created it and lives as long
  * as that file; others may attach to it by its id until then.  An id is never
  * used again.
- *
+ */
+
+/**
  * DOC: Ownership
  *
  * On a dm device data comes only through GRID_MISSING_REPAIR, which commences,
@@ -33,7 +35,9 @@
  * kernel and ends by itself.  On a private tracker what a file is writing
  * belongs to the open file description that commenced it (dup, fork and
  * SCM_RIGHTS share it); its last close brings it back to waiting.
- *
+ */
+
+/**
  * DOC: Sizes and vectors
  *
  * All structs have their fields where a packed one would have them: there is no
@@ -54,7 +58,9 @@
  * the element itself is its result.  When its result cannot be delivered any
  * more, an element does not count although it was handled (a commence is taken
  * back then).
- *
+ */
+
+/**
  * DOC: poll and events
  *
  * EPOLLIN: a batch with the file's minimum age would return something; woken
@@ -71,7 +77,9 @@
  *
  * All conditions are level-triggered, and a file that is not readable is not
  * said to be.
- *
+ */
+
+/**
  * DOC: Errors
  *
  * ======== ==============================================================
@@ -84,14 +92,16 @@
  *          call
  * E2BIG    unknown non-zero bytes at the end of a struct, too many elements,
  *          or more values than a table may have
- * EFAULT   a pointer that cannot be read or written
+ * EFAULT   a pointer that cannot be read, or written: the argument has to be
+ *          writable for every call
  * ENXIO    the file is attached to nothing yet
  * ENODEV   the device of this file is gone, or there is no such device or
  *          tracker
  * EBUSY    the file is attached already; the block is being written (for
  *          COMPLETE: by another file), or is aborting, or its discard is not
- *          through; a checkpoint, a sync jump or an earlier cancel is still
- *          open; ENQUEUE_VALUES: the table's index block is missing
+ *          through; a checkpoint or a sync jump is open, or one of them or a
+ *          cancel is being carried out; ENQUEUE_VALUES: the table's index block
+ *          is missing
  * EAGAIN   the device is suspended, or too much is under way: try again
  * ENOENT   no fault at this address, no such table or checkpoint id
  * ESTALE   there is a fault at this address, with another checksum, or
@@ -112,8 +122,10 @@
  *          checkpoint is taken as before
  * ECANCELED the block was freed or cancelled while it was being written
  * ENOMEM   out of memory; nothing was done
- * EINTR    a signal came before anything was done; RELEASE: some of it may be, and
- *          may be done again (so with EAGAIN)
+ * EMFILE   EVENTS: the process has as many files open as it may
+ * ENFILE   EVENTS: likewise, the machine
+ * EINTR    a signal came before anything was done; RELEASE (and with EAGAIN): some
+ *          runs may be released, and releasing them again does no harm
  * ======== ==============================================================
  */
 
@@ -641,7 +653,7 @@ struct grid_missing_simple {
 /**
  * struct grid_missing_status - GRID_MISSING_STATUS
  * @size: sizeof(struct grid_missing_status)
- * @flags: in: 0; out: GRID_MISSING_STATUS_*
+ * @flags: 0
  * @id: the tracker
  * @waiting: faults in each state
  * @writing: likewise
@@ -671,7 +683,7 @@ struct grid_missing_simple {
  * @released: blocks released and not yet freed
  * @discarding: blocks freed whose discard is not through
  * @block_size: bytes a block, 0 when private
- * @reserved: 0
+ * @state: GRID_MISSING_STATUS_*
  * @blocks: number of blocks, 0 when private
  * @checkpoint_taken: id of the checkpoint that is taken and not durable, or 0
  * @passed_up: read errors of the lower device that became no fault
@@ -716,7 +728,7 @@ struct grid_missing_status {
 	__u64 released;
 	__u64 discarding;
 	__u32 block_size;
-	__u32 reserved;
+	__u32 state;
 	__u64 blocks;
 	__u64 checkpoint_taken;
 	__u64 passed_up;

@@ -442,7 +442,7 @@ static void suspended(void)
 	EQ(done, 0);
 	EQ(reclaim(fd), -EAGAIN);
 	EQ(poll_for(fd, POLLIN, 0), 0);
-	CHECK(status(fd).flags & GRID_MISSING_STATUS_SUSPENDED);
+	CHECK(status(fd).state & GRID_MISSING_STATUS_SUSPENDED);
 	EQ(do_vector(fd, GRID_MISSING_LIST_FAULTS, f, sizeof(f[0]), 4, 0, 0,
 		     &cursor, &done),
 	   0);
@@ -451,7 +451,7 @@ static void suspended(void)
 	EQ(poll_for(fd, POLLIN, 0), POLLIN);
 	EQ(do_all(fd, GRID_MISSING_REPAIR, &r, sizeof(r), 1), 0);
 	EQ(r.result, 0);
-	EQ(status(fd).flags & GRID_MISSING_STATUS_SUSPENDED, 0);
+	EQ(status(fd).state & GRID_MISSING_STATUS_SUSPENDED, 0);
 }
 
 struct stalled {
@@ -541,7 +541,7 @@ static void explicit_checkpoint(void)
 	   -ENOENT);
 	EQ(checkpoint(fd, GRID_MISSING_CHECKPOINT_DURABLE, &id, NULL, NULL, 0),
 	   0);
-	EQ(status(fd).flags & GRID_MISSING_STATUS_CHECKPOINT, 0);
+	EQ(status(fd).state & GRID_MISSING_STATUS_CHECKPOINT, 0);
 }
 
 static void reload(void)

@@ -734,7 +734,7 @@ static void bad_jumps(void)
 	/* No jump is open. */
 	j.count = 0;
 	CHECK(do_ioctl(fd, GRID_MISSING_SYNC_JUMP, &j) < 0);
-	EQ(status(fd).flags & GRID_MISSING_STATUS_SYNC_JUMP, 0);
+	EQ(status(fd).state & GRID_MISSING_STATUS_SYNC_JUMP, 0);
 }
 
 static void bad_cancels(void)

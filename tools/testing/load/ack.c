@@ -220,7 +220,7 @@ static void *watcher(void *arg)
 				 (unsigned long long)st.waiting,
 				 (unsigned long long)st.writing,
 				 (unsigned long long)st.aborting,
-				 (unsigned long long)st.parked, st.flags);
+				 (unsigned long long)st.parked, st.state);
 		}
 	}
 	return arg;

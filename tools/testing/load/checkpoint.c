@@ -153,12 +153,12 @@ void free_everything(void)
 		get_status(&status);
 		if (!status.released && !status.discarding &&
 		    !status.checkpoint_taken &&
-		    !(status.flags & GRID_MISSING_STATUS_CHECKPOINT))
+		    !(status.state & GRID_MISSING_STATUS_CHECKPOINT))
 			return;
 		usleep(20000);
 	}
 	load_die("checkpoints: %llu released, %llu to be discarded, %llu taken, flags %x: no end of it",
 		 (unsigned long long)status.released,
 		 (unsigned long long)status.discarding,
-		 (unsigned long long)status.checkpoint_taken, status.flags);
+		 (unsigned long long)status.checkpoint_taken, status.state);
 }

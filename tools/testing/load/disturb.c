@@ -283,7 +283,7 @@ static void cancel_all(unsigned int *r)
 						   0));
 	}
 	get_status(&st);
-	if (in_jump && !(st.flags & GRID_MISSING_STATUS_SYNC_JUMP)) {
+	if (in_jump && !(st.state & GRID_MISSING_STATUS_SYNC_JUMP)) {
 		in_jump = false;
 		commotion_end();
 	}
@@ -374,7 +374,7 @@ static void jump_on(unsigned int *r)
 		ret = rand_r(r) % 4 ? jump_complete(rand_r(r) % 3 == 0) :
 				      jump_commence();
 		get_status(&st);
-		if (!(st.flags & GRID_MISSING_STATUS_SYNC_JUMP)) {
+		if (!(st.state & GRID_MISSING_STATUS_SYNC_JUMP)) {
 			in_jump = false;
 			commotion_end();
 		}
@@ -392,12 +392,12 @@ static void jump_end(void)
 
 	for (i = 0; i < 5000; i++) {
 		get_status(&st);
-		if (!(st.flags & GRID_MISSING_STATUS_SYNC_JUMP))
+		if (!(st.state & GRID_MISSING_STATUS_SYNC_JUMP))
 			break;
 		jump_complete(i > 10);
 		usleep(5000);
 	}
-	if (st.flags & GRID_MISSING_STATUS_SYNC_JUMP)
+	if (st.state & GRID_MISSING_STATUS_SYNC_JUMP)
 		load_die("a sync jump can't be completed");
 	if (in_jump)
 		commotion_end();

@@ -1068,11 +1068,11 @@ static int status(const struct state *s, struct grid_missing_status *out)
 	out->blocks = s->blocks;
 	out->blocks_max = s->blocks_max;
 	out->tables_max = TABLES;
-	out->flags = (s->suspended ? GRID_MISSING_STATUS_SUSPENDED : 0) |
+	out->state = (s->suspended ? GRID_MISSING_STATUS_SUSPENDED : 0) |
 		     (s->held ? GRID_MISSING_STATUS_HELD : 0) |
 		     (metadata ? GRID_MISSING_STATUS_METADATA : 0);
 	if (metadata && !strcmp(metadata, "failed"))
-		out->flags |= GRID_MISSING_STATUS_METADATA_FAILED;
+		out->state |= GRID_MISSING_STATUS_METADATA_FAILED;
 	for (i = 0; i < s->blocks; i++) {
 		out->waiting += !!s->faults[i].state;
 		out->unavailable +=
