@@ -10,6 +10,9 @@
  * Lock order: bind lock (a sleeping lock inside the tracker, held around
  * struct grid_missing_ops calls made for an ioctl) -> tracker lock (spinlock,
  * interrupts off) -> what the target's change() takes.
+ *
+ * This file says what there is; each function's context and errors stand once,
+ * where it is defined, in kmod/missing.  Those called __ want the tracker's lock.
  */
 #ifndef _LINUX_GRID_MISSING_H
 #define _LINUX_GRID_MISSING_H
@@ -102,23 +105,32 @@ enum grid_missing_room_how {
  *	result.  May sleep, bounded by the lower device.  Returns 0, or
  *	-EAGAIN while suspended (nothing was done then).
  * @take: close the open generation of releases; its id in *@id, which may want
- *	one that is greater than any before.  -EBUSY, -EINVAL.
- * @durable: the barrier for @id; returns when it is done; interruptible.
+ *	one that is greater than any before.  Never sleeps.  0; -EBUSY while the one
+ *	before isn't durable; -EINVAL: there was a greater id; -EOPNOTSUPP with
+ *	checkpoint:flush; -EAGAIN while suspended.
+ * @durable: the barrier for @id; returns when it is done; interruptible.  0, also
+ *	when it was done before; -ENOENT: not taken, or reverted meanwhile; -EBUSY
+ *	while a sync jump or a revert is under way, and -EIO when the lower device
+ *	can't flush or the metadata failed: it is still taken; -EOPNOTSUPP and
+ *	-EAGAIN as @take; -EINTR: the barrier goes on.
  * @revert: what is released and not yet freed is in use again, once no barrier
- *	runs; interruptible.
- * @ready: ends start:held.  -EINVAL when not held.
+ *	runs; interruptible.  0; -EIO: it is, but the metadata does not say so;
+ *	-EAGAIN while suspended; -EINTR: what was begun goes on.
+ * @ready: ends start:held.  Never sleeps.  -EINVAL when not held.
  * @enqueue_ok: may @address be enqueued: 0, -ERANGE, -EBUSY (its discard is not
  *	through), -ENOSPC (the map is full).  Tracker lock held, interrupts off.
  * @list_released: fill in up to @max runs of released blocks from *@cursor on,
  *	which is moved; U64_MAX at the end.  Also while suspended.
- * @release: @n runs of blocks join the open generation, before @ready.  -ERANGE,
- *	-EOPNOTSUPP when not held.
+ * @release: @n runs of blocks join the open generation, before @ready.  May sleep.
+ *	-ERANGE: nothing was done; -EOPNOTSUPP when not held, -EAGAIN while suspended
+ *	and -EINTR: some may be released.
  * @cancel: what is missing from @first to @last without a fault, for want of a
  *	slot, is good now; returns how many that were.  Room for one change was
  *	asked for; for more it may sleep as @room.
- * @status: add what the target knows to @st (parked, oldest_waiting_ms,
- *	timeouts, released, discarding, lost_full, detected, checkpoint_taken,
- *	flags).
+ * @status: add what the target knows to @st: parked, oldest_waiting_ms, timeouts,
+ *	detected, lost_full, lost, passed_up and what is said of it, checkpoints,
+ *	released, discarding, checkpoint_taken, and of state what grid_missing.ko
+ *	doesn't know.  Never sleeps; also while suspended.
  *
  * For a target that keeps the map elsewhere (M1); NULL in all others:
  *
@@ -158,15 +170,7 @@ struct grid_missing_ops {
 	u64 (*ticket)(void *priv);
 };
 
-/*
- * Life.  create: a tracker for the device @major:@minor called @name, holding
- * one reference; ERR_PTR(-EINVAL, -ENOMEM).  add: it can be found; -EEXIST when
- * that device has one already.  find: the device's tracker, referenced, or
- * NULL.  put: drops a reference; the last one frees it.  remove: the device is
- * gone: the tracker can no longer be found, attached files get ENODEV and
- * EPOLLHUP, and parked calls return; the reference stays the caller's.  May
- * sleep.
- */
+/* Life: made, found by others, and gone with its device. */
 struct grid_missing *
 grid_missing_create(unsigned int major, unsigned int minor, const char *name,
 		    const struct grid_missing_limits *limits,
@@ -179,11 +183,7 @@ u64 grid_missing_bytes(const struct grid_missing_limits *limits);
 const struct grid_missing_limits *
 grid_missing_limits(const struct grid_missing *gm);
 
-/*
- * Another capacity or length for the tracker of a suspended device (D9).
- * room_new: the memory; fits: would what is there fit (-EBUSY); move: it does,
- * or -EBUSY and nothing was changed.  May sleep.
- */
+/* Another capacity or length for the tracker of a suspended device (D9). */
 struct grid_missing_room *
 grid_missing_room_new(const struct grid_missing_limits *limits);
 void grid_missing_room_free(struct grid_missing_room *room);
@@ -193,19 +193,13 @@ int grid_missing_move(struct grid_missing *gm, struct grid_missing_room *room,
 		      u64 blocks);
 
 /*
- * bind: @ops act for the tracker from now on; replaces an earlier binding and
- * waits until no call of that is running; calls ops->helpers once, with the
- * number of now.  unbind: if @priv is still the one
- * bound.  While unbound or suspended, ioctls that need the target answer
- * EAGAIN and poll reports nothing.  May sleep.
+ * Who acts for the tracker.  While nobody does, or while it is suspended, ioctls
+ * that need the target answer EAGAIN and poll reports nothing.
  */
 void grid_missing_bind(struct grid_missing *gm,
 		       const struct grid_missing_ops *ops, void *priv);
 void grid_missing_unbind(struct grid_missing *gm, void *priv);
-/* From now on (or no longer) EAGAIN; waits until no repair is running. */
 void grid_missing_suspend(struct grid_missing *gm, bool suspended);
-
-/* Attached files that can repair. */
 u32 grid_missing_helpers(struct grid_missing *gm);
 
 /* The tracker's lock, for the __ calls. */
@@ -219,13 +213,7 @@ static inline void grid_missing_assert_locked(const struct grid_missing *gm)
 }
 #endif
 
-/*
- * Lock held.  find: state of the fault at @address (GONE: none), *@flags are
- * its GRID_MISSING_F_*.  peek: likewise, but changes nothing that is recorded: what
- * a sweep is about to take is gone, *@freed: by a checkpoint.  detected: of a block
- * without a checksum, found by a read error; GRID_MISSING_DUPLICATE, -ENOSPC,
- * -EBUSY.  supersede: -ENOENT, -EBUSY while writing or aborting.
- */
+/* One block: what it is, and what the target found out or did. */
 u8 __grid_missing_find(struct grid_missing *gm, u64 address, u32 *flags);
 u8 __grid_missing_peek(struct grid_missing *gm, u64 address, u32 *flags,
 		       bool *freed);
@@ -234,20 +222,14 @@ int __grid_missing_supersede(struct grid_missing *gm, u64 address);
 int __grid_missing_readers(struct grid_missing *gm, u64 address, bool readers);
 int __grid_missing_wanted(struct grid_missing *gm, u64 address);
 int __grid_missing_timed_out(struct grid_missing *gm, u64 address);
-/* Is a sync jump open?  How many single faults are there? */
+
+/* All of them. */
 bool __grid_missing_jumping(struct grid_missing *gm);
 u32 __grid_missing_single(struct grid_missing *gm);
-/* An event: checkpoint @id was taken, or (0) releases were reverted. */
 void __grid_missing_checkpoint_told(struct grid_missing *gm, u64 id);
 void __grid_missing_checkpoint_durable(struct grid_missing *gm);
 
-/*
- * Records (M1).  Lock held.  record: how @address stands.  record_table: how
- * table slot @slot does; false beyond the last one ever used.  list_records: up
- * to @max from *@cursor on, U64_MAX at the end; may be none before that.
- * enqueue_again: the block is missing after all, whatever ops->enqueue_ok says:
- * as enqueue.
- */
+/* Records (M1): how things stand, for a target that keeps the map. */
 void __grid_missing_record(struct grid_missing *gm, u64 address,
 			   struct grid_missing_record *out);
 bool __grid_missing_record_table(struct grid_missing *gm, u32 slot,
@@ -257,38 +239,25 @@ u32 __grid_missing_list_records(struct grid_missing *gm, u64 *cursor, u32 max,
 int __grid_missing_enqueue_again(struct grid_missing *gm, u64 address,
 				 const struct grid_missing_checksum *sum);
 
-/*
- * Lock not held.  restore: before anything is bound, all tables by slot from 0
- * on and then the faults; -EINVAL, -ENOSPC.  committed: up to which ticket
- * everything is, and that nothing is any more (@failed); wakes who waits.
- */
+/* ... and from such a map: all tables by slot from 0 on, then the faults. */
 int grid_missing_restore_table(struct grid_missing *gm, u32 slot,
 			       const struct grid_missing_record_table *r);
 int grid_missing_restore(struct grid_missing *gm,
 			 const struct grid_missing_record *r);
 void grid_missing_committed(struct grid_missing *gm, u64 ticket, bool failed);
 
-/*
- * Lock not held, never sleep.  What a dmsetup message does.  @sum NULL: none.
- * enqueue goes through ops->enqueue_ok like the ioctl.
- */
+/* What a dmsetup message does: as the ioctls. */
 int grid_missing_enqueue(struct grid_missing *gm, u64 address,
 			 const struct grid_missing_checksum *sum);
 int grid_missing_cancel(struct grid_missing *gm, u64 address);
 
-/*
- * Repair, from within ops->repair.  commence: -ENOENT, -ESTALE, -EBUSY,
- * -EAGAIN.  complete (lock held): 0, -ECANCELED (freed meanwhile, gone), else the
- * list was bad and the fault is still writing: call failed.  failed: the write
- * (or its list) failed; with @retry_now it waits again without back-off.
- */
+/* Repair, from within ops->repair: commenced, then one of the other two. */
 int grid_missing_commence(struct grid_missing *gm,
 			  const struct grid_missing_item *item);
 int __grid_missing_complete(struct grid_missing *gm,
 			    const struct grid_missing_item *item);
 int grid_missing_failed(struct grid_missing *gm,
 			const struct grid_missing_item *item, bool retry_now);
-/* Data that did not match: counts and tells. */
 void grid_missing_verify_failed(struct grid_missing *gm, u64 address);
 
 /**
@@ -305,11 +274,7 @@ struct grid_missing_set {
 	u64 (*next)(const struct grid_missing_set *set, u64 from, bool *found);
 };
 
-/*
- * Checkpoint; commence and cancel_all may sleep.  complete: 0 once nothing is
- * aborting, and closes it; -EAGAIN before that; -EINVAL when none is open: a
- * cancel closed it.  cancel_all: starts; what is writing becomes aborting.
- */
+/* Checkpoint, and the end of everything. */
 int grid_missing_checkpoint_commence(struct grid_missing *gm,
 				     const struct grid_missing_set *set);
 int grid_missing_checkpoint_complete(struct grid_missing *gm);

@@ -188,8 +188,11 @@ EXPORT_SYMBOL_GPL(__grid_missing_list_records);
  * @address: the block
  * @sum: its checksum, or NULL
  *
+ * As grid_missing_enqueue(), but ops->enqueue_ok isn't asked.
+ *
  * Context: lock held.
- * Return: 0, GRID_MISSING_DUPLICATE, -ENOSPC, -ESTALE, -EBUSY, -EAGAIN.
+ * Return: 0 or GRID_MISSING_DUPLICATE; -ENOSPC; -ESTALE; -EBUSY when it is aborting;
+ * -EAGAIN when it is full of what a checkpoint or cancel has not come to.
  */
 int __grid_missing_enqueue_again(struct grid_missing *gm, u64 address,
 				 const struct grid_missing_checksum *sum)

@@ -115,7 +115,7 @@ struct gm_counts {
 };
 
 /*
- * Private to tracker*.c from here to the end of struct gm_tracker.
+ * Private to this room from here to the end of struct gm_tracker.
  *
  * A fault is known by its slot, an index into parallel arrays: what a lookup
  * needs (gm_fault, never across a cache line), its neighbours in a queue
@@ -397,7 +397,7 @@ void gm_enqueue_vector(struct gm_tracker *t, struct grid_missing_block *v,
 
 /*
  * Up to @max waiting faults (T5), in the order they should be repaired.
- * Returns how many; -EAGAIN never.  @now and @min_age in ms.
+ * Returns how many.  @now and @min_age in ms.
  */
 u32 gm_next_batch(struct gm_tracker *t, u32 max, u32 min_age, u64 now,
 		  struct grid_missing_fault *out);
