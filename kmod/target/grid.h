@@ -15,7 +15,10 @@
  *              are issued anew
  *   verdict.c  what stops a bio
  *   detect.c   read errors become faults
- *   release.c  staged discards, checkpoint barriers, discards in background
+ *   barrier.c  checkpoint barriers: what was released before is freed
+ *   discard.c  discards: from above staged, of what was freed issued below
+ *   lost.c     blocks that are missing without a fault
+ *   release.c  released blocks: which, and until when
  *   repair.c   verify, write, complete, flush (the ioctl's data path)
  *   jump.c     what a sync jump took stays in the map until it is over
  *   meta_open.c  the map is loaded from its metadata
@@ -32,9 +35,9 @@
  *
  * A file calls only files below it in this order, but for calls by pointer
  * (operations, workers); tools/testing/layers checks it from the objects:
- *   target, map, meta_open, again, room, verdict, detect, release, repair,
- *   jump, meta_io, park, flush, ends, meta_log, meta_load, meta_map, meta_format,
- *   io | epoch | lower | bits | options
+ *   target, map, meta_open, again, room, verdict, detect, barrier, discard, lost,
+ *   release, repair, jump, meta_io, park, flush, ends, meta_log, meta_load,
+ *   meta_map, meta_format, io | epoch | lower | bits | options
  *
  * Words (Documentation/dm-grid.rst):
  *   fault      the tracker's entry for a missing block
@@ -110,6 +113,8 @@
  * with interrupts off.
  */
 #define GRID_BIO_BLOCKS 1024U
+/* Blocks handled before the lock is given away. */
+#define GRID_SLICE 1024U
 
 /* Where bios park that wait for `ready` (start:held), not for a block. */
 #define GRID_NO_BLOCK U64_MAX
@@ -727,16 +732,29 @@ bool grid_detect(struct grid *g, struct grid_table *t, struct grid_io *io,
 		 blk_status_t error);
 
 /* release.c */
-void grid_release_init(struct grid *g);
-int grid_map_flush(struct grid_table *t, struct bio *bio);
-int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io);
 bool __grid_unrelease(struct grid *g, u64 b);
-void __grid_undrop(struct grid *g, u64 b);
-u64 __grid_discard_waits(struct grid *g, u64 first, u64 last);
+void grid_move(struct grid *g, struct grid_bits *from, struct grid_bits *to);
+u32 __grid_released_in(struct grid *g, u64 b);
 u32 grid_list_released(void *priv, u64 *cursor, u32 max,
 		       struct grid_missing_released *out);
-u64 grid_cancel_lost(void *priv, u64 first, u64 last);
 int grid_release(void *priv, const struct grid_missing_released *runs, u32 n);
+
+/* lost.c */
+void grid_lost_init(struct grid *g);
+void __grid_undrop(struct grid *g, u64 b);
+void grid_undrop_all(struct grid *g);
+void grid_drop_lost(struct grid *g);
+u64 grid_cancel_lost(void *priv, u64 first, u64 last);
+
+/* discard.c */
+void grid_discard_init(struct grid *g);
+int grid_map_discard(struct grid_table *t, struct bio *bio, struct grid_io *io);
+u64 __grid_discard_waits(struct grid *g, u64 first, u64 last);
+void grid_stage_waiting(struct grid *g);
+
+/* barrier.c */
+void grid_barrier_init(struct grid *g);
+int grid_map_flush(struct grid_table *t, struct bio *bio);
 int grid_take(void *priv, u64 *id);
 void grid_untake(struct grid *g);
 int grid_durable(void *priv, u64 id);

@@ -266,7 +266,9 @@ static struct grid *grid_new(const struct grid_table *t, unsigned int major,
 	g->gate = t->opt.start_held ? GRID_GATE_HELD : 0;
 	grid_park_init(g);
 	grid_again_init(g);
-	grid_release_init(g);
+	grid_barrier_init(g);
+	grid_discard_init(g);
+	grid_lost_init(g);
 	grid_flush_init(g);
 	grid_ends_init(g);
 	grid_detect_init(g);
