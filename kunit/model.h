@@ -16,6 +16,7 @@
 #define MODEL_TABLES 8
 #define MODEL_VALUES 8
 #define MODEL_ADDRESSES 24
+#define MODEL_NOTHING 12345ULL /* an address that is none of them */
 
 enum model_place { MODEL_NEVER, MODEL_REQUESTED, MODEL_BACKOFF, MODEL_HELD };
 
@@ -36,6 +37,7 @@ struct model_fault {
 	enum model_place place;
 	u64 when;
 	u64 seq;
+	bool inherits; /* a sweep gives it readers: @seq is when it begins or later */
 	u32 owner;
 	u64 start;
 	u64 serial; /* as listed first */
@@ -65,6 +67,7 @@ struct model {
 	u64 now;
 	u64 seq;
 	u64 done, cancelled, values; /* that gm_hooks.event told of */
+	u64 refused; /* by gm_hooks.admit: an address, or MODEL_NOTHING */
 };
 
 /* A set of addresses, as gm_set. */

@@ -1756,6 +1756,129 @@ static void recorded_pause(void)
 	recorded = 0;
 }
 
+static void m1_enqueue_pause(void)
+{
+	struct kunit *test = pause_test;
+
+	on_pause = NULL; /* once */
+	recorded = 0;
+	EQ(begin_table(10), GM_INSERTED);
+	/* GM_ROOM_TABLE */
+	YES(recorded <= 5);
+}
+
+/* M1: a table takes the place of one that a cancel has not come to. */
+static void m1_enqueue_in_a_sweep(struct kunit *test)
+{
+	u32 i;
+
+	make(test, 16, 3, 4);
+	for (i = 1; i < 8; i++)
+		EQ(fault(i), GM_INSERTED);
+	EQ(begin_table(20), GM_INSERTED);
+	EQ(begin_table(21), GM_INSERTED);
+	EQ(begin_table(10), GM_INSERTED);
+	EQ(gm_cancel(T, 20, true), 0);
+	EQ(gm_cancel(T, 21, true), 0);
+	EQ(gm_reclaim_tables(T, 2, NULL), 2);
+	EQ(begin_table(20), GM_INSERTED);
+	start_recording();
+	pause_test = test;
+	on_pause = m1_enqueue_pause;
+	EQ(gm_cancel_all(T, true), 0);
+	YES(!on_pause);
+}
+
+static void m1_peek_pause(void)
+{
+	struct kunit *test = pause_test;
+	unsigned long flags;
+	bool freed;
+
+	on_pause = NULL; /* once */
+	recorded = 0;
+	GM_LOCK(T, flags);
+	EQ(__gm_peek(T, 14, NULL, &freed), GRID_MISSING_STATE_GONE);
+	GM_UNLOCK(T, flags);
+	EQ(recorded, 0);
+}
+
+/* M1: who only looks has no room for changes. */
+static void m1_peek_in_a_sweep(struct kunit *test)
+{
+	u32 i;
+
+	make(test, 16, 2, 4);
+	for (i = 1; i < 15; i++)
+		EQ(fault(i), GM_INSERTED);
+	start_recording();
+	pause_test = test;
+	on_pause = m1_peek_pause;
+	EQ(gm_cancel_all(T, true), 0);
+}
+
+static void t5_readers_pause(void)
+{
+	struct kunit *test = pause_test;
+	unsigned long flags;
+
+	on_pause = NULL; /* once */
+	GM_LOCK(T, flags);
+	EQ(__gm_set_readers(T, 14, false), 0);
+	GM_UNLOCK(T, flags);
+}
+
+/* T5, T12: readers that have gone are gone, whichever of a pair had them. */
+static void t5_readers_leave_in_a_jump(struct kunit *test)
+{
+	unsigned long flags;
+	u32 i;
+
+	make(test, 16, 1, 4);
+	EQ(values_of(10, 11, 4), GM_INSERTED);
+	EQ(gm_sync_jump_commence(T), 0);
+	for (i = 1; i < 8; i++)
+		EQ(fault(i), GM_INSERTED);
+	EQ(fault(14), GM_INSERTED);
+	GM_LOCK(T, flags);
+	EQ(__gm_set_readers(T, 14, true), 0);
+	GM_UNLOCK(T, flags);
+	start_recording();
+	pause_test = test;
+	on_pause = t5_readers_pause;
+	EQ(gm_sync_jump_commence(T), 0);
+	YES(!on_pause);
+	EQ(counts().readers, 0);
+}
+
+static void m1_commence_pause(void)
+{
+	struct kunit *test = pause_test;
+	u64 a;
+
+	on_pause = NULL; /* once */
+	recorded = 0;
+	for (a = 8; a < 15; a++)
+		EQ(begin_write(a), -ENOENT);
+	EQ(recorded, 0);
+	VERIFIED();
+}
+
+/* M1: a repair asks for no room: what a sweep is to take, it leaves to that. */
+static void m1_commence_in_a_sweep(struct kunit *test)
+{
+	u32 i;
+
+	make(test, 16, 2, 4);
+	for (i = 1; i < 15; i++)
+		EQ(fault(i), GM_INSERTED);
+	start_recording();
+	pause_test = test;
+	on_pause = m1_commence_pause;
+	EQ(gm_cancel_all(T, true), 0);
+	YES(!on_pause);
+}
+
 /* M1: a table that comes by its values is told of like any other. */
 static void m1_table_by_values(struct kunit *test)
 {
@@ -2448,6 +2571,10 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(d09_move),
 	KUNIT_CASE(d5_values_admitted),
 	KUNIT_CASE(d11_table_by_values),
+	KUNIT_CASE(t5_readers_leave_in_a_jump),
+	KUNIT_CASE(m1_commence_in_a_sweep),
+	KUNIT_CASE(m1_peek_in_a_sweep),
+	KUNIT_CASE(m1_enqueue_in_a_sweep),
 	KUNIT_CASE(m1_table_by_values),
 	KUNIT_CASE(m2_full_in_a_sweep),
 	KUNIT_CASE(m1_values_in_a_sweep),

@@ -11,6 +11,7 @@
  * Locks, outermost first: gm_file->lock, gm->bind, gm->helpers_lock,
  * gm->tracker.lock, gm->files_lock; see core.h.
  */
+#include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/module.h>
 #include <linux/rwsem.h>
@@ -251,13 +252,22 @@ int gm_tables(struct grid_missing *gm, u64 *cursor, u32 max,
 	return n;
 }
 
-/* gm_verify(); may sleep. */
+/* gm_verify() has the lock over all of them: not over more slots, or buckets. */
+#define GM_VERIFY_MAX (1U << 20)
+
+/* gm_verify(); may sleep.  -E2BIG: there are too many. */
 int gm_verify_idle(struct grid_missing *gm, char *why, size_t len)
 {
 	int ret;
 
 	down_read(&gm->bind);
-	ret = gm_verify(&gm->tracker, why, len);
+	if (max_t(u64, READ_ONCE(gm->tracker.used), gm->tracker.buckets_count) >
+	    GM_VERIFY_MAX) {
+		scnprintf(why, len, "too large to be counted under its lock");
+		ret = -E2BIG;
+	} else {
+		ret = gm_verify(&gm->tracker, why, len);
+	}
 	up_read(&gm->bind);
 	return ret;
 }

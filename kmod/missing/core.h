@@ -60,6 +60,9 @@
 #define GM_EVENTS 4096U
 
 /* What somebody may sleep for; see __gm_wake() in events.c. */
+/* All of them are woken with interrupts off. */
+#define GM_READERS_MAX 256U
+
 #define GM_WAKE_WORK BIT(0) /* a batch may return something */
 #define GM_WAKE_EVENT BIT(1) /* read() returns something */
 #define GM_WAKE_IDLE BIT(2) /* a fault is aborting no more */
@@ -165,6 +168,7 @@ struct grid_missing {
 	spinlock_t files_lock; /* files, readers */
 	struct list_head files; /* gm_file->node */
 	struct list_head readers; /* gm_reader->node */
+	u32 readers_count; /* up to GM_READERS_MAX */
 	wait_queue_head_t idle_wait; /* who waits for aborting faults */
 
 	/* Of a target that keeps the map: record.c. */
@@ -265,7 +269,7 @@ int gm_wait_idle(struct grid_missing *gm, const u64 *address);
 void __gm_event(struct grid_missing *gm, u64 address, u8 from, u8 to, u8 why);
 void __gm_tell(struct grid_missing *gm, u8 why, u64 address, u64 count);
 void gm_tell_event(struct grid_missing *gm, u8 why, u64 address, u64 count);
-void gm_add_reader(struct grid_missing *gm, struct gm_reader *r);
+int gm_add_reader(struct grid_missing *gm, struct gm_reader *r);
 void gm_del_reader(struct gm_reader *r);
 u32 gm_events_read(struct grid_missing *gm, u64 *cursor,
 		   struct grid_missing_event *out, u32 max);
@@ -301,6 +305,8 @@ static inline bool gm_suspended(const struct grid_missing *gm)
 #define GM_ROOM_BATCH 3328U
 /* ... and a call on one block. */
 #define GM_ROOM_ONE 3U
+/* A table, where a cancel has not come to the one that was there. */
+#define GM_ROOM_TABLE 5U
 void gm_record_init(struct grid_missing *gm);
 void gm_record(struct gm_tracker *t, u64 address);
 void gm_record_table(struct gm_tracker *t, u32 s);

@@ -141,7 +141,7 @@ static const struct file_operations gm_reader_fops = {
 int gm_ioctl_events(struct gm_ioctl_call *c)
 {
 	struct grid_missing_events *a = &c->arg.events;
-	int flags = O_RDONLY | O_CLOEXEC, fd;
+	int flags = O_RDONLY | O_CLOEXEC, ret;
 	struct gm_reader *r;
 	struct file *file;
 
@@ -154,25 +154,32 @@ int gm_ioctl_events(struct gm_ioctl_call *c)
 		return -ENOMEM;
 	mutex_init(&r->lock);
 	init_waitqueue_head(&r->wait);
-	fd = get_unused_fd_flags(flags);
-	if (fd < 0) {
-		kfree(r);
-		return fd;
-	}
+	ret = gm_add_reader(c->gm, r);
+	if (ret)
+		goto err_free;
+	ret = get_unused_fd_flags(flags);
+	if (ret < 0)
+		goto err_reader;
+	a->fd = ret;
 	file = anon_inode_getfile("[grid_missing_events]", &gm_reader_fops, r,
 				  flags);
 	if (IS_ERR(file)) {
-		put_unused_fd(fd);
-		kfree(r);
-		return PTR_ERR(file);
+		ret = PTR_ERR(file);
+		goto err_fd;
 	}
 	/* It has no position. */
 	stream_open(file_inode(file), file);
 	kref_get(&c->gm->ref);
-	gm_add_reader(c->gm, r);
-	a->fd = fd;
 	c->made = file;
 	return 0;
+
+err_fd:
+	put_unused_fd(a->fd);
+err_reader:
+	gm_del_reader(r);
+err_free:
+	kfree(r);
+	return ret;
 }
 
 /* The call's argument is with its caller; or, with @err, it is not. */

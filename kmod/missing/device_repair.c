@@ -133,6 +133,8 @@ static int gm_enqueue_values_one(struct gm_ioctl_call *c,
 		*ticket = gm_ticket(gm);
 	}
 	gm_end(gm);
+	if (ret == -ENOSPC)
+		gm_say_full(gm, true);
 out_free:
 	kvfree(values);
 	return ret;
@@ -511,8 +513,6 @@ static int gm_slice_repair(struct gm_slice *s, struct grid_missing *gm)
 		return ret;
 	ret = -EOPNOTSUPP;
 	if (gm->ops->repair) {
-		/* What a sweep is about to take it finds gone, and says so. */
-		gm_record_room(&gm->tracker);
 		noio = memalloc_noio_save();
 		ret = gm->ops->repair(gm->priv, s->items, s->n);
 		memalloc_noio_restore(noio);

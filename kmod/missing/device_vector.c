@@ -283,7 +283,7 @@ int gm_ioctl_enqueue(struct gm_ioctl_call *c)
 	static const struct gm_block_op op = {
 		.flags = GRID_MISSING_F_NO_CHECKSUM | GRID_MISSING_F_TABLE,
 		.commits = true,
-		.changes = 2,
+		.changes = GM_ROOM_TABLE,
 		.run = gm_run_enqueue,
 	};
 

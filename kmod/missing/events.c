@@ -327,9 +327,10 @@ u32 gm_events_read(struct grid_missing *gm, u64 *cursor,
 }
 
 /* @r reads what comes from now on; it has a reference to @gm. */
-void gm_add_reader(struct grid_missing *gm, struct gm_reader *r)
+int gm_add_reader(struct grid_missing *gm, struct gm_reader *r)
 {
 	unsigned long flags;
+	int ret = -EMFILE;
 
 	r->gm = gm;
 	GM_LOCK(&gm->tracker, flags);
@@ -337,8 +338,13 @@ void gm_add_reader(struct grid_missing *gm, struct gm_reader *r)
 	GM_UNLOCK(&gm->tracker, flags);
 
 	spin_lock_irqsave(&gm->files_lock, flags);
-	list_add_tail(&r->node, &gm->readers);
+	if (gm->readers_count < GM_READERS_MAX) {
+		gm->readers_count++;
+		list_add_tail(&r->node, &gm->readers);
+		ret = 0;
+	}
 	spin_unlock_irqrestore(&gm->files_lock, flags);
+	return ret;
 }
 
 /* Nobody else uses @r any more. */
@@ -348,6 +354,7 @@ void gm_del_reader(struct gm_reader *r)
 
 	spin_lock_irqsave(&r->gm->files_lock, flags);
 	list_del(&r->node);
+	r->gm->readers_count--;
 	spin_unlock_irqrestore(&r->gm->files_lock, flags);
 }
 
@@ -369,6 +376,7 @@ static bool gm_idle(struct grid_missing *gm, const u64 *address)
 {
 	struct gm_counts c;
 	unsigned long flags;
+	bool freed;
 	u8 state;
 
 	gm_arm(gm, GM_WAKE_IDLE);
@@ -382,7 +390,7 @@ static bool gm_idle(struct grid_missing *gm, const u64 *address)
 	if (!down_read_trylock(&gm->bind))
 		return false;
 	GM_LOCK(&gm->tracker, flags);
-	state = __gm_find(&gm->tracker, *address, NULL);
+	state = __gm_peek(&gm->tracker, *address, NULL, &freed);
 	GM_UNLOCK(&gm->tracker, flags);
 	up_read(&gm->bind);
 	return state != GRID_MISSING_STATE_ABORTING;

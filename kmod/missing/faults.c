@@ -420,11 +420,12 @@ EXPORT_SYMBOL_GPL(grid_missing_failed);
 void grid_missing_verify_failed(struct grid_missing *gm, u64 address)
 {
 	unsigned long flags;
+	bool freed;
 	u8 state;
 
 	GM_LOCK(&gm->tracker, flags);
 	gm->counters.verify_failed++;
-	state = __gm_find(&gm->tracker, address, NULL);
+	state = __gm_peek(&gm->tracker, address, NULL, &freed);
 	__gm_event(gm, address, state, state, GRID_MISSING_WHY_VERIFY_FAILED);
 	GM_UNLOCK(&gm->tracker, flags);
 }
@@ -599,13 +600,17 @@ int grid_missing_checkpoint_complete(struct grid_missing *gm)
 }
 EXPORT_SYMBOL_GPL(grid_missing_checkpoint_complete);
 
+/* A cancel that others always come before gives up after so long. */
+#define GM_CANCEL_TRIES (2 * HZ)
+
 /*
  * Forget every fault and table, and what is missing without one; on a dm device
  * what is being written becomes aborting.  bind is held for read.  May sleep.  0,
- * -EBUSY.
+ * -EBUSY: then ask again, some may be forgotten.
  */
 int gm_cancel_everything(struct grid_missing *gm)
 {
+	unsigned long end = jiffies + GM_CANCEL_TRIES;
 	int ret;
 
 	/* Then nothing is done at all. */
@@ -614,8 +619,10 @@ int gm_cancel_everything(struct grid_missing *gm)
 	/* First, or they would get the slots that become free. */
 	gm_cancel_slotless(gm, 0, U64_MAX);
 	gm_record_room(&gm->tracker);
-	/* One that has begun meanwhile ends by itself. */
-	while ((ret = gm_cancel_all(&gm->tracker, !gm->private)) == -EBUSY)
+	/* One that has begun meanwhile ends by itself; but there may be others. */
+	while ((ret = gm_cancel_all(&gm->tracker, !gm->private)) == -EBUSY &&
+	       time_before(jiffies, end) && !fatal_signal_pending(current) &&
+	       !gm_suspended(gm))
 		schedule_timeout_uninterruptible(1);
 	if (ret)
 		return ret;

@@ -192,10 +192,12 @@ out:
 static bool grid_known(struct grid *g, u64 b)
 {
 	unsigned long flags;
+	bool freed;
+	u32 f;
 	u8 state;
 
 	grid_lock(g, &flags);
-	state = __grid_missing_find(g->gm, b, NULL);
+	state = __grid_missing_peek(g->gm, b, &f, &freed);
 	grid_unlock(g, flags);
 	return state != GRID_MISSING_STATE_GONE;
 }

@@ -487,12 +487,11 @@ void gm_lose_readers(struct gm_tracker *t, u32 slot)
 }
 
 /* The fault at @address, to be changed: 0; -ENOENT; -EBUSY when aborting. */
-static int gm_get_alive(struct gm_tracker *t, u64 address, u32 *slot)
+static int gm_get_alive(struct gm_tracker *t, u64 address, struct gm_key *k,
+			u32 *slot)
 {
-	struct gm_key k;
-
-	gm_key_init(t, address, &k);
-	*slot = gm_see(t, &k);
+	gm_key_init(t, address, k);
+	*slot = gm_see(t, k);
 	if (*slot == GM_NIL)
 		return -ENOENT;
 	if (gm_pos(&t->faults[*slot]) == GM_POS_ABORTING)
@@ -512,12 +511,16 @@ static int gm_get_alive(struct gm_tracker *t, u64 address, u32 *slot)
 int __gm_set_readers(struct gm_tracker *t, u64 address, bool readers)
 {
 	struct gm_fault *f;
+	struct gm_key k;
 	u32 slot;
 	int r;
 
-	r = gm_get_alive(t, address, &slot);
+	r = gm_get_alive(t, address, &k, &slot);
 	if (r)
 		return r == -EBUSY && !readers ? 0 : r;
+	/* Those that leave may be the other one's. */
+	if (!readers)
+		gm_inherit_readers(t, &k, slot);
 	f = &t->faults[slot];
 	if (readers == !!(f->word & GM_W_READERS))
 		return 0;
@@ -542,10 +545,11 @@ int __gm_set_readers(struct gm_tracker *t, u64 address, bool readers)
 int __gm_set_wanted(struct gm_tracker *t, u64 address)
 {
 	struct gm_fault *f;
+	struct gm_key k;
 	u32 slot;
 	int r;
 
-	r = gm_get_alive(t, address, &slot);
+	r = gm_get_alive(t, address, &k, &slot);
 	if (r)
 		return r;
 	f = &t->faults[slot];
@@ -573,10 +577,11 @@ int __gm_set_wanted(struct gm_tracker *t, u64 address)
 int __gm_set_unavailable(struct gm_tracker *t, u64 address, u8 why, bool hold)
 {
 	struct gm_fault *f;
+	struct gm_key k;
 	u32 slot;
 	int r;
 
-	r = gm_get_alive(t, address, &slot);
+	r = gm_get_alive(t, address, &k, &slot);
 	if (r)
 		return r;
 	f = &t->faults[slot];
@@ -631,11 +636,12 @@ bool gm_retry_slot(struct gm_tracker *t, u32 slot)
 int gm_retry(struct gm_tracker *t, u64 address)
 {
 	unsigned long flags;
+	struct gm_key k;
 	u32 slot;
 	int r;
 
 	GM_LOCK(t, flags);
-	r = gm_get_alive(t, address, &slot);
+	r = gm_get_alive(t, address, &k, &slot);
 	if (!r)
 		gm_retry_slot(t, slot);
 	GM_UNLOCK(t, flags);

@@ -443,6 +443,7 @@ void gm_take_pending(struct gm_tracker *t, u32 slot);
 u32 gm_get_special(struct gm_tracker *t, const struct gm_key *k, u32 *aside);
 bool gm_settle(struct gm_tracker *t, u32 slot);
 u32 gm_see(struct gm_tracker *t, const struct gm_key *k);
+void gm_inherit_readers(struct gm_tracker *t, const struct gm_key *k, u32 slot);
 bool gm_shows(struct gm_tracker *t, u32 slot);
 bool gm_is_due(const struct gm_tracker *t, const struct gm_key *k);
 void gm_sweep_phase(struct gm_tracker *t, enum gm_sweep_phase phase);

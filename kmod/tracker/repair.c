@@ -14,15 +14,41 @@
 #include <linux/minmax.h>
 #include "private.h"
 
+/*
+ * The fault at @k, for a repair, which has asked for no room (M1): what a sweep is to
+ * take counts as gone, and is left to that.  A pair that it is to merge: -EAGAIN.
+ */
+static noinline int gm_get_beside_sweep(struct gm_tracker *t,
+					const struct gm_key *k, u32 *slot)
+{
+	*slot = gm_see(t, k);
+	if (*slot == GM_NIL)
+		return 0;
+	/* One that is set aside. */
+	if (t->jump && gm_is_member(&t->faults[*slot]))
+		*slot = GM_NIL;
+	else if (gm_is_waiting(&t->faults[*slot]) && gm_is_due(t, k))
+		return -EAGAIN;
+	return 0;
+}
+
 /* Both that call it are hot. */
 static __always_inline int
 gm_commence_key(struct gm_tracker *t, const struct gm_key *k,
 		const struct grid_missing_checksum *sum, u64 serial, u32 owner,
 		u64 now)
 {
-	u32 slot = gm_get(t, k);
 	struct gm_fault *f;
+	u32 slot;
 
+	if (unlikely(t->recording && gm_is_due(t, k))) {
+		int r = gm_get_beside_sweep(t, k, &slot);
+
+		if (r)
+			return r;
+	} else {
+		slot = gm_get(t, k);
+	}
 	if (unlikely(slot == GM_NIL))
 		return -ENOENT;
 	f = &t->faults[slot];

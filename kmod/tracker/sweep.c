@@ -213,6 +213,24 @@ u32 gm_see(struct gm_tracker *t, const struct gm_key *k)
 }
 
 /*
+ * The member at @slot stays while the other one of its pair is about to go: now it has
+ * that one's readers.
+ */
+void gm_inherit_readers(struct gm_tracker *t, const struct gm_key *k, u32 slot)
+{
+	u32 other, member;
+
+	if (likely(!t->special) || !t->recording)
+		return;
+	gm_lookup_both(t, k, &other, &member);
+	if (other == GM_NIL || member != slot ||
+	    !(t->faults[other].word & GM_W_READERS))
+		return;
+	gm_lose_readers(t, other);
+	gm_want(t, slot, GM_W_READERS);
+}
+
+/*
  * Would gm_get() change something at @k first?  Who takes a long list asks where
  * changes are recorded: it has room for its own (M1).
  */

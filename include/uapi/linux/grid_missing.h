@@ -55,7 +55,7 @@
  * was done, else the errno.  Elements are handled in order, those from done on
  * were not looked at.  Memory that cannot be read or written, an element too
  * long, a suspend or a signal end the call at that element; what is wrong with
- * the element itself is its result.  When its result cannot be delivered any
+ * the element itself, also with a pointer in it, is its result.  When its result cannot be delivered any
  * more, an element does not count although it was handled (a commence is taken
  * back then).
  */
@@ -96,7 +96,7 @@
  *          writable for every call
  * ENXIO    the file is attached to nothing yet
  * ENODEV   the device of this file is gone, or there is no such device or
- *          tracker
+ *          tracker; also when it goes while a call waits for what it has done
  * EBUSY    the file is attached already; the block is being written (for
  *          COMPLETE: by another file), or is aborting, or its discard is not
  *          through; a checkpoint or a sync jump is open, or one of them or a
@@ -108,8 +108,10 @@
  *          (REPAIR) another one than its serial number says
  * EEXIST   a value belongs to another active table, or is its index, or is twice
  *          in the list; the index of a table to be enqueued is such a value
- * ENOSPC   the tracker is full: blocks_max or tables_max, or (private trackers)
- *          there is no room for more released blocks
+ * ENOSPC   the tracker is full: blocks_max, for which blocks that are lost, or that
+ *          a sync jump has taken, count as well where there is metadata; or
+ *          tables_max; or (private trackers) there is no room for more released
+ *          blocks
  * EBADMSG  the data does not match the checksum; nothing was written
  * ERANGE   the address lies beyond the end of the device, or cannot be released
  * EOPNOTSUPP  not on this kind of tracker (commence and complete on a dm
@@ -122,10 +124,14 @@
  *          checkpoint is taken as before
  * ECANCELED the block was freed or cancelled while it was being written
  * ENOMEM   out of memory; nothing was done
- * EMFILE   EVENTS: the process has as many files open as it may
+ * EMFILE   EVENTS: the process has as many files open as it may, or the tracker
+ *          256 files of events
  * ENFILE   EVENTS: likewise, the machine
- * EINTR    a signal came before anything was done; RELEASE (and with EAGAIN): some
- *          runs may be released, and releasing them again does no harm
+ * EINTR    a signal came before anything was done; or, of calls that wait for what
+ *          they have done, before that was through: ENQUEUE* (is it kept), CANCEL
+ *          (has what was being written ended), DURABLE and REVERT, which go on;
+ *          RELEASE (and with EAGAIN): some runs may be released.  To call again
+ *          does no harm
  * ======== ==============================================================
  */
 
