@@ -238,6 +238,9 @@ static void super_impossible(struct kunit *test)
 	MK_SPOILT(snapshot_units, 5, -EUCLEAN, "size of the snapshots");
 	MK_SPOILT(snapshot_which, 2, -EUCLEAN, "snapshot");
 	MK_SPOILT(snapshot_entries, 1, -EUCLEAN, "snapshot");
+	MK_SPOILT(floor, U64_MAX - 2, -EUCLEAN, "number");
+	MK_SPOILT(reach, U64_MAX - 2, -EUCLEAN, "number");
+	MK_SPOILT(snapshot, U64_MAX, -EUCLEAN, "number");
 	MK_SPOILT(begin_unit, sb.log_units, -EUCLEAN, "begin");
 	MK_SPOILT(reach, 1, -EUCLEAN, "begin");
 	MK_SPOILT(area_units, META_BYTES / META_UNIT + 1, -ENOSPC, "only");
@@ -625,6 +628,48 @@ static void too_many(struct kunit *test)
 	gmeta_map_exit(&map);
 }
 
+/* An image says how many there are, not how much memory they may take. */
+static void too_many_for_memory(struct kunit *test)
+{
+	u64 b;
+
+	mk.dev.cells_max = 1024;
+	for (b = 0; b < 700; b++)
+		mk_block(b, 0);
+	mk_commit();
+	KUNIT_EXPECT_EQ(test, mk_load(), 0);
+	KUNIT_EXPECT_EQ(test, mk.l.map.count, 700);
+	for (; b < 800; b++)
+		mk_block(b, 0);
+	mk_commit();
+	KUNIT_EXPECT_EQ(test, mk_load(), -ENOMEM);
+	KUNIT_EXPECT_TRUE(test, mk_says("no memory for more than"));
+	mk.dev.cells_max = 0;
+}
+
+/* Blocks that meet in one cell by one multiplier don't by another. */
+static void map_seeded(struct kunit *test)
+{
+	const u64 multiplier = 0xd1b54a32d192ed03ULL;
+	struct gmeta_super sb;
+	struct gmeta_map map;
+	u64 inverse = 1, b, i, met[2] = {};
+
+	meta_init_super(&sb);
+	KUNIT_ASSERT_EQ(test, gmeta_map_init(&map, &sb), 0);
+	/* Newton's: right in twice as many bits each time. */
+	for (i = 0; i < 6; i++)
+		inverse *= 2 - map.multiplier * inverse;
+	for (i = 0; i < 2; i++) {
+		for (b = 0; b < 500; b++)
+			met[i] += !gmeta_cell(&map, b * inverse);
+		map.multiplier = multiplier;
+	}
+	KUNIT_EXPECT_EQ(test, met[0], 500);
+	KUNIT_EXPECT_LE(test, met[1], 50);
+	gmeta_map_exit(&map);
+}
+
 /* A group is in one commit or in the next. */
 static void groups_whole(struct kunit *test)
 {
@@ -699,6 +744,8 @@ static struct kunit_case meta_cases[] = { KUNIT_CASE(crc_is_crc32c),
 					  KUNIT_CASE(log_other_history),
 					  KUNIT_CASE(snapshot_damaged),
 					  KUNIT_CASE(entries_impossible),
+					  KUNIT_CASE(too_many_for_memory),
+					  KUNIT_CASE(map_seeded),
 					  KUNIT_CASE(tables),
 					  KUNIT_CASE(cancel_cut_short),
 					  KUNIT_CASE(too_many),

@@ -315,6 +315,32 @@ static void flush_lost(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, ml_survives(test, 1));
 }
 
+/* D2: what a retry has flushed is no end any more; a later flush doesn't fail for it. */
+static void flush_lost_in_retry(struct kunit *test)
+{
+	enum gmeta_do what;
+
+	ml_begin(test);
+	ml_fault(1, 11);
+	ml_end(1, 11, false);
+	/* Nobody asked for room. */
+	while (!ml.log.failed)
+		ml_fault(6, 1);
+	gmeta_log_retry(&ml.log);
+	while ((what = ml_next()) != GMETA_FILL && what != GMETA_NOTHING)
+		ml_told(0);
+	KUNIT_ASSERT_EQ(test, what, GMETA_FILL);
+	gmeta_log_lost(&ml.log);
+	ml_told(0);
+	ml_run(test);
+	KUNIT_EXPECT_FALSE(test, ml.log.failed);
+	ml_fault(2, 12);
+	ml_end(2, 12, false);
+	gmeta_log_want(&ml.log);
+	ml_run(test);
+	KUNIT_EXPECT_EQ(test, ml.agains, 0);
+}
+
 static void write_fails(struct kunit *test)
 {
 	u8 *was = gmeta_alloc(META_UNIT, 1);
@@ -702,6 +728,7 @@ static struct kunit_case meta_log_cases[] = { KUNIT_CASE(commit_order),
 					      KUNIT_CASE(who_waits_for_which),
 					      KUNIT_CASE(flush_fails),
 					      KUNIT_CASE(flush_lost),
+					      KUNIT_CASE(flush_lost_in_retry),
 					      KUNIT_CASE(write_fails),
 					      KUNIT_CASE(failed_with_ends),
 					      KUNIT_CASE_SLOW(snapshot_turn),

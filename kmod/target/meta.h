@@ -19,10 +19,16 @@
 #include <linux/types.h>
 
 /*
- * What a map has on top of its limits at most: aborting faults (T1), and blocks that
- * are lost.
+ * What a map has on top of its limits at most: blocks that are lost (what two commits
+ * made good: while there are any, no other one gets a slot), and aborting faults (T1).
  */
 #define GMETA_RESERVE 65536U
+
+/* Blocks that a commit may make good before a flush. */
+#define GMETA_ENDS_MAX (GMETA_RESERVE / 8 * 3)
+
+/* Numbers of commits and snapshots end here, and floors at half of it: none wraps. */
+#define GMETA_NUMBERS (1ULL << 62)
 
 /* Entries of a commit that who can wait leaves free for who can't. */
 #define GRID_META_MARGIN 8192U
@@ -187,13 +193,18 @@ struct gmeta_table {
 
 /**
  * struct gmeta_map - what is missing
- * @faults: hash table of @cells cells, a power of two
+ * @faults: hash table of @cells cells, 2^@bits
+ * @cells_max: it gets no larger; 0: whatever memory there is
+ * @multiplier: of its hash: odd, and unknown to who made the entries
  * @count: faults in it
  * @tables: by slot, @tables_max of them
  */
 struct gmeta_map {
 	struct gmeta_fault *faults;
 	u64 cells;
+	u32 bits;
+	u64 cells_max;
+	u64 multiplier;
 	u64 count;
 	struct gmeta_table *tables;
 	u32 tables_max;
@@ -216,6 +227,8 @@ int gmeta_map_check(struct gmeta_map *map, const struct gmeta_super *sb,
  * @seen: of each entry that is replayed; may be NULL
  * @priv: theirs
  * @bytes: size of the area
+ * @cells_max: as in struct gmeta_map
+ * @seed: random, for its hash; 0: none
  */
 struct gmeta_device {
 	int (*read)(void *priv, u64 from, void *buf, u32 bytes);
@@ -223,6 +236,8 @@ struct gmeta_device {
 		     const struct gmeta_entry *e);
 	void *priv;
 	u64 bytes;
+	u64 cells_max;
+	u64 seed;
 };
 
 /**

@@ -232,6 +232,10 @@ int gmeta_super_check(const struct gmeta_super *sb, char *why)
 	    sb->snapshot_entries >
 		    sb->snapshot_pieces * (u64)GMETA_PIECE_ENTRIES)
 		goto bad;
+	what = "number";
+	if (sb->floor > GMETA_NUMBERS / 2 || sb->reach > GMETA_NUMBERS ||
+	    sb->snapshot > GMETA_NUMBERS)
+		goto bad;
 	what = "begin of the replay";
 	if (sb->begin_unit >= sb->log_units ||
 	    sb->snapshot_end < sb->begin_previous ||
@@ -465,7 +469,7 @@ int gmeta_head_decode(const void *unit, const struct gmeta_super *sb,
 	most = head->piece ? GRID_META_PIECE_MAX : sb->commit_max;
 	if (memcmp(d->uuid, sb->uuid, sizeof(d->uuid)) ||
 	    head->length < GMETA_HEAD || head->length > most || d->flags ||
-	    d->reserved)
+	    d->reserved || head->number > GMETA_NUMBERS)
 		return -ENODATA;
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include <linux/kernel.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 #include "meta.h"
@@ -208,13 +209,15 @@ static int gmeta_apply(struct gmeta_load *m, const struct gmeta_head *head,
 	while (gmeta_next(sb, head, m->buf, &at, &e, NULL) > 0) {
 		r = gmeta_map_apply(&m->l->map, &e);
 		if (r) {
-			gmeta_say(m->l->why, "no memory for %llu records",
+			gmeta_say(m->l->why,
+				  "no memory for more than %llu records",
 				  (unsigned long long)m->l->map.count);
 			return r;
 		}
 		if (m->dev->seen)
 			m->dev->seen(m->dev->priv, head, &e);
-		m->l->entries++;
+		if (!(++m->l->entries % 4096))
+			cond_resched();
 	}
 	return 0;
 }
@@ -395,6 +398,9 @@ int gmeta_load_map(const struct gmeta_device *dev, struct gmeta_loaded *l)
 		gmeta_say(l->why, "no memory");
 		goto out;
 	}
+	l->map.cells_max = dev->cells_max;
+	if (dev->seed)
+		l->map.multiplier = dev->seed | 1;
 	r = gmeta_load_snapshot(&m);
 	if (!r)
 		r = gmeta_load_log(&m);

@@ -95,7 +95,8 @@ int gmeta_log_init(struct gmeta_log *log, const struct gmeta_loaded *l)
 	log->next_sb = log->sb;
 	/* Whatever a session before this one wrote, its numbers are lower. */
 	log->next_sb.floor = max(log->sb.floor, l->highest) + GRID_META_SESSION;
-	log->ends_max = (log->sb.commit_max - GL_HEAD) / (GL_ENTRY + 16);
+	log->ends_max = min((log->sb.commit_max - GL_HEAD) / (GL_ENTRY + 16),
+			    GMETA_ENDS_MAX);
 	while (cells < log->ends_max)
 		cells *= 2;
 	log->heads_mask = cells - 1;
@@ -794,6 +795,8 @@ static void gl_supers_written(struct gmeta_log *log)
 	log->snap_whole = false;
 	log->failed = false;
 	log->dirty = false;
+	/* Of ends that are none any more: a flush was behind the whole. */
+	log->lost = false;
 }
 
 /*

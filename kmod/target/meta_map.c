@@ -7,7 +7,8 @@
  * anything in between.  Only at the end must it all fit together.
  *
  * Faults are in a hash table with linear probing, which grows; tables in an
- * array.  A run of good blocks costs as many steps as it has blocks or the
+ * array.  Its hash is multiply-shift (Dietzfelbinger and others, 1997) with a random
+ * multiplier, or who makes an image could make all its blocks meet in one cell.  A run of good blocks costs as many steps as it has blocks or the
  * table has cells, whichever is less.
  */
 #include <linux/errno.h>
@@ -19,7 +20,9 @@
 #include <linux/vmalloc.h>
 #include "meta.h"
 
-#define GMETA_CELLS_MIN 1024
+#define GMETA_BITS_MIN 10
+/* 2^64 divided by the golden ratio: neighbours end up far from each other (Knuth). */
+#define GMETA_MULTIPLIER 0x9e3779b97f4a7c15ULL
 
 static void *gmeta_alloc(u64 n, size_t size)
 {
@@ -40,7 +43,9 @@ int gmeta_map_init(struct gmeta_map *map, const struct gmeta_super *sb)
 {
 	memset(map, 0, sizeof(*map));
 	map->tables_max = sb->tables_max;
-	map->cells = GMETA_CELLS_MIN;
+	map->bits = GMETA_BITS_MIN;
+	map->cells = 1ULL << map->bits;
+	map->multiplier = GMETA_MULTIPLIER;
 	map->faults = gmeta_alloc(map->cells, sizeof(*map->faults));
 	/* One more, so that none is no special case. */
 	map->tables = gmeta_alloc(sb->tables_max + 1ULL, sizeof(*map->tables));
@@ -59,7 +64,7 @@ void gmeta_map_exit(struct gmeta_map *map)
 
 static u64 gmeta_cell(const struct gmeta_map *map, u64 address)
 {
-	return (address * 0x9e3779b97f4a7c15ULL >> 20) & (map->cells - 1);
+	return address * map->multiplier >> (64 - map->bits);
 }
 
 /* The cell of the fault at @address, or the unused one where it belongs. */
@@ -87,6 +92,9 @@ static int gmeta_grow(struct gmeta_map *map)
 	struct gmeta_map wide = *map;
 	u64 i;
 
+	if (map->cells_max && map->cells * 2 > map->cells_max)
+		return -ENOMEM;
+	wide.bits++;
 	wide.cells *= 2;
 	wide.faults = gmeta_alloc(wide.cells, sizeof(*wide.faults));
 	if (!wide.faults)
