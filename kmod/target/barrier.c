@@ -23,6 +23,10 @@
 
 #include "grid.h"
 
+/* For so long a barrier waits for another sweep: 2 s. */
+#define GRID_COMMENCE_TRIES 100
+#define GRID_COMMENCE_PAUSE_MS 20
+
 /* What waits becomes the running barrier; the lock is held. */
 static void __grid_barrier_start(struct grid *g)
 {
@@ -132,9 +136,9 @@ static int grid_commence(struct grid *g)
 	unsigned int i;
 	int r = -EBUSY;
 
-	for (i = 0; r == -EBUSY && i < 100; i++) {
+	for (i = 0; r == -EBUSY && i < GRID_COMMENCE_TRIES; i++) {
 		if (i)
-			msleep(20);
+			msleep(GRID_COMMENCE_PAUSE_MS);
 		grid_lock(g, &flags);
 		/* From here on an enqueue of these is refused (D2). */
 		g->barrier_freeing = true;
@@ -146,6 +150,7 @@ static int grid_commence(struct grid *g)
 			grid_lock(g, &flags);
 			g->barrier_freeing = false;
 			grid_unlock(g, flags);
+			wake_up_all(&g->barrier_wait);
 		}
 		if (r && grid_jumping(g))
 			break;
@@ -316,6 +321,9 @@ static void grid_barrier_worker(struct work_struct *work)
 		__grid_barrier_start(g);
 	if (!g->stopped)
 		queue_work(g->wq, &g->discard_work);
+	/* What is lost got no slot while it was to be freed. */
+	if (r && !g->stopped && g->lost.count)
+		queue_work(g->wq, &g->lost_work);
 	grid_unlock(g, flags);
 
 	wake_up_all(&g->barrier_wait);

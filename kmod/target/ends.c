@@ -239,6 +239,14 @@ static void grid_lose_item(struct grid *g, const struct grid_missing_item *item)
 	int r = -ENOENT;
 
 	grid_lock(g, &flags);
+	/* A barrier that may still be put off: whether it is freed, it knows. */
+	while (item->ended && g->barrier_freeing &&
+	       grid_bits_test(&g->taken, item->address)) {
+		grid_unlock(g, flags);
+		wait_event_timeout(g->barrier_wait,
+				   !READ_ONCE(g->barrier_freeing), HZ);
+		grid_lock(g, &flags);
+	}
 	/* What is freed nobody needs any more. */
 	if (item->ended && !__grid_is_freed(g, item->address))
 		r = __grid_lose(g, item->address,
@@ -256,7 +264,7 @@ static void grid_lose_item(struct grid *g, const struct grid_missing_item *item)
  * @rep: from grid_repair_begin(); if a flush failed, the items whose result was
  *	0 have failed
  *
- * Context: process; does not sleep.
+ * Context: process; may wait for a barrier, which waits for no flush of a repair.
  */
 void grid_repair_finish(struct grid *g, struct grid_repair *rep)
 {
