@@ -1046,6 +1046,8 @@ int grid_meta_grow(struct grid_table *t)
 	while (!wait_event_timeout(m->wait, grid_meta_has_grown(m, blocks, &r),
 				   HZ))
 		;
+	/* A snapshot may follow: what it looks at is about to be another one. */
+	flush_work(&m->work);
 	return r;
 }
 
@@ -1127,7 +1129,8 @@ int grid_meta_start(struct grid_meta *m, const char *name)
 	INIT_LIST_HEAD(&m->writes);
 	INIT_LIST_HEAD(&m->looked);
 	INIT_LIST_HEAD(&m->starved);
-	m->wq = alloc_ordered_workqueue("%s", WQ_MEM_RECLAIM, name);
+	/* The tick has to come while the work goes on. */
+	m->wq = alloc_workqueue("%s", WQ_MEM_RECLAIM | WQ_UNBOUND, 0, name);
 	return m->wq ? 0 : -ENOMEM;
 }
 
