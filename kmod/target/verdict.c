@@ -104,10 +104,21 @@ stopped:
 	return __grid_stopped(g, io, status);
 }
 
-/* A read wants everything that is missing in its way, not only the first. */
+/*
+ * A read wants everything that is missing in its way, not only the first.  What is
+ * left of it comes anew, block by block; if its end is wanted, so is the rest.
+ */
 static void __grid_want(struct grid *g, struct grid_io *io, u64 b, u64 last)
 {
+	bool freed;
+	u32 flags;
+
 	grid_assert_locked(g);
+	while (last > b && !test_bit(last, g->missing))
+		last--;
+	__grid_missing_peek(g->gm, last, &flags, &freed);
+	if (flags & GRID_MISSING_F_WANTED)
+		return;
 	for (b = find_next_bit(g->missing, last + 1, b); b <= last;
 	     b = find_next_bit(g->missing, last + 1, b + 1))
 		__grid_missing_wanted(g->gm, b);
