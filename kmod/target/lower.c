@@ -133,7 +133,7 @@ void grid_write_items(struct grid_table *t, struct grid_missing_item *items,
 		if (is_vmalloc_addr(item->data))
 			flush_kernel_vmap_range(item->data,
 						t->grid->geo.block_size);
-		bio = grid_block_bio(t, REQ_OP_WRITE, item->address,
+		bio = grid_block_bio(t, REQ_OP_WRITE | REQ_SYNC, item->address,
 				     item->data);
 		gb = container_of(bio, struct grid_bio, bio);
 		gb->item = item;
