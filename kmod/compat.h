@@ -33,6 +33,13 @@
 #define WQ_PERCPU 0
 #endif
 
+/* 6.5 gave the mode that a device is opened with a type of its own. */
+#ifdef BLK_OPEN_WRITE
+#define GRID_OPEN_WRITE BLK_OPEN_WRITE
+#else
+#define GRID_OPEN_WRITE FMODE_WRITE
+#endif
+
 /* 6.9 split the limit of discards into the device's and the administrator's. */
 static inline void grid_set_max_discard(struct queue_limits *limits,
 					unsigned int sectors)

@@ -283,6 +283,7 @@ struct grid_bio {
 struct grid {
 	struct list_head list; /* grid_list_lock */
 	unsigned int refs; /* grid_list_lock: number of tables */
+	struct list_head tables; /* grid_list_lock: grid_table->node */
 	const struct grid_table *loading; /* grid_list_lock: its map, for this */
 	unsigned int major, minor;
 	/* What room.c may change while the device is suspended. */
@@ -403,6 +404,7 @@ struct grid {
 struct grid_table {
 	struct dm_target *ti;
 	struct grid *grid;
+	struct list_head node; /* grid->tables; grid_list_lock */
 	struct dm_dev *dev;
 	struct dm_dev *meta_dev; /* or NULL */
 	sector_t start; /* on the lower device */
@@ -670,12 +672,12 @@ void grid_write_done(struct grid *g, struct grid_io *io);
 int grid_meta_first(struct grid *g, const struct grid_table *t, char **error);
 int grid_meta_next(struct grid *g, const struct grid_table *t, char **error);
 bool grid_meta_overlap(const struct grid *g, const struct grid_table *t,
-		       const struct grid *other);
+		       const struct grid_table *other);
 void grid_meta_last(struct grid *g);
 
 /* jump.c */
 void __grid_jump_took(struct grid *g, u64 b);
-bool __grid_jump_has_room(struct grid *g, u64 b);
+bool __grid_map_has_room(struct grid *g, u64 b);
 void __grid_jump_written(struct grid *g, u64 b);
 void grid_jump_over(void *priv);
 

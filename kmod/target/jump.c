@@ -39,17 +39,23 @@ void __grid_jump_took(struct grid *g, u64 b)
 }
 
 /**
- * __grid_jump_has_room - may block @b be enqueued, as to the map's maxima
+ * __grid_map_has_room - may block @b be enqueued, as to the map's maxima
  * @g: the grid
  * @b: the block
+ *
+ * What is lost counts, too, with metadata: a disk that goes on losing what a store
+ * goes on to enqueue would make the map longer than a snapshot has room for.
  */
-bool __grid_jump_has_room(struct grid *g, u64 b)
+bool __grid_map_has_room(struct grid *g, u64 b)
 {
+	u64 more = g->jumped.count;
+
 	grid_assert_locked(g);
-	if (!g->jumped.count || test_bit(b, g->missing) ||
-	    grid_bits_test(&g->jumped, b))
+	if (g->meta)
+		more += g->lost.count;
+	if (!more || test_bit(b, g->missing) || grid_bits_test(&g->jumped, b))
 		return true;
-	return __grid_missing_single(g->gm) + g->jumped.count <
+	return __grid_missing_single(g->gm) + more <
 	       grid_missing_limits(g->gm)->blocks_max;
 }
 

@@ -16,6 +16,8 @@
  */
 #include <linux/blkdev.h>
 #include <linux/mm.h>
+#include <linux/random.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uuid.h>
 #include <linux/vmalloc.h>
@@ -26,6 +28,9 @@ static int grid_meta_read(void *priv, u64 from, void *buf, u32 bytes)
 {
 	struct grid_meta *m = priv;
 
+	/* A long log on a slow disk is no reason not to die. */
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	return grid_meta_rw(m->g, m->bdev, REQ_OP_READ,
 			    m->start + (from >> SECTOR_SHIFT), buf, bytes);
 }
@@ -68,34 +73,50 @@ static bool grid_ranges_meet(struct block_device *a, sector_t a_start,
 	       b_start < a_start + a_len;
 }
 
+/* Do these two tables' data meet? */
+static bool grid_data_meet(const struct grid_table *a,
+			   const struct grid_table *b)
+{
+	return grid_ranges_meet(a->dev->bdev, a->start, a->ti->len,
+				b->dev->bdev, b->start, b->ti->len);
+}
+
+/* Does the data of @t lie where @m keeps its map? */
+static bool grid_data_meets_map(const struct grid_table *t,
+				const struct grid_meta *m)
+{
+	return grid_ranges_meet(t->dev->bdev, t->start, t->ti->len, m->bdev,
+				m->start, m->sectors);
+}
+
 /**
  * grid_meta_overlap - does another grid use what a table is to use (M6)
  * @g: the table's grid
  * @t: the table
- * @other: another one
+ * @other: one of another grid
  *
- * Either's map may lie neither where the other's does nor where its data are; of
- * data that is seen when both name the same partition.  Of a map that
- * was not loaded yet only the begin is known.
+ * Where either has a map, neither may lie where the other's does, nor where its data
+ * are; and their data are not the same: what one writes, the other's map doesn't know.
+ * Of a map that was not loaded yet only the begin is known.
  */
 bool grid_meta_overlap(const struct grid *g, const struct grid_table *t,
-		       const struct grid *other)
+		       const struct grid_table *other)
 {
-	const struct grid_meta *m = g->meta, *o = other->meta;
+	const struct grid_meta *o = other->grid->meta, *m = g->meta;
 	struct block_device *bdev = t->meta_dev ? t->meta_dev->bdev : NULL;
 	sector_t start = t->opt.meta_start, sectors = m ? m->sectors : 1;
-	sector_t len =
-		other->geo.blocks * (other->geo.block_size >> SECTOR_SHIFT);
 
-	if (bdev && o &&
-	    grid_ranges_meet(bdev, start, sectors, o->bdev, o->start,
-			     o->sectors))
+	if ((bdev || o) && grid_data_meet(t, other))
 		return true;
-	if (o && grid_ranges_meet(t->dev->bdev, t->start, t->ti->len, o->bdev,
-				  o->start, o->sectors))
+	if (o && grid_data_meets_map(t, o))
 		return true;
-	return bdev && bdev->bd_dev == other->lower &&
-	       start < other->start + len && other->start < start + sectors;
+	if (!bdev)
+		return false;
+	if (o && grid_ranges_meet(bdev, start, sectors, o->bdev, o->start,
+				  o->sectors))
+		return true;
+	return grid_ranges_meet(bdev, start, sectors, other->dev->bdev,
+				other->start, other->ti->len);
 }
 
 static int grid_meta_restore_tables(struct grid *g, const struct gmeta_map *map)
@@ -211,6 +232,10 @@ static int grid_meta_load(struct grid_meta *m, const struct grid_table *t,
 		.read = grid_meta_read,
 		.priv = m,
 		.bytes = (bdev_nr_sectors(m->bdev) - m->start) << SECTOR_SHIFT,
+		/* The image says how many there are; half as many while it grows. */
+		.cells_max = ((u64)totalram_pages() << PAGE_SHIFT) / 4 /
+			     sizeof(struct gmeta_fault),
+		.seed = get_random_u64(),
 	};
 	const char *why = "metadata: can't be used: see the kernel's log";
 	struct grid *g = m->g;
@@ -297,8 +322,7 @@ int grid_meta_first(struct grid *g, const struct grid_table *t, char **error)
 	if (r)
 		goto err_unload;
 	r = -EINVAL;
-	if (grid_ranges_meet(t->dev->bdev, t->start, t->ti->len, m->bdev,
-			     m->start, m->sectors)) {
+	if (grid_data_meets_map(t, m)) {
 		*error = "metadata: lies where the data does";
 		goto err_unload;
 	}
@@ -346,8 +370,7 @@ static int grid_meta_may_grow(const struct grid_meta *m,
 	int r;
 
 	*error = "metadata: lies where the data would";
-	if (grid_ranges_meet(t->dev->bdev, t->start, t->ti->len, m->bdev,
-			     m->start, m->sectors))
+	if (grid_data_meets_map(t, m))
 		return -EINVAL;
 	sb->blocks = t->geo.blocks;
 	sb->data_sectors = bdev_nr_sectors(t->dev->bdev);

@@ -14,6 +14,7 @@
  * go round map() (D1).
  */
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
@@ -133,7 +134,7 @@ static int grid_enqueue_ok(void *priv, u64 b)
 		return -ERANGE;
 	if (__grid_is_freed(g, b))
 		return -EBUSY;
-	return __grid_jump_has_room(g, b) ? 0 : -ENOSPC;
+	return __grid_map_has_room(g, b) ? 0 : -ENOSPC;
 }
 
 static void grid_get_status(void *priv, struct grid_missing_status *st)
@@ -219,13 +220,19 @@ static void grid_ready_worker(struct work_struct *work)
 	memalloc_noio_restore(noio);
 }
 
+/* Between two tries of a cancel that something else is in the way of. */
+#define GRID_CANCEL_PAUSE_MS 20
+
 static void grid_cancel_worker(struct work_struct *work)
 {
 	struct grid *g = container_of(work, struct grid, cancel_work);
-	int r = grid_missing_cancel_all(g->gm);
+	int r;
 
+	/* What is being carried out ends; or a suspend comes: then -EAGAIN. */
+	while ((r = grid_missing_cancel_all(g->gm)) == -EBUSY)
+		msleep(GRID_CANCEL_PAUSE_MS);
 	if (r)
-		DMWARN("%u:%u: cancel all: %d: something else is being carried out, try again",
+		DMWARN("%u:%u: cancel all: suspended meanwhile, try again (%d)",
 		       g->major, g->minor, r);
 }
 
@@ -264,6 +271,7 @@ static struct grid *grid_new(const struct grid_table *t, unsigned int major,
 	g->major = major;
 	g->minor = minor;
 	g->gate = t->opt.start_held ? GRID_GATE_HELD : 0;
+	INIT_LIST_HEAD(&g->tables);
 	grid_park_init(g);
 	grid_again_init(g);
 	grid_barrier_init(g);
@@ -354,18 +362,24 @@ static int grid_list_get(const struct grid_table *t)
 static int grid_overlaps(const struct grid *g, const struct grid_table *t,
 			 char **error)
 {
-	const struct grid *other;
+	const struct grid_table *other;
+	const struct grid *o;
 
-	/* One that is loading has other disks. */
-	list_for_each_entry(other, &grid_list, list)
-		if (other != g && !other->loading &&
-		    grid_meta_overlap(g, t, other)) {
-			DMERR("%u:%u keeps its map or its data there",
-			      other->major, other->minor);
-			*error = "metadata: another grid uses it";
-			return -EBUSY;
-		}
+	/* One that is loading has other disks, and no table yet. */
+	list_for_each_entry(o, &grid_list, list) {
+		if (o == g)
+			continue;
+		/* Also those that are loaded, and not live yet or no more. */
+		list_for_each_entry(other, &o->tables, node)
+			if (grid_meta_overlap(g, t, other))
+				goto found;
+	}
 	return 0;
+
+found:
+	DMERR("%u:%u keeps its map or its data there", o->major, o->minor);
+	*error = "metadata: another grid uses it";
+	return -EBUSY;
 }
 
 /* A new grid is in the list: it gets its map.  On failure it is gone. */
@@ -429,7 +443,7 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 	g = grid_new(t, MAJOR(devt), MINOR(devt), name, &ti->error);
 	if (IS_ERR(g))
 		goto out;
-	/* Its data are no place for a map from now on (M6). */
+	/* What is known is of these data. */
 	g->lower = t->dev->bdev->bd_dev;
 	g->start = t->start;
 	list_add_tail(&g->list, &grid_list);
@@ -437,8 +451,11 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 	if (r)
 		g = ERR_PTR(r);
 out:
-	if (!IS_ERR(g))
+	if (!IS_ERR(g)) {
 		g->refs++;
+		t->grid = g;
+		list_add(&t->node, &g->tables);
+	}
 	mutex_unlock(&grid_list_lock);
 	return g;
 }
@@ -454,6 +471,7 @@ static void grid_put(struct grid *g, struct grid_table *t)
 	grid_unlock(g, flags);
 
 	mutex_lock(&grid_list_lock);
+	list_del(&t->node);
 	last = !--g->refs;
 	if (last) {
 		list_del(&g->list);
@@ -477,10 +495,81 @@ static void grid_put(struct grid *g, struct grid_table *t)
 	}
 }
 
+/*
+ * Open a device of a table.  Also that of a read-only one is written to: repairs, and
+ * the map.
+ */
+static int grid_open_one(struct dm_target *ti, const char *path,
+			 const char *what, char *error, struct dm_dev **out)
+{
+	int r;
+
+	ti->error = error;
+	r = dm_get_device(ti, path,
+			  dm_table_get_mode(ti->table) | GRID_OPEN_WRITE, out);
+	if (!r && bdev_read_only((*out)->bdev)) {
+		dm_put_device(ti, *out);
+		r = -EROFS;
+	}
+	if (r)
+		DMERR("can't open the %s device \"%s\" (%d)", what, path, r);
+	return r;
+}
+
+static int grid_open(struct dm_target *ti, struct grid_table *t,
+		     const char *path)
+{
+	sector_t size;
+	int r;
+
+	r = grid_open_one(ti, path, "lower", "can't open the lower device",
+			  &t->dev);
+	if (r)
+		return r;
+	r = -EINVAL;
+	if (bdev_is_zoned(t->dev->bdev)) {
+		ti->error = "zoned devices are not supported";
+		goto err_device;
+	}
+	size = bdev_nr_sectors(t->dev->bdev);
+	if (t->start > size || ti->len > size - t->start) {
+		DMERR("%s has %llu sectors, fewer than offset %llu + length %llu",
+		      path, (u64)size, (u64)t->start, (u64)ti->len);
+		ti->error = "the lower device is too small";
+		goto err_device;
+	}
+	if (t->block_sectors << SECTOR_SHIFT <
+	    bdev_logical_block_size(t->dev->bdev)) {
+		ti->error =
+			"the block is smaller than a sector of the lower device";
+		goto err_device;
+	}
+	if (!t->opt.meta_path)
+		return 0;
+	r = grid_open_one(ti, t->opt.meta_path, "metadata",
+			  "can't open the metadata device", &t->meta_dev);
+	if (r) {
+		t->meta_dev = NULL;
+		goto err_device;
+	}
+	return 0;
+
+err_device:
+	dm_put_device(ti, t->dev);
+	return r;
+}
+
+static void grid_shut(struct dm_target *ti, struct grid_table *t)
+{
+	if (t->meta_dev)
+		dm_put_device(ti, t->meta_dev);
+	dm_put_device(ti, t->dev);
+}
+
 static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	struct grid_table *t;
-	sector_t size;
+	struct grid *g;
 	int r;
 
 	t = kzalloc(sizeof(*t), GFP_KERNEL);
@@ -492,52 +581,18 @@ static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	r = grid_parse(ti, t, argc, argv);
 	if (r)
 		goto err_free;
-	r = dm_get_device(ti, argv[0], dm_table_get_mode(ti->table), &t->dev);
-	if (r) {
-		DMERR("can't open the lower device \"%s\" (%d)", argv[0], r);
-		ti->error = "can't open the lower device";
+	r = grid_open(ti, t, argv[0]);
+	if (r)
 		goto err_free;
-	}
-	r = -EINVAL;
-	if (bdev_is_zoned(t->dev->bdev)) {
-		ti->error = "zoned devices are not supported";
-		goto err_device;
-	}
-	size = bdev_nr_sectors(t->dev->bdev);
-	if (t->start > size || ti->len > size - t->start) {
-		DMERR("%s has %llu sectors, fewer than offset %llu + length %llu",
-		      argv[0], (u64)size, (u64)t->start, (u64)ti->len);
-		ti->error = "the lower device is too small";
-		goto err_device;
-	}
-	if (t->block_sectors << SECTOR_SHIFT <
-	    bdev_logical_block_size(t->dev->bdev)) {
-		ti->error =
-			"the block is smaller than a sector of the lower device";
-		goto err_device;
-	}
-
-	if (t->opt.meta_path) {
-		r = dm_get_device(ti, t->opt.meta_path,
-				  dm_table_get_mode(ti->table), &t->meta_dev);
-		if (r) {
-			DMERR("can't open the metadata device \"%s\" (%d)",
-			      t->opt.meta_path, r);
-			ti->error = "can't open the metadata device";
-			goto err_device;
-		}
-	}
-
-	r = -EINVAL;
 	t->geo.blocks = ti->len >> ilog2(t->block_sectors);
 	t->geo.block_size = t->block_sectors << SECTOR_SHIFT;
 	if (strcmp(t->opt.checksum, "none"))
 		strscpy(t->geo.checksum, t->opt.checksum,
 			sizeof(t->geo.checksum));
-	t->grid = grid_get(ti, t);
-	if (IS_ERR(t->grid)) {
-		r = PTR_ERR(t->grid);
-		goto err_device;
+	g = grid_get(ti, t);
+	if (IS_ERR(g)) {
+		r = PTR_ERR(g);
+		goto err_devices;
 	}
 
 	ti->private = t;
@@ -548,10 +603,8 @@ static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->discards_supported = true;
 	return 0;
 
-err_device:
-	if (t->meta_dev)
-		dm_put_device(ti, t->meta_dev);
-	dm_put_device(ti, t->dev);
+err_devices:
+	grid_shut(ti, t);
 err_free:
 	kfree(t->opt.meta_path);
 	kfree(t);
@@ -564,9 +617,7 @@ static void grid_dtr(struct dm_target *ti)
 
 	grid_put(t->grid, t);
 	grid_room_free(t->room);
-	if (t->meta_dev)
-		dm_put_device(ti, t->meta_dev);
-	dm_put_device(ti, t->dev);
+	grid_shut(ti, t);
 	kfree(t->opt.meta_path);
 	kfree(t);
 }
