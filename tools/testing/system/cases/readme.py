@@ -7,7 +7,7 @@ Only names differ: of the machine's disks and of the other host.
 import os
 import re
 
-from common import DATA, same
+from common import DATA, missing_now, same
 from run import BLOCK, TOP, check
 
 NAMES = {"/dev/sdb": DATA, "/dev/sdc": "/dev/loop0", "/dev/sdd": "/dev/loop1",
@@ -23,16 +23,22 @@ def examples():
         for name, real in NAMES.items():
             part = part.replace(name, real)
         # Who waits for a script waits for all that may write to its output.
-        part = re.sub(r"&$", "> /tmp/helper 2>&1 < /dev/null &", part, flags=re.M)
+        part = re.sub(r"^(    gridrepaird --device (\S+) .*)&$",
+                      r"\1> /tmp/helper.\2 2>&1 < /dev/null &", part, flags=re.M)
         if part.strip():
             out.append([line[4:] for line in part.splitlines() if line.strip()])
     return out
 
 
-def example(word):
-    found = [e for e in examples() if any(word in line for line in e)]
-    check(len(found) == 1, "the README has %d examples of %s" % (len(found), word))
-    return found[0]
+def is_command(line, word):
+    return line.startswith(word + " ")
+
+
+def put_behind(lines, word, more):
+    """A line of ours behind the one that runs @word."""
+    at = [i for i, line in enumerate(lines) if is_command(line, word)]
+    check(len(at) == 1, "%d of %s in %s" % (len(at), word, lines))
+    lines.insert(at[0] + 1, more)
 
 
 def run(t):
@@ -48,15 +54,17 @@ dd if=/dev/disk/by-id/virtio-replica of=good.img bs=1M skip=1 status=none
 truncate -s 16M meta; truncate -s 1G empty
 losetup /dev/loop0 meta; losetup /dev/loop1 empty
 modprobe dm-grid""", 120)
-    lines = example("gridctl format " + DATA)
-    at = [i for i, line in enumerate(lines) if line.startswith("gridctl create")]
-    check(len(at) == 1, "no create in %s" % lines)
+    # In the order of the text, nothing cleaned up between, as whoever reads it does.
+    there = [lines for lines in examples()
+             if any(is_command(line, "gridctl") for line in lines)]
+    check(len(there) == 3, "the README has %d examples, not three" % len(there))
+    lines, more, leave = there
     # As if a read had failed there.
-    lines.insert(at[0] + 1, "gridctl enqueue store %s" % " ".join(map(str, bad)))
+    put_behind(lines, "gridctl create",
+               "gridctl enqueue store %s" % " ".join(map(str, bad)))
     # Without a helper readers wait for 5 s: on a slow machine it begins later than that.
-    at = [i for i, line in enumerate(lines) if line.startswith("gridrepaird")]
-    check(len(at) == 1, "no helper in %s" % lines)
-    lines.insert(at[0] + 1, "until grep -q attached /tmp/helper; do sleep 0.1; done")
+    put_behind(lines, "gridrepaird",
+               "until grep -q attached /tmp/helper.store; do sleep 0.1; done")
     out = m.run("set -e\n" + "\n".join(lines), 300)
     m.run("mount --bind /mnt /srv")
     same(m, {name: t.file(name) for name in ("a", "b", "c")})
@@ -65,10 +73,21 @@ modprobe dm-grid""", 120)
     check('"repaired":%d,' % len(bad) in out, out)
     t.ok("bad sectors are repaired as they are met")
 
-    m.run("set -e; umount /srv; umount /mnt; gridctl remove store")
-    m.run("set -e; cd /var/tmp\n" + "\n".join(example("--start=held")), 600)
-    m.run("cmp -n %d /var/tmp/good.img /dev/mapper/store" % (1024 * BLOCK), 300)
-    out = m.run("gridctl --json status store")
+    m.run("set -e; cd /var/tmp\n" + "\n".join(more), 600)
+    m.run("cmp -n %d /var/tmp/good.img /dev/mapper/new" % (1024 * BLOCK), 300)
+    out = m.run("gridctl --json status new")
     check('"held":false' in out and '"blocks_max":1000000' in out, out)
-    t.ok("an empty disk is a new replica")
+    check(missing_now(m) == 0, "the first device has changed")
+    same(m, {"a": t.file("a")})
+    t.ok("an empty disk is a new replica, beside the first device")
+
+    m.run("umount /srv")
+    m.run("set -e\n" + "\n".join(leave), 100)
+    check(m.run("findmnt -no SOURCE /mnt") == m.run("readlink -f " + DATA),
+          "the disk itself is not mounted")
+    m.run("mount --bind /mnt /srv")
+    same(m, {name: t.file(name) for name in ("a", "b", "c")})
+    code, out = m.run("gridctl create store %s --metadata=/dev/loop0" % DATA, ok=False)
+    check(code and "retired" in out, "its map is still loaded: " + out)
+    t.ok("the disk without the grid; nobody loads the map any more")
     m.off()
