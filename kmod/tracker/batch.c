@@ -276,7 +276,7 @@ static void gm_take_class(struct gm_tracker *t, struct gm_side *s,
  * Returns how many at its head are sure to stay.
  */
 static u32 gm_settle_head(struct gm_tracker *t, struct gm_queue *q, u32 max,
-			  int *budget)
+			  int *budget, bool *changed)
 {
 	u32 slot = q->head, sure = 0;
 
@@ -288,9 +288,33 @@ static u32 gm_settle_head(struct gm_tracker *t, struct gm_queue *q, u32 max,
 			slot = t->links[slot].next;
 		} else {
 			slot = prev == GM_NIL ? q->head : t->links[prev].next;
+			*changed = true;
 		}
 	}
 	return sure;
+}
+
+/* Likewise of a class: first come those that were never requested. */
+static u32 gm_settle_class(struct gm_tracker *t, struct gm_side *s, u32 cls,
+			   u32 max, int *budget)
+{
+	bool changed;
+	u32 sure;
+
+	do {
+		changed = false;
+		sure = gm_settle_head(t, &s->never[cls], max, budget, &changed);
+		/* Behind an unsure one nothing is. */
+		if (sure == s->never[cls].count)
+			sure += gm_settle_head(t, &s->requested[cls], max,
+					       budget, &changed);
+		/*
+		 * One that went has left its readers to the other one of its pair,
+		 * which may be ahead of where we were, and pending as well.
+		 */
+		changed &= !!t->twins;
+	} while (changed && *budget > 0);
+	return changed ? 0 : sure;
 }
 
 static u32 gm_take_batch(struct gm_tracker *t, bool urgent, u32 max,
@@ -317,16 +341,8 @@ static u32 gm_take_batch(struct gm_tracker *t, bool urgent, u32 max,
 	for (i = 0; i < GM_CLASSES; i++) {
 		u32 want = urgent && i == GM_CLASS_NORMAL ? 0 : max;
 
-		if (unlikely(gm_sweeping(t)) && want) {
-			u32 sure =
-				gm_settle_head(t, &s->never[i], max, &budget);
-
-			/* Behind an unsure one nothing is. */
-			if (sure == s->never[i].count)
-				sure += gm_settle_head(t, &s->requested[i], max,
-						       &budget);
-			want = min(max, sure);
-		}
+		if (unlikely(gm_sweeping(t)) && want)
+			want = min(max, gm_settle_class(t, s, i, max, &budget));
 		n[i] = gm_eligible(t, &s->never[i], &s->requested[i], want,
 				   min_age);
 	}
