@@ -44,15 +44,19 @@ void __grid_jump_took(struct grid *g, u64 b)
  * @b: the block
  *
  * What is lost counts, too, with metadata: a disk that goes on losing what a store
- * goes on to enqueue would make the map longer than a snapshot has room for.
+ * goes on to enqueue would make the map longer than a snapshot has room for.  So does
+ * what is dropped, which may be in use again, beyond what there is room for.
  */
 bool __grid_map_has_room(struct grid *g, u64 b)
 {
 	u64 more = g->jumped.count;
 
 	grid_assert_locked(g);
-	if (g->meta)
+	if (g->meta) {
 		more += g->lost.count;
+		if (g->dropped.count > GMETA_DROPPED_MAX)
+			more += g->dropped.count - GMETA_DROPPED_MAX;
+	}
 	if (!more || test_bit(b, g->missing) || grid_bits_test(&g->jumped, b))
 		return true;
 	return __grid_missing_single(g->gm) + more <

@@ -15,17 +15,22 @@
 #ifndef _GRID_META_H
 #define _GRID_META_H
 
+#include <linux/errno.h>
 #include <linux/grid_metadata.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/types.h>
 
 /*
- * What a map has on top of its limits at most: blocks that are lost (what two commits
- * made good: while there are any, no other one gets a slot), and aborting faults (T1).
+ * What a map has on top of its limits at most: blocks that are lost, of what two commits
+ * made good, and that were dropped and are missing again.  While there are any, or more,
+ * nothing else is enqueued.
  */
 #define GMETA_RESERVE 65536U
 
 /* Blocks that a commit may make good before a flush. */
 #define GMETA_ENDS_MAX (GMETA_RESERVE / 8 * 3)
+#define GMETA_DROPPED_MAX (GMETA_RESERVE - 2 * GMETA_ENDS_MAX)
 
 /* Numbers of commits and snapshots end here, and floors at half of it: none wraps. */
 #define GMETA_NUMBERS (1ULL << 62)
@@ -35,6 +40,13 @@
 
 /* Room for the sentence that tells what is wrong, and where. */
 #define GMETA_WHY 192
+
+/* In long loops: let others run; -EINTR when nobody waits for the end any more. */
+static inline int gmeta_breathe(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
 
 /* Say it, to who wants to know. */
 #define gmeta_say(why, ...)                                     \

@@ -234,7 +234,7 @@ int gmeta_super_check(const struct gmeta_super *sb, char *why)
 		goto bad;
 	what = "number";
 	if (sb->floor > GMETA_NUMBERS / 2 || sb->reach > GMETA_NUMBERS ||
-	    sb->snapshot > GMETA_NUMBERS)
+	    sb->snapshot > GMETA_NUMBERS / 2)
 		goto bad;
 	what = "begin of the replay";
 	if (sb->begin_unit >= sb->log_units ||

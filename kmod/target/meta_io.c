@@ -1046,7 +1046,12 @@ int grid_meta_grow(struct grid_table *t)
 	while (!wait_event_timeout(m->wait, grid_meta_has_grown(m, blocks, &r),
 				   HZ))
 		;
-	/* A snapshot may follow: what it looks at is about to be another one. */
+	/*
+	 * A snapshot may follow: what it looks at is about to be another one.  In turns
+	 * of a second: a slow disk is no hung task.
+	 */
+	while (work_busy(&m->work))
+		wait_event_timeout(m->wait, !work_busy(&m->work), HZ);
 	flush_work(&m->work);
 	return r;
 }
@@ -1071,7 +1076,9 @@ void grid_meta_rest(struct grid *g)
 	__grid_meta_kick(m);
 	grid_unlock(g, flags);
 	flush_work(&m->work);
+	/* The tick may have begun beside it, and wanted another commit. */
 	cancel_delayed_work_sync(&m->tick);
+	flush_work(&m->work);
 }
 
 /**

@@ -16,7 +16,6 @@
 #include <linux/kernel.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
-#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 #include "meta.h"
@@ -142,7 +141,7 @@ static int gmeta_damage(struct gmeta_loaded *l)
 
 /*
  * Read what lies at @unit, where there is room for @room units, and may be a
- * commit or a piece.  1; 0: none is there; -EUCLEAN: it can't be read.
+ * commit or a piece.  1; 0: none is there; -EUCLEAN: it can't be read; -EINTR.
  */
 static int gmeta_read(struct gmeta_load *m, u64 unit, u64 room, u8 *buf,
 		      struct gmeta_head *head)
@@ -169,6 +168,8 @@ static int gmeta_read(struct gmeta_load *m, u64 unit, u64 room, u8 *buf,
 	return gmeta_crc_good(buf, bytes);
 
 unreadable:
+	if (r == -EINTR)
+		return r;
 	gmeta_say(m->l->why, "can't read at byte %llu (error %d)",
 		  (unsigned long long)from, -r);
 	return gmeta_damage(m->l);
@@ -208,6 +209,8 @@ static int gmeta_apply(struct gmeta_load *m, const struct gmeta_head *head,
 	e.more = false;
 	while (gmeta_next(sb, head, m->buf, &at, &e, NULL) > 0) {
 		r = gmeta_map_apply(&m->l->map, &e);
+		if (r == -EINTR)
+			return r;
 		if (r) {
 			gmeta_say(m->l->why,
 				  "no memory for more than %llu records",
@@ -216,8 +219,9 @@ static int gmeta_apply(struct gmeta_load *m, const struct gmeta_head *head,
 		}
 		if (m->dev->seen)
 			m->dev->seen(m->dev->priv, head, &e);
-		if (!(++m->l->entries % 4096))
-			cond_resched();
+		r = ++m->l->entries % 4096 ? 0 : gmeta_breathe();
+		if (r)
+			return r;
 	}
 	return 0;
 }
@@ -360,6 +364,8 @@ static int gmeta_scan(struct gmeta_load *m)
 			n = 0;
 			continue;
 		}
+		if (r == -EINTR)
+			return r;
 		if (r) {
 			l->unreadable++;
 			continue;
@@ -416,6 +422,12 @@ int gmeta_load_map(const struct gmeta_device *dev, struct gmeta_loaded *l)
 	r = gmeta_scan(&m);
 	if (r)
 		goto out;
+	if (l->highest > GMETA_NUMBERS / 2 - GRID_META_SESSION) {
+		gmeta_say(l->why, "impossible number of a commit: %llu",
+			  (unsigned long long)l->highest);
+		r = gmeta_damage(l);
+		goto out;
+	}
 	if (l->last < sb->reach) {
 		gmeta_say(
 			l->why,
@@ -444,7 +456,7 @@ out:
  *
  * Context: may sleep; reads all of the log and of one snapshot.
  * Return: 0; as gmeta_load_super(); -EUCLEAN: damaged, @l->why says where;
- * -ENOSPC: more records than the maxima; -ENOMEM.
+ * -ENOSPC: more records than the maxima; -ENOMEM; -EINTR: a fatal signal.
  */
 int gmeta_load(const struct gmeta_device *dev, struct gmeta_loaded *l)
 {

@@ -95,8 +95,9 @@ int gmeta_log_init(struct gmeta_log *log, const struct gmeta_loaded *l)
 	log->next_sb = log->sb;
 	/* Whatever a session before this one wrote, its numbers are lower. */
 	log->next_sb.floor = max(log->sb.floor, l->highest) + GRID_META_SESSION;
-	log->ends_max = min((log->sb.commit_max - GL_HEAD) / (GL_ENTRY + 16),
-			    GMETA_ENDS_MAX);
+	log->ends_max = min_t(u32,
+			      (log->sb.commit_max - GL_HEAD) / (GL_ENTRY + 16),
+			      GMETA_ENDS_MAX);
 	while (cells < log->ends_max)
 		cells *= 2;
 	log->heads_mask = cells - 1;

@@ -15,7 +15,6 @@
 #include <linux/kernel.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
-#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 #include "meta.h"
@@ -99,10 +98,13 @@ static int gmeta_grow(struct gmeta_map *map)
 	wide.faults = gmeta_alloc(wide.cells, sizeof(*wide.faults));
 	if (!wide.faults)
 		return -ENOMEM;
-	for (i = 0; i < map->cells; i++)
+	for (i = 0; i < map->cells; i++) {
 		if (map->faults[i].kind)
 			*gmeta_lookup(&wide, map->faults[i].address) =
 				map->faults[i];
+		if (!(i % 4096))
+			cond_resched();
+	}
 	vfree(map->faults);
 	*map = wide;
 	return 0;
@@ -130,29 +132,31 @@ static void gmeta_remove(struct gmeta_map *map, u64 i)
 	}
 }
 
-static void gmeta_drop_run(struct gmeta_map *map, u64 first, u64 count)
+static int gmeta_drop_run(struct gmeta_map *map, u64 first, u64 count)
 {
 	struct gmeta_fault *f;
+	int r = 0;
 	u64 i;
 
 	if (count <= map->cells) {
-		for (; map->count && count; count--, first++) {
+		for (; !r && map->count && count; count--, first++) {
 			f = gmeta_lookup(map, first);
 			if (f->kind)
 				gmeta_remove(map, f - map->faults);
 			if (!(count % 4096))
-				cond_resched();
+				r = gmeta_breathe();
 		}
-		return;
+		return r;
 	}
 	/* A removal moves nothing to before where it was. */
-	for (i = 0; map->count && i < map->cells;) {
+	for (i = 0; !r && map->count && i < map->cells;) {
 		f = &map->faults[i];
 		if (f->kind && f->address - first < count)
 			gmeta_remove(map, i);
 		else if (!(++i % 4096))
-			cond_resched();
+			r = gmeta_breathe();
 	}
+	return r;
 }
 
 static int gmeta_put(struct gmeta_map *map, const struct gmeta_entry *e)
@@ -186,12 +190,13 @@ static int gmeta_put(struct gmeta_map *map, const struct gmeta_entry *e)
  * Slot @s is free, but a cancel of its table was cut short (by a crash), and the load
  * after that made single blocks of what it had not reached; no entry said so.
  */
-static void gmeta_free_members(struct gmeta_map *map, u32 s)
+static int gmeta_free_members(struct gmeta_map *map, u32 s)
 {
 	struct gmeta_fault *f;
+	int r = 0;
 	u64 i;
 
-	for (i = 0; map->tables[s].members && i < map->cells; i++) {
+	for (i = 0; !r && map->tables[s].members && i < map->cells; i++) {
 		f = &map->faults[i];
 		if (f->kind && f->kind != GRID_META_BLOCK && f->table == s) {
 			f->kind = GRID_META_BLOCK;
@@ -200,8 +205,9 @@ static void gmeta_free_members(struct gmeta_map *map, u32 s)
 			map->tables[s].members--;
 		}
 		if (!(i % 4096))
-			cond_resched();
+			r = gmeta_breathe();
 	}
+	return r;
 }
 
 /**
@@ -210,24 +216,27 @@ static void gmeta_free_members(struct gmeta_map *map, u32 s)
  * @e: from gmeta_next(), so within the limits
  *
  * Context: may sleep.
- * Return: 0 or -ENOMEM.
+ * Return: 0; -ENOMEM; -EINTR: a fatal signal.
  */
 int gmeta_map_apply(struct gmeta_map *map, const struct gmeta_entry *e)
 {
 	struct gmeta_table *t;
+	int r;
 
 	switch (e->kind) {
 	case GRID_META_GOOD:
-		gmeta_drop_run(map, e->address, e->count);
-		return 0;
+		return gmeta_drop_run(map, e->address, e->count);
 	case GRID_META_BLOCK:
 	case GRID_META_INDEX:
 	case GRID_META_VALUE:
 		return gmeta_put(map, e);
 	}
 	t = &map->tables[e->table];
-	if (e->kind == GRID_META_FREE)
-		gmeta_free_members(map, e->table);
+	if (e->kind == GRID_META_FREE) {
+		r = gmeta_free_members(map, e->table);
+		if (r)
+			return r;
+	}
 	t->lost = e->kind == GRID_META_PARTIAL;
 	t->kind = e->kind == GRID_META_FREE ? 0 :
 		  t->lost		    ? GRID_META_FILLING :
@@ -277,6 +286,8 @@ static int gmeta_check_members(struct gmeta_map *map, u64 *single, char *why)
 	}
 	for (i = 0; i < map->cells; i++) {
 		f = &map->faults[i];
+		if (!(i % 4096))
+			cond_resched();
 		if (!f->kind)
 			continue;
 		if (f->kind == GRID_META_BLOCK) {
@@ -332,6 +343,7 @@ static int gmeta_check_tables(const struct gmeta_map *map, char *why)
 	r = gmeta_map_init(&indexes, &none);
 	if (r)
 		return r;
+	indexes.multiplier = map->multiplier;
 	for (s = 0; !r && s < map->tables_max; s++) {
 		/* By address; that of a table's block is told by its number. */
 		struct gmeta_entry e = { .kind = GRID_META_BLOCK, .table = s };
@@ -354,6 +366,8 @@ static int gmeta_check_tables(const struct gmeta_map *map, char *why)
 		} else {
 			r = gmeta_put(&indexes, &e);
 		}
+		if (!r && !(s % 4096))
+			r = gmeta_breathe();
 	}
 	gmeta_map_exit(&indexes);
 	return r;

@@ -218,6 +218,21 @@ static bool grid_meta_affordable(const struct gmeta_super *sb)
 	return bytes <= ((u64)totalram_pages() << PAGE_SHIFT) / 2;
 }
 
+/*
+ * How large the map may get while it is loaded, whatever the image says: what there is
+ * memory for; but what the line's maxima come to in any case (D9 has looked at these).
+ */
+static u64 grid_meta_cells_max(const struct grid_missing_limits *l)
+{
+	u64 have = ((u64)totalram_pages() << PAGE_SHIFT) / 4 /
+		   sizeof(struct gmeta_fault);
+	u64 records = l->blocks_max + GMETA_RESERVE +
+		      (u64)l->tables_max * l->table_values_max;
+
+	/* It grows when it is full by three quarters. */
+	return max(have, 2ULL << fls64(records / 3 * 4));
+}
+
 static void grid_meta_free(struct grid_meta *m)
 {
 	grid_meta_stop(m);
@@ -232,9 +247,7 @@ static int grid_meta_load(struct grid_meta *m, const struct grid_table *t,
 		.read = grid_meta_read,
 		.priv = m,
 		.bytes = (bdev_nr_sectors(m->bdev) - m->start) << SECTOR_SHIFT,
-		/* The image says how many there are; half as many while it grows. */
-		.cells_max = ((u64)totalram_pages() << PAGE_SHIFT) / 4 /
-			     sizeof(struct gmeta_fault),
+		.cells_max = grid_meta_cells_max(&t->opt.limits),
 		.seed = get_random_u64(),
 	};
 	const char *why = "metadata: can't be used: see the kernel's log";
@@ -278,6 +291,8 @@ static int grid_meta_load(struct grid_meta *m, const struct grid_table *t,
 	return 0;
 
 err_say:
+	if (r == -EINTR)
+		strscpy(l->why, "interrupted", sizeof(l->why));
 	DMERR("%u:%u: metadata on %pg: %s (%d)", g->major, g->minor, m->bdev,
 	      l->why, r);
 err_why:
