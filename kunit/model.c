@@ -1102,7 +1102,7 @@ static void model_change(struct gm_tracker *t, const struct gm_change *c)
 	r->seen[i] = c->to;
 }
 
-static int model_admit(struct gm_tracker *t, u64 address)
+static int model_admit(struct gm_tracker *t, u64 address, bool member)
 {
 	const struct model_run *r = container_of(t, struct model_run, t);
 

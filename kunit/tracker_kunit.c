@@ -2035,7 +2035,7 @@ static void m2_twins_in_slices(struct kunit *test)
 }
 
 /* The owner's own idea of what may be enqueued: 5 and 9 may not. */
-static int admit_hook(struct gm_tracker *t, u64 address)
+static int admit_hook(struct gm_tracker *t, u64 address, bool member)
 {
 	return address == 5 || address == 9 ? -ERANGE : 0;
 }

@@ -59,10 +59,10 @@
 /* Events that are kept for those who have not read them yet; power of two. */
 #define GM_EVENTS 4096U
 
-/* What somebody may sleep for; see __gm_wake() in events.c. */
 /* All of them are woken with interrupts off. */
 #define GM_READERS_MAX 256U
 
+/* What somebody may sleep for; see __gm_wake() in events.c. */
 #define GM_WAKE_WORK BIT(0) /* a batch may return something */
 #define GM_WAKE_EVENT BIT(1) /* read() returns something */
 #define GM_WAKE_IDLE BIT(2) /* a fault is aborting no more */
@@ -276,8 +276,8 @@ u32 gm_events_read(struct grid_missing *gm, u64 *cursor,
 u64 gm_events_unread(struct grid_missing *gm, u64 cursor);
 
 /* faults.c */
-int __gm_enqueue_ok(struct grid_missing *gm, u64 address);
-int gm_admit_value(struct gm_tracker *t, u64 address);
+int __gm_enqueue_ok(struct grid_missing *gm, u64 address, bool member);
+int gm_admit_value(struct gm_tracker *t, u64 address, bool member);
 void gm_say_full(struct grid_missing *gm, bool table);
 void gm_tell_commenced(struct grid_missing *gm, u64 id, u64 count);
 int gm_cancel_one(struct grid_missing *gm, u64 address);

@@ -254,13 +254,11 @@ static void gm_run_enqueue(struct gm_ioctl_call *c,
 	for (i = 0; i < n; i++) {
 		if (b[i].result)
 			continue;
-		b[i].result = __gm_enqueue_ok(c->gm, b[i].address);
-		if (b[i].result)
-			continue;
+		b[i].result = __gm_enqueue_ok(c->gm, b[i].address, false);
 		sum = gm_sum(b[i].flags, &b[i].checksum);
-		if (b[i].flags & GRID_MISSING_F_TABLE)
+		if (!b[i].result && (b[i].flags & GRID_MISSING_F_TABLE))
 			b[i].result = __gm_enqueue_table(t, b[i].address, sum);
-		else
+		else if (!b[i].result)
 			b[i].result =
 				__gm_enqueue_block(t, b[i].address, sum,
 						   GRID_MISSING_WHY_ENQUEUED);

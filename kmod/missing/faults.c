@@ -200,10 +200,11 @@ int __grid_missing_timed_out(struct grid_missing *gm, u64 address)
 EXPORT_SYMBOL_GPL(__grid_missing_timed_out);
 
 /*
- * May @address be enqueued on this tracker: 0, -ERANGE, -EBUSY, -EAGAIN while
- * no target is there to say.  Lock held.
+ * May @address be enqueued on this tracker, as a value of a table (@member) or for
+ * itself: 0, -ERANGE, -EBUSY, -ENOSPC, -EAGAIN while no target is there to say.  Lock
+ * held.
  */
-int __gm_enqueue_ok(struct grid_missing *gm, u64 address)
+int __gm_enqueue_ok(struct grid_missing *gm, u64 address, bool member)
 {
 	lockdep_assert_held(&gm->tracker.lock);
 	if (gm->private)
@@ -212,14 +213,16 @@ int __gm_enqueue_ok(struct grid_missing *gm, u64 address)
 		return -ERANGE;
 	if (!gm->ops)
 		return -EAGAIN;
-	return gm->ops->enqueue_ok ? gm->ops->enqueue_ok(gm->priv, address) : 0;
+	if (!gm->ops->enqueue_ok)
+		return 0;
+	return gm->ops->enqueue_ok(gm->priv, address, member);
 }
 
 /* The tracker's hook: the same of a table's values.  Lock held. */
-int gm_admit_value(struct gm_tracker *t, u64 address)
+int gm_admit_value(struct gm_tracker *t, u64 address, bool member)
 {
 	return __gm_enqueue_ok(container_of(t, struct grid_missing, tracker),
-			       address);
+			       address, member);
 }
 
 /*
@@ -230,9 +233,14 @@ void gm_say_full(struct grid_missing *gm, bool table)
 {
 	struct gm_limits more = gm->tracker.limits;
 	u64 bytes = gm_tracker_bytes(&more);
-	u32 *max = table ? &more.tables_max : &more.blocks_max;
-	u32 was = *max;
+	struct gm_counts c;
+	u32 *max, was;
 
+	/* What counts for blocks_max besides the tracker's, the target knows. */
+	gm_get_counts(&gm->tracker, &c);
+	table &= c.tables >= more.tables_max;
+	max = table ? &more.tables_max : &more.blocks_max;
+	was = *max;
 	*max = min_t(u64, 2 * (u64)was, U32_MAX);
 	pr_warn_ratelimited(
 		"grid_missing: %s: full: %s:%u is reached; %s:%u would take %llu KiB more: load a table with it, or reclaim and repair\n",
@@ -277,7 +285,7 @@ int grid_missing_enqueue(struct grid_missing *gm, u64 address,
 	if (ret)
 		goto out_end;
 	GM_LOCK(&gm->tracker, flags);
-	ret = __gm_enqueue_ok(gm, address);
+	ret = __gm_enqueue_ok(gm, address, false);
 	if (!ret)
 		ret = __gm_enqueue_block(&gm->tracker, address, sum,
 					 GRID_MISSING_WHY_ENQUEUED);

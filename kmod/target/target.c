@@ -125,8 +125,8 @@ static int grid_ready(void *priv)
 	return r;
 }
 
-/* May block @b be enqueued? The lock is held. */
-static int grid_enqueue_ok(void *priv, u64 b)
+/* May block @b be enqueued?  Tables have room of their own.  The lock is held. */
+static int grid_enqueue_ok(void *priv, u64 b, bool member)
 {
 	struct grid *g = priv;
 
@@ -134,7 +134,7 @@ static int grid_enqueue_ok(void *priv, u64 b)
 		return -ERANGE;
 	if (__grid_is_freed(g, b))
 		return -EBUSY;
-	return __grid_map_has_room(g, b) ? 0 : -ENOSPC;
+	return member || __grid_map_has_room(g, b) ? 0 : -ENOSPC;
 }
 
 static void grid_get_status(void *priv, struct grid_missing_status *st)
@@ -222,17 +222,23 @@ static void grid_ready_worker(struct work_struct *work)
 
 /* Between two tries of a cancel that something else is in the way of. */
 #define GRID_CANCEL_PAUSE_MS 20
+#define GRID_CANCEL_TRIES 100
 
 static void grid_cancel_worker(struct work_struct *work)
 {
 	struct grid *g = container_of(work, struct grid, cancel_work);
+	unsigned int i;
 	int r;
 
-	/* What is being carried out ends; or a suspend comes: then -EAGAIN. */
-	while ((r = grid_missing_cancel_all(g->gm)) == -EBUSY)
+	/* What is being carried out ends; but much later nobody means it any more. */
+	for (i = 0; i < GRID_CANCEL_TRIES; i++) {
+		r = grid_missing_cancel_all(g->gm);
+		if (r != -EBUSY)
+			break;
 		msleep(GRID_CANCEL_PAUSE_MS);
+	}
 	if (r)
-		DMWARN("%u:%u: cancel all: suspended meanwhile, try again (%d)",
+		DMWARN("%u:%u: cancel all: suspended, or busy, try again (%d)",
 		       g->major, g->minor, r);
 }
 
@@ -431,7 +437,10 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 	}
 	list_for_each_entry(g, &grid_list, list)
 		if (g->major == MAJOR(devt) && g->minor == MINOR(devt)) {
-			r = grid_meta_next(g, t, &ti->error);
+			/* It has neither map nor table, and may get none. */
+			ti->error = "another table of it is being loaded";
+			r = g->loading ? -EBUSY :
+					 grid_meta_next(g, t, &ti->error);
 			if (!r)
 				r = grid_overlaps(g, t, &ti->error);
 			if (!r)

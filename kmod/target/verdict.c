@@ -104,22 +104,32 @@ stopped:
 	return __grid_stopped(g, io, status);
 }
 
-/*
- * A read wants everything that is missing in its way, not only the first.  What is
- * left of it comes anew, block by block; if its end is wanted, so is the rest.
- */
-static void __grid_want(struct grid *g, struct grid_io *io, u64 b, u64 last)
+/* Is block @b wanted already?  The lock is held. */
+static bool __grid_is_wanted(struct grid *g, u64 b)
 {
 	bool freed;
 	u32 flags;
 
+	__grid_missing_peek(g->gm, b, &flags, &freed);
+	return flags & GRID_MISSING_F_WANTED;
+}
+
+/*
+ * A read wants everything that is missing in its way, not only the first.  What is
+ * left of it comes anew, block by block; if both its ends are wanted, so is the rest.
+ */
+static void __grid_want(struct grid *g, struct grid_io *io, u64 b, u64 last)
+{
+	u64 next = find_next_bit(g->missing, last + 1, b + 1);
+
 	grid_assert_locked(g);
-	while (last > b && !test_bit(last, g->missing))
+	while (last > next && !test_bit(last, g->missing))
 		last--;
-	__grid_missing_peek(g->gm, last, &flags, &freed);
-	if (flags & GRID_MISSING_F_WANTED)
+	__grid_missing_wanted(g->gm, b);
+	if (next > last ||
+	    (__grid_is_wanted(g, next) && __grid_is_wanted(g, last)))
 		return;
-	for (b = find_next_bit(g->missing, last + 1, b); b <= last;
+	for (b = next; b <= last;
 	     b = find_next_bit(g->missing, last + 1, b + 1))
 		__grid_missing_wanted(g->gm, b);
 }

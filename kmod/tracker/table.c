@@ -344,9 +344,9 @@ static void gm_dequeue_values(struct gm_tracker *t, u32 base, u32 n)
 	}
 }
 
-static inline int gm_admit(struct gm_tracker *t, u64 address)
+static inline int gm_admit(struct gm_tracker *t, u64 address, bool member)
 {
-	return unlikely(t->admit) ? t->admit(t, address) : 0;
+	return unlikely(t->admit) ? t->admit(t, address, member) : 0;
 }
 
 static int gm_enqueue_value(struct gm_tracker *t, u32 member,
@@ -361,7 +361,7 @@ static int gm_enqueue_value(struct gm_tracker *t, u32 member,
 	if (unlikely(t->recording && gm_is_due(t, k)))
 		return -EAGAIN;
 	slot = gm_get(t, k);
-	r = gm_admit(t, k->address);
+	r = gm_admit(t, k->address, true);
 	if (unlikely(r))
 		return r;
 	if (likely(slot == GM_NIL)) {
@@ -479,7 +479,7 @@ int gm_enqueue_values_of(struct gm_tracker *t, u64 address,
 
 	gm_key_init(t, address, &k);
 	GM_LOCK(t, flags);
-	r = gm_admit(t, address);
+	r = gm_admit(t, address, false);
 	if (r)
 		goto out_unlock;
 	r = -EBUSY;

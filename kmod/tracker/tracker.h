@@ -84,7 +84,7 @@ struct gm_change {
 struct gm_hooks {
 	void (*change)(struct gm_tracker *t, const struct gm_change *c);
 	void (*event)(struct gm_tracker *t, u8 why, u64 address, u64 count);
-	int (*admit)(struct gm_tracker *t, u64 address);
+	int (*admit)(struct gm_tracker *t, u64 address, bool member);
 	void (*record)(struct gm_tracker *t, u64 address);
 	void (*record_table)(struct gm_tracker *t, u32 s);
 	void (*room)(struct gm_tracker *t);
@@ -305,7 +305,7 @@ struct gm_tracker {
 	u32 reserve; /* slots for aborting members, see gm_init_sizes() */
 	struct gm_limits limits;
 	void (*change)(struct gm_tracker *t, const struct gm_change *c);
-	int (*admit)(struct gm_tracker *t, u64 address);
+	int (*admit)(struct gm_tracker *t, u64 address, bool member);
 	const struct gm_hooks *hooks; /* the rest of them, or NULL */
 	bool recording; /* record hooks are called; the lock */
 	bool restored; /* there may be more than blocks_max single ones */
