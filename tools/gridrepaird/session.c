@@ -348,7 +348,7 @@ static void hear(struct session *s, unsigned int n, uint64_t now)
 }
 
 /*
- * A source that has requests, and answers none of them, is down, whatever it
+ * A source in which requests wait, and that answers none, is down, whatever it
  * is.  (Those of NBD find that out by themselves, and first.)
  */
 static void find_silent(struct session *s, uint64_t now)
@@ -361,6 +361,8 @@ static void find_silent(struct session *s, uint64_t now)
 
 		if (!(p->inflight + p->late) || s->silent[n])
 			continue;
+		if (!source_waits(&s->sources[n]))
+			s->heard[n] = now;
 		if (!p->up || now - s->heard[n] < timeout)
 			continue;
 		s->silent[n] = true;

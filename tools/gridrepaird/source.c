@@ -60,9 +60,15 @@ void source_free(struct source *s)
 void source_submit(struct source *s, struct read *r)
 {
 	r->source = s;
+	atomic_fetch_add(&s->asked, 1);
 	inbox_put(r->urgent && atomic_load(&s->urgent_up) ? &s->urgent :
 							    &s->queue,
 		  &r->mail);
+}
+
+bool source_waits(const struct source *s)
+{
+	return !s->ops->waits || s->ops->waits(s);
 }
 
 void source_look(struct source *s)

@@ -68,6 +68,8 @@ struct source_ops {
 	void (*wake)(struct source *s); /* or NULL */
 	/* See source_look(). */
 	void (*look)(struct source *s); /* or NULL */
+	/* See source_waits(). */
+	bool (*waits)(const struct source *s); /* or NULL: nobody knows */
 };
 
 extern const struct source_ops source_nbd, source_file;
@@ -84,6 +86,7 @@ struct source {
 	uint64_t length; /* where the device's last block ends in it */
 
 	struct inbox queue; /* of reads */
+	atomic_uint asked; /* reads that are not answered yet */
 	atomic_bool stop, up;
 	atomic_ullong size; /* bytes it has; set before it is said to be up */
 	atomic_bool hurry; /* readers wait: try again within a second */
@@ -104,6 +107,7 @@ struct source {
 	pthread_cond_t file_cond;
 	struct mail *file_first[2], **file_last[2];
 	unsigned int file_background; /* that workers are at */
+	atomic_uint file_reading; /* workers that are at one, of any kind */
 	int file_fd; /* -1 before it is open */
 	atomic_ullong file_device, file_node; /* what that is */
 	atomic_bool file_cached; /* a disk that is read through the page cache */
@@ -120,6 +124,11 @@ bool source_join(struct source *s, unsigned int ms);
 /* After source_join() has said true. */
 void source_free(struct source *s);
 void source_submit(struct source *s, struct read *r);
+/*
+ * Does something wait in it for a thread that is at something else?  Where not,
+ * a read that hangs says nothing of what it is asked for next.
+ */
+bool source_waits(const struct source *s);
 /* Another thing may be by its name now: it is to look, soon. */
 void source_look(struct source *s);
 /* Do readers wait? */

@@ -4,8 +4,8 @@
  *
  * The *feeder* opens the file, tries again while it cannot, and hands the reads of
  * the queue to the *workers*.  A worker that is stuck in a read (a dying disk)
- * keeps only its own read; when all are stuck, the policy sees late answers and
- * asks elsewhere.  Reads that a reader waits for go first, and one worker is
+ * keeps only its own read; the source is silent once others wait for it in vain.
+ * Reads that a reader waits for go first, and one worker is
  * theirs.
  *
  * After a read has failed, or brought wrong data, and at a reload, the feeder
@@ -83,10 +83,19 @@ static struct mail *take(struct source *s)
 	if (!mail || (!u && s->file_background == WORKERS - 1))
 		return NULL;
 	s->file_background += !u;
+	atomic_fetch_add(&s->file_reading, 1);
 	s->file_first[u] = mail->next;
 	if (!mail->next)
 		s->file_last[u] = &s->file_first[u];
 	return mail;
+}
+
+/* All workers are at a read, or there are more reads than these. */
+static bool waits(const struct source *s)
+{
+	unsigned int reading = atomic_load(&s->file_reading);
+
+	return reading == WORKERS || atomic_load(&s->asked) > reading;
 }
 
 static void *worker(void *arg)
@@ -117,6 +126,7 @@ static void *worker(void *arg)
 		else
 			read_block(s, hashing ? &hash : NULL,
 				   (struct read *)mail);
+		atomic_fetch_sub(&s->file_reading, 1);
 		if (urgent)
 			continue;
 		pthread_mutex_lock(&s->file_lock);
@@ -320,4 +330,5 @@ const struct source_ops source_file = {
 	.start = start,
 	.wake = wake,
 	.look = look,
+	.waits = waits,
 };

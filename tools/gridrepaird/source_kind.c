@@ -25,6 +25,7 @@ void source_answer(struct source *s, struct gm_hash *hash, struct read *r,
 	r->status = status;
 	r->error = error;
 	r->mail.kind = MAIL_READ;
+	atomic_fetch_sub(&s->asked, 1);
 	inbox_put(s->owner, &r->mail);
 }
 

@@ -57,8 +57,8 @@
  * In a process with $GRID_FAKE_FLAKY set three of four calls that change something
  * do nothing but fail, for reasons that pass.  While the file
  * $GRID_FAKE_NO_HASH is there, no hash can be opened; while $GRID_FAKE_SILENT is,
- * what was read of the file $GRID_FAKE_SILENT_SOURCE doesn't come back; while $GRID_FAKE_AGAIN
- * is, repairs are to be tried again, as those of a device that is suspended.
+ * what was read of the file $GRID_FAKE_SILENT_SOURCE doesn't come back (only its block
+ * $GRID_FAKE_SILENT_BLOCK, where that is set); while $GRID_FAKE_AGAIN is, repairs are to be tried again, as those of a device that is suspended.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -492,13 +492,15 @@ int __wrap_open64(const char *path, int flags, ...)
 }
 
 /* While the file $GRID_FAKE_SILENT is there, $GRID_FAKE_SILENT_SOURCE says nothing. */
-static void silence(int fd, size_t size)
+static void silence(int fd, size_t size, off_t offset)
 {
-	const char *while_ = getenv("GRID_FAKE_SILENT");
+	const char *while_ = getenv("GRID_FAKE_SILENT"),
+		   *block = getenv("GRID_FAKE_SILENT_BLOCK");
 	char link[64], path[4096];
 	ssize_t n;
 
-	if (!while_ || size != (size_t)atoi(getenv("GRID_FAKE_BLOCK")))
+	if (!while_ || size != (size_t)atoi(getenv("GRID_FAKE_BLOCK")) ||
+	    (block && offset != (off_t)atoi(block) * (off_t)size))
 		return;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = __real_readlink(link, path, sizeof(path) - 1);
@@ -527,7 +529,7 @@ ssize_t __wrap_pread64(int fd, void *data, size_t size, off_t offset)
 		}
 	}
 	n = __real_pread64(fd, data, size, offset);
-	silence(fd, size);
+	silence(fd, size, offset);
 	return n;
 }
 
