@@ -434,7 +434,6 @@ static void went_well(struct policy *p, struct policy_source *s,
 {
 	bool may_grow = follow_latency(p, s, r, now);
 
-	s->rest = 0;
 	keep_pace(s, r, now);
 	/* Grow only where the budget may be what holds it. */
 	if (!may_grow || r->late || !r->crowded ||
@@ -1104,7 +1103,11 @@ enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,
 	}
 	if (outcome == POLICY_GOOD) {
 		went_well(p, s, r, now);
-		compared(p, s, true, now);
+		/* What comes too late, and can't be checked, nobody looks at. */
+		if (job->state != JOB_ENDED || job->verifiable) {
+			s->rest = 0;
+			compared(p, s, true, now);
+		}
 	} else if (outcome != POLICY_LOST && r->sent >= s->rest_end) {
 		job->blamed |= bit(source);
 	}

@@ -446,13 +446,11 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 	case READ_GOOD:
 		atomic_fetch_add(&stats->served, 1);
 		atomic_fetch_add(&stats->bytes, item->read.len);
-		if (job->state == JOB_ENDED)
-			break; /* not needed: not looked at */
 		if (job->verifiable &&
 		    (!item->read.hashed ||
 		     !gm_checksum_equal(&item->read.digest, &job->checksum)))
 			why = "its checksum is wrong";
-		else if (job->index)
+		else if (job->index && job->state != JOB_ENDED)
 			why = judge_index(s, item);
 		if (why) {
 			outcome = POLICY_WRONG;

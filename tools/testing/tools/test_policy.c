@@ -263,6 +263,59 @@ static void test_errors(void **state)
 	policy_exit(&p);
 }
 
+/* An answer that comes when the block is there counts as any other. */
+static void test_late_and_wrong(void **state)
+{
+	struct policy_request *a, *b;
+	struct policy p;
+	unsigned int i;
+
+	(void)state;
+	begin(&p, &standard, 2);
+	for (i = 0; i < 8; i++) {
+		p.sources[1].priority = 1;
+		add(&p, i, 0);
+		a = must(&p);
+		assert_int_equal(a->source, 0);
+		pass(&p, 151 * MS);
+		b = must(&p);
+		accept(&p, b);
+		assert_int_equal(answer(&p, a, POLICY_WRONG), POLICY_DROP);
+	}
+	assert_true(p.sources[0].rest > now);
+	policy_exit(&p);
+}
+
+/* What nobody can check says nothing for its source, when it comes too late. */
+static void test_late_unverified(void **state)
+{
+	struct grid_missing_fault f = { .address = 1 };
+	struct policy_request *r;
+	struct policy_source *s;
+	struct policy p;
+	uint64_t rest;
+
+	(void)state;
+	f.flags = GRID_MISSING_F_NO_CHECKSUM;
+	for (rest = 0; rest <= 3 * S; rest += 3 * S) {
+		begin(&p, &standard, 2);
+		p.sources[0].trust = true;
+		p.sources[1].trust = true;
+		assert_int_equal(policy_add(&p, &f, NULL, false, now),
+				 POLICY_ADDED);
+		r = must(&p);
+		s = &p.sources[r->source];
+		pass(&p, 151 * MS);
+		accept(&p, must(&p));
+		s->rest = rest ? now + rest : 0;
+		s->compared = 4;
+		assert_int_equal(answer(&p, r, POLICY_GOOD), POLICY_DROP);
+		assert_int_equal(s->rest, rest ? now + rest : 0);
+		assert_int_equal(s->compared, 4);
+		policy_exit(&p);
+	}
+}
+
 /* One that fails half of what others have goes on: it serves the other half. */
 static void test_some_errors(void **state)
 {
@@ -1508,6 +1561,8 @@ int main(void)
 		cmocka_unit_test(test_expiry_frees_budget),
 		cmocka_unit_test(test_budget_grows),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_late_and_wrong),
+		cmocka_unit_test(test_late_unverified),
 		cmocka_unit_test(test_some_errors),
 		cmocka_unit_test(test_many_errors_rest),
 		cmocka_unit_test(test_source_lost),
