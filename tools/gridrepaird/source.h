@@ -51,6 +51,7 @@ struct read {
 	uint64_t device, node;
 	/* Of source_nbd.c. */
 	struct read *nbd_next, *nbd_prev;
+	uint64_t nbd_since; /* with the server */
 };
 
 /* Counters that others may read at any time. */

@@ -8,7 +8,8 @@
  * out comes back as lost, and it connects again, with back-off, which a connection
  * ends only by an answer or by lasting: a server that takes every connection and
  * drops it is not worn down.  One that answers nothing for answer_timeout counts
- * as dead.
+ * as dead, and so does one that goes on answering, but not one of the reads for twice
+ * as long: what it forgot can be asked for again only on another connection.
  *
  * The second, while the first is up, has what readers wait for: on one
  * connection it would wait behind the background.  A server that takes only one
@@ -41,7 +42,7 @@ struct connection {
 	bool hashing;
 	int64_t size;
 	uint64_t least, most; /* of a request: aligned to, bytes */
-	struct read out; /* reads with the server: a ring */
+	struct read out; /* reads with the server: a ring, oldest first */
 	unsigned int out_count;
 	uint64_t heard; /* when the server last answered */
 	bool answered; /* on this connection */
@@ -51,6 +52,7 @@ static void out_add(struct connection *c, struct read *r)
 {
 	if (!c->out_count)
 		c->heard = now_us();
+	r->nbd_since = now_us();
 	r->nbd_next = &c->out;
 	r->nbd_prev = c->out.nbd_prev;
 	r->nbd_prev->nbd_next = r;
@@ -308,13 +310,27 @@ static void lose_all(struct connection *c)
 	}
 }
 
+/* Why it is to be left, or NULL. */
+static const char *silence(const struct connection *c)
+{
+	uint64_t timeout = c->source->answer_timeout_ms * 1000, now = now_us();
+
+	if (!c->out_count)
+		return NULL;
+	if (now - c->heard > timeout)
+		return "no answers";
+	if (now - c->out.nbd_next->nbd_since > 2 * timeout)
+		return "one answer is missing";
+	return NULL;
+}
+
 /* While it is connected; how long to wait before the next time, in ms. */
 static unsigned int stay(struct connection *c, unsigned int *times)
 {
 	struct source *s = c->source;
-	uint64_t timeout = s->answer_timeout_ms * 1000, begin = now_us();
+	const char *why = NULL;
+	uint64_t begin = now_us();
 	unsigned int ms;
-	bool silent = false;
 
 	log_notice("source %s: connected, %lld bytes", s->config->uri,
 		   (long long)c->size);
@@ -327,16 +343,16 @@ static unsigned int stay(struct connection *c, unsigned int *times)
 	atomic_store(&s->size, (unsigned long long)c->size);
 	atomic_store(&s->multi, nbd_can_multi_conn(c->nbd) == 1);
 	source_says(s, MAIL_UP);
-	while (!atomic_load(&s->stop) && !silent && serve(c, true))
-		silent = c->out_count && now_us() - c->heard > timeout;
-	source_says(s, silent ? MAIL_SILENT : MAIL_DOWN);
+	while (!atomic_load(&s->stop) && !why && serve(c, true))
+		why = silence(c);
+	source_says(s, why ? MAIL_SILENT : MAIL_DOWN);
 	if (c->answered || now_us() - begin >= POLICY_LASTING_US)
 		*times = 0;
 	ms = source_pause(times);
 	if (!atomic_load(&s->stop))
 		log_warning(
 			"source %s: connection lost (%s); connecting again in %u ms",
-			s->config->uri, silent ? "no answers" : "it ended", ms);
+			s->config->uri, why ? why : "it ended", ms);
 	return ms;
 }
 
@@ -407,8 +423,7 @@ static void *first_thread(void *arg)
 static bool serve_readers(struct connection *c)
 {
 	struct source *s = c->source;
-	uint64_t timeout = s->answer_timeout_ms * 1000;
-	bool good, silent = false;
+	bool good;
 	char why[256];
 
 	good = establish(c, why, sizeof(why));
@@ -417,8 +432,8 @@ static bool serve_readers(struct connection *c)
 		c->heard = now_us();
 		atomic_store(&s->urgent_up, true);
 		while (!atomic_load(&s->stop) && atomic_load(&s->up) &&
-		       !silent && serve(c, true))
-			silent = c->out_count && now_us() - c->heard > timeout;
+		       !silence(c) && serve(c, true))
+			;
 		atomic_store(&s->urgent_up, false);
 	}
 	nbd_close(c->nbd);
