@@ -419,22 +419,33 @@ static void *first_thread(void *arg)
 	return NULL;
 }
 
-/* The readers' connection, while there is one. */
-static bool serve_readers(struct connection *c)
+/*
+ * The readers' connection, while there is one; false: there was none.  *@times and
+ * *@told (that there is one) begin anew once it has answered, or lasted.
+ */
+static bool serve_readers(struct connection *c, unsigned int *times, bool *told)
 {
 	struct source *s = c->source;
+	uint64_t begin;
 	bool good;
 	char why[256];
 
 	good = establish(c, why, sizeof(why));
 	if (good) {
-		log_info("source %s: a connection for readers", s->config->uri);
-		c->heard = now_us();
+		if (!*told)
+			log_info("source %s: a connection for readers",
+				 s->config->uri);
+		begin = now_us();
+		c->heard = begin;
+		c->answered = false;
 		atomic_store(&s->urgent_up, true);
 		while (!atomic_load(&s->stop) && atomic_load(&s->up) &&
 		       !silence(c) && serve(c, true))
 			;
 		atomic_store(&s->urgent_up, false);
+		*told = !c->answered && now_us() - begin < POLICY_LASTING_US;
+		if (!*told)
+			*times = 0;
 	}
 	nbd_close(c->nbd);
 	c->nbd = NULL;
@@ -449,8 +460,9 @@ static void *second_thread(void *arg)
 				.queue = &s->urgent,
 				.second = true };
 	struct pollfd p = { .fd = s->urgent.event, .events = POLLIN };
-	unsigned int times = 0;
+	unsigned int times = 0, ms;
 	uint64_t next = 0, now;
+	bool told = false;
 	int said = 0;
 
 	c.out.nbd_next = &c.out;
@@ -470,13 +482,14 @@ static void *second_thread(void *arg)
 			next = now_us() + source_pause(&times) * 1000ULL;
 			continue;
 		}
-		if (serve_readers(&c))
-			times = 0;
-		else if (!atomic_load(&s->multi) && atomic_load(&s->up))
+		if (!serve_readers(&c, &times, &told) &&
+		    !atomic_load(&s->multi) && atomic_load(&s->up))
 			times = 6; /* it takes only one, it seems */
-		next = now_us() +
-		       (times > 5 ? SECOND_PAUSE_MS : source_pause(&times)) *
-			       1000ULL;
+		ms = times > 5 ? SECOND_PAUSE_MS : source_pause(&times);
+		log_debug(
+			"source %s: no connection for readers; again in %u ms",
+			s->config->uri, ms);
+		next = now_us() + ms * 1000ULL;
 	}
 	lose_all(&c);
 	if (c.hashing)
