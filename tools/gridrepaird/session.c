@@ -786,19 +786,22 @@ static bool lacks_file(struct session *s, const struct grid_missing_fault *f,
  * readers wait for, and nothing beside it: what is handed out and dropped is
  * handed out to nobody for a while, though a reader comes.
  */
-static void take_batch(struct session *s, bool urgent, unsigned int room,
-		       uint64_t now)
+static void take_batch(struct session *s, bool urgent, uint64_t now)
 {
 	struct session_device *d = s->d;
+	unsigned int room = policy_room(&s->policy, urgent, now);
 	uint32_t age = s->anew ?
 			       1 :
 			       (uint32_t)session_jitter(&d->random,
 							d->config->min_age_ms);
 	unsigned int added = 0;
+	bool cut = room < URGENT_BATCH;
 	int n = -EINVAL, i;
 
+	if (!room)
+		return;
 	if (urgent) {
-		room = URGENT_BATCH;
+		room = cut ? room : URGENT_BATCH;
 		s->wanted = false;
 		s->look_at = now + session_jitter(&d->random,
 						  d->config->min_age_ms * 500);
@@ -847,7 +850,7 @@ static void take_batch(struct session *s, bool urgent, unsigned int room,
 	}
 	/* As many as were asked for: there may be more. */
 	if (urgent)
-		s->wanted = added && (unsigned int)n == room;
+		s->wanted = (added || cut) && (unsigned int)n == room;
 	/* Nothing new: it is all under way, or put off.  Don't spin. */
 	else if (!added)
 		s->batch_after = now + session_jitter(&d->random, THROTTLE_US);
@@ -976,9 +979,9 @@ static void session_loop(struct session *s)
 			s->end = -ENODEV;
 		} else if (want && p[2].revents & (POLLIN | POLLERR)) {
 			if (urgent)
-				take_batch(s, true, 0, now_us());
+				take_batch(s, true, now_us());
 			if (room && now >= s->batch_after)
-				take_batch(s, false, room, now_us());
+				take_batch(s, false, now_us());
 		}
 	}
 }

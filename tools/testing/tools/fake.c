@@ -23,7 +23,8 @@
  * $GRID_FAKE_PASSED_UP are the blocks, with blanks between, of 60 read errors that
  * were passed up (while the file $GRID_FAKE_PASSED_UP_WHILE is there, if it is
  * set).  A reader is parked while the file $GRID_FAKE_PARKED is there, a helper
- * attached while $GRID_FAKE_HELPER is.
+ * attached while $GRID_FAKE_HELPER is.  With $GRID_FAKE_READERS readers wait for
+ * each block that is handed out.
  *
  * $GRID_FAKE_METADATA: it has some ("ok"), or some that has "failed".
  *
@@ -904,6 +905,7 @@ static int repair(struct state *s, const struct grid_missing_repair *r)
 static int batch(struct state *s, struct grid_missing_vector *v, int fd)
 {
 	struct grid_missing_fault *out = (void *)(uintptr_t)v->elems;
+	bool readers = getenv("GRID_FAKE_READERS");
 	uint64_t i, at, now = now_ms();
 
 	if (v->flags & GRID_MISSING_BATCH_MIN_AGE)
@@ -913,11 +915,14 @@ static int batch(struct state *s, struct grid_missing_vector *v, int fd)
 
 		if (f->state != GRID_MISSING_STATE_WAITING ||
 		    f->flags & GRID_MISSING_F_UNAVAILABLE ||
-		    v->flags & GRID_MISSING_BATCH_URGENT || /* no readers */
+		    (v->flags & GRID_MISSING_BATCH_URGENT && !readers) ||
 		    (f->handed && now - f->handed < min_age[fd]))
 			continue;
 		f->handed = now;
-		fill(s, at, &out[v->done++]);
+		fill(s, at, &out[v->done]);
+		if (readers)
+			out[v->done].flags |= GRID_MISSING_F_READERS;
+		v->done++;
 	}
 	s->cursor += i;
 	return 0;
