@@ -95,14 +95,29 @@ static uint64_t memory_there(void)
 	return bytes;
 }
 
+static uint64_t stuck_of(const struct device *d)
+{
+	uint64_t stuck = 0;
+
+	for (; d; d = d->next)
+		stuck += atomic_load(&d->s.gauges.stuck);
+	return stuck;
+}
+
 /*
  * It is locked: more than there is would end in the hands of the OOM killer.
- * @held: what devices of before give back.
+ * What devices of before have they give back, but for what is stuck.
  */
-static void fit_memory(struct config *config, uint64_t held)
+static void fit_memory(struct config *config, const struct daemon *m)
 {
-	uint64_t share = config_fit_memory(config, memory_there() + held);
+	uint64_t there = memory_there(), share;
+	uint64_t stuck = stuck_of(m->devices) + stuck_of(m->leaving);
+	const struct device *d;
 
+	for (d = m->devices; d; d = d->next)
+		there += d->config->memory_used;
+	there -= there < stuck ? there : stuck;
+	share = config_fit_memory(config, there);
 	if (share)
 		log_warning(
 			"the devices' memory is more than half of what there is: none gets more than %" PRIu64
@@ -282,12 +297,9 @@ static void replace(struct daemon *m, struct device *fresh)
 /* What the file says now; what is wrong with it changes nothing. */
 static void use(struct daemon *m, struct config *config)
 {
-	struct device *fresh, *d;
-	uint64_t held = 0;
+	struct device *fresh;
 
-	for (d = m->devices; d; d = d->next)
-		held += d->config->memory_used;
-	fit_memory(config, held);
+	fit_memory(config, m);
 	fresh = make_devices(config);
 	if (!fresh) {
 		log_err("not reloaded: out of memory");
@@ -721,7 +733,7 @@ int main(int argc, char **argv)
 		return err;
 	}
 	raise_limit();
-	fit_memory(config, 0);
+	fit_memory(config, &m);
 	m.devices = make_devices(config);
 	if (!m.devices) {
 		fprintf(stderr, "gridrepaird: out of memory\n");

@@ -1065,6 +1065,7 @@ static int session_threads(struct session *s)
 		struct source *source = &s->sources[i];
 
 		source->config = &c->sources[i];
+		source->device = c->device;
 		source->file_fd = -1;
 		source->number = i;
 		source->owner = &s->inbox;
@@ -1167,6 +1168,7 @@ static void set_aside(struct session *s)
 	if (!writers_join(&s->writers, &ms))
 		gm_close(&s->gm);
 	close_watch(s);
+	atomic_fetch_add(&s->d->gauges.stuck, s->buffers_size);
 	s->next = s->d->stuck;
 	s->d->stuck = s;
 }
@@ -1181,6 +1183,7 @@ bool session_reap(struct session_device *d)
 			continue;
 		}
 		*at = s->next;
+		atomic_fetch_sub(&d->gauges.stuck, s->buffers_size);
 		session_free(s);
 	}
 	return !d->stuck;

@@ -2,15 +2,61 @@
 /*
  * A source, whatever its kind, from start to end.  See source.h.
  */
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "source.h"
 
+#define BEGUN_MAX 3U /* of one source; a reload's begins while others still end */
+
 static const struct source_ops *const kinds[] = {
 	[SOURCE_NBD] = &source_nbd,
 	[SOURCE_FILE] = &source_file,
 };
+
+/* Those that have begun, and not ended, in whatever session. */
+static pthread_mutex_t begun_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct source *begun;
+
+bool source_begin(struct source *s)
+{
+	const struct source *o;
+	unsigned int same = 0;
+
+	if (s->begun)
+		return true;
+	pthread_mutex_lock(&begun_lock);
+	for (o = begun; o; o = o->begun_next)
+		same += !strcmp(o->config->uri, s->config->uri) &&
+			!strcmp(o->device, s->device);
+	if (same < BEGUN_MAX) {
+		s->begun = true;
+		s->begun_next = begun;
+		begun = s;
+	}
+	pthread_mutex_unlock(&begun_lock);
+	if (!s->begun && !s->barred)
+		log_warning(
+			"source %s: %u before it have not ended; it isn't used until one has",
+			s->config->uri, same);
+	s->barred = !s->begun;
+	return s->begun;
+}
+
+static void source_ended(struct source *s)
+{
+	struct source **at = &begun;
+
+	if (!s->begun)
+		return;
+	pthread_mutex_lock(&begun_lock);
+	while (*at != s)
+		at = &(*at)->begun_next;
+	*at = s->begun_next;
+	s->begun = false;
+	pthread_mutex_unlock(&begun_lock);
+}
 
 int source_start(struct source *s)
 {
@@ -46,6 +92,7 @@ bool source_join(struct source *s, unsigned int ms)
 	for (i = 0; i < s->thread_count; i++)
 		pthread_join(s->threads[i], NULL);
 	s->thread_count = 0;
+	source_ended(s);
 	return true;
 }
 

@@ -78,6 +78,7 @@ extern const struct source_ops source_nbd, source_file;
 struct source {
 	const struct source_ops *ops; /* by its URI */
 	const struct config_source *config;
+	const char *device;
 	unsigned int number;
 	struct inbox *owner;
 	const char *hash; /* algorithm, or NULL */
@@ -92,6 +93,8 @@ struct source {
 	atomic_ullong size; /* bytes it has; set before it is said to be up */
 	atomic_bool hurry; /* readers wait: try again within a second */
 	bool told; /* that it could not come up */
+	struct source *begun_next; /* see source_begin() */
+	bool begun, barred;
 	struct source_stats *stats;
 	struct log_limit limit; /* of the owner's messages */
 
@@ -140,6 +143,12 @@ void source_answer(struct source *s, struct gm_hash *hash, struct read *r,
 		   enum read_status status, int error);
 /* MAIL_UP, MAIL_DOWN, or MAIL_SILENT: it is left, for it says nothing. */
 void source_says(struct source *s, enum mail_kind what);
+/*
+ * Before it is opened or connected to: false when it may not be, for now, which is
+ * told once.  One that is stuck keeps its session's threads and memory; with every
+ * reload there would be another.
+ */
+bool source_begin(struct source *s);
 /* It could not come up; its owner hears that once. */
 void source_failed(struct source *s);
 /* How long to wait, in ms: jittered, and doubling from 250 ms to 10 s or so. */

@@ -197,6 +197,8 @@ static bool begin(struct source *s, int *said, int *hash_said)
 	struct gm_hash hash;
 	int fd;
 
+	if (!source_begin(s))
+		return false;
 	if (s->hash) {
 		if (!source_hash(s, &hash, hash_said))
 			return false;

@@ -400,16 +400,21 @@ static void *first_thread(void *arg)
 	unsigned int times = 0, ms;
 	char said[256] = "";
 	int hash_said = 0;
+	bool good;
 
 	c.out.nbd_next = &c.out;
 	c.out.nbd_prev = &c.out;
 	while (!atomic_load(&s->stop)) {
-		if (s->hash && !c.hashing)
-			c.hashing = source_hash(s, &c.hash, &hash_said);
-		if (s->hash && !c.hashing)
-			ms = source_pause(&times);
-		else
+		good = source_begin(s);
+		if (!good)
+			source_failed(s);
+		if (good && s->hash && !c.hashing)
+			good = c.hashing =
+				source_hash(s, &c.hash, &hash_said);
+		if (good)
 			ms = connection(&c, &times, said, sizeof(said));
+		else
+			ms = source_pause(&times);
 		source_wait(s, ms);
 	}
 	lose_all(&c);
