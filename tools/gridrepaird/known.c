@@ -10,7 +10,7 @@
 
 static int compare_blocks(const void *a, const void *b)
 {
-	const struct grid_missing_block *x = a, *y = b;
+	const struct known_block *x = a, *y = b;
 
 	return x->address < y->address ? -1 : x->address > y->address;
 }
@@ -24,10 +24,38 @@ static void known_free(void *thing)
 	free(k);
 }
 
+/*
+ * Those of @v with a checksum, in its memory, which shrinks to what they take.
+ * Tables are the kernel's matter.
+ */
+static void keep(struct known *k, struct grid_missing_block *v, size_t count)
+{
+	struct known_block one, last = { 0 };
+	bool ascending = true;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (v[i].flags & GRID_MISSING_F_NO_CHECKSUM)
+			continue;
+		one.address = v[i].address;
+		one.checksum = v[i].checksum;
+		ascending &= !k->count || one.address > last.address;
+		last = one;
+		memcpy((char *)v + k->count++ * sizeof(one), &one, sizeof(one));
+	}
+	k->blocks = realloc(v, (k->count + 1) * sizeof(one));
+	if (!k->blocks)
+		k->blocks = (void *)v;
+	/* It takes as much memory again. */
+	if (!ascending)
+		qsort(k->blocks, k->count, sizeof(one), compare_blocks);
+}
+
 static void *known_load(const char *path, char *error, size_t size)
 {
 	struct known *k = calloc(1, sizeof(*k));
-	size_t i, count, kept = 0;
+	struct grid_missing_block *blocks;
+	size_t count;
 
 	snprintf(error, size, "out of memory");
 	if (!k)
@@ -35,7 +63,7 @@ static void *known_load(const char *path, char *error, size_t size)
 	k->path = strdup(path);
 	if (!k->path)
 		goto err_free;
-	if (gm_manifest_read(&k->manifest, k->path, &k->blocks, &count)) {
+	if (gm_manifest_read(&k->manifest, k->path, &blocks, &count)) {
 		snprintf(error, size, "%s", k->manifest.error);
 		goto err_free;
 	}
@@ -45,17 +73,10 @@ static void *known_load(const char *path, char *error, size_t size)
 			error, size,
 			"%s has no end mark (\"#! end %zu\"), so it may have been cut",
 			path, count);
+		free(blocks);
 		goto err_free;
 	}
-	for (i = 0; i < count; i++) {
-		if (k->blocks[i].flags & GRID_MISSING_F_NO_CHECKSUM)
-			continue;
-		k->blocks[kept] = k->blocks[i];
-		/* Tables are the kernel's matter; these are compared as bytes. */
-		k->blocks[kept++].flags = 0;
-	}
-	k->count = kept;
-	qsort(k->blocks, kept, sizeof(*k->blocks), compare_blocks);
+	keep(k, blocks, count);
 	return k;
 
 err_free:
@@ -76,7 +97,7 @@ bool known_fits(struct known *k, const char *device, uint32_t block_size,
 const struct grid_missing_checksum *known_find(const struct known *k,
 					       uint64_t address)
 {
-	struct grid_missing_block key = { .address = address }, *hit;
+	struct known_block key = { .address = address }, *hit;
 
 	if (!k->count)
 		return NULL;

@@ -12,11 +12,16 @@
 #include "gridmissing.h"
 #include "loader.h"
 
+struct known_block {
+	uint64_t address;
+	struct grid_missing_checksum checksum;
+};
+
 /* Those with a checksum, sorted by address. */
 struct known {
 	struct gm_manifest manifest; /* what it says of itself */
 	char *path;
-	struct grid_missing_block *blocks;
+	struct known_block *blocks;
 	size_t count;
 };
 

@@ -201,8 +201,7 @@ static int by_address(const void *a, const void *b)
 
 /* Which of two checksums is right, nobody knows. */
 static int contradiction(struct gm_manifest *m, struct place *p,
-			 const struct grid_missing_block *v,
-			 const unsigned long *lines, size_t count)
+			 const struct grid_missing_block *v, size_t count)
 {
 	size_t i, known = 0;
 
@@ -218,17 +217,17 @@ static int contradiction(struct gm_manifest *m, struct place *p,
 		    gm_checksum_equal(&v[p[known].at].checksum,
 				      &v[p[i].at].checksum))
 			continue;
-		m->number = lines[p[i].at];
+		m->number = (unsigned long)v[p[i].at].result;
 		return wrong(m,
-			     "block %llu has another checksum than in line %lu",
+			     "block %llu has another checksum than in line %d",
 			     (unsigned long long)p[i].address,
-			     lines[p[known].at]);
+			     v[p[known].at].result);
 	}
 	return 0;
 }
 
 static int consistent(struct gm_manifest *m, const struct grid_missing_block *v,
-		      const unsigned long *lines, size_t count)
+		      size_t count)
 {
 	struct place *p;
 	size_t i;
@@ -246,7 +245,7 @@ static int consistent(struct gm_manifest *m, const struct grid_missing_block *v,
 		p[i].address = v[i].address;
 		p[i].at = i;
 	}
-	err = contradiction(m, p, v, lines, count);
+	err = contradiction(m, p, v, count);
 	free(p);
 	return err;
 }
@@ -273,15 +272,14 @@ static int restride(struct gm_manifest *m, struct grid_missing_block **v,
 
 /*
  * All of it is read as this library knows blocks; then each is moved to where
- * the caller looks for it.
+ * the caller looks for it.  Meanwhile a block's result is its line.
  */
 int(gm_manifest_read)(struct gm_manifest *m, const char *path,
 		      struct grid_missing_block **blocks, size_t *count,
 		      size_t size)
 {
 	struct grid_missing_block *v = NULL, *more;
-	unsigned long *lines = NULL, *longer;
-	size_t n = 0, room = 0;
+	size_t n = 0, room = 0, i;
 	int got;
 
 	got = gm_manifest_open(m, path);
@@ -289,29 +287,30 @@ int(gm_manifest_read)(struct gm_manifest *m, const char *path,
 		return got;
 	for (;;) {
 		if (n == room) {
-			room = room ? 2 * room : 4096;
+			room = room ? room + room / 2 : 4096;
 			got = -ENOMEM;
 			more = reallocarray(v, room, sizeof(*v));
 			if (!more)
 				break;
 			v = more;
-			longer = reallocarray(lines, room, sizeof(*lines));
-			if (!longer)
-				break;
-			lines = longer;
 		}
 		got = gm_manifest_next(m, &v[n]);
 		if (got <= 0)
 			break;
-		lines[n++] = m->number;
+		v[n++].result = m->number < INT32_MAX ? (int32_t)m->number :
+							INT32_MAX;
 	}
 	if (!got)
-		got = consistent(m, v, lines, n);
+		got = consistent(m, v, n);
 	if (got == -ENOMEM)
 		snprintf(m->error, sizeof(m->error), "%s: out of memory",
 			 m->name);
 	gm_manifest_close(m);
-	free(lines);
+	for (i = 0; i < n; i++)
+		v[i].result = 0;
+	/* What there was room for besides goes back. */
+	more = got ? NULL : reallocarray(v, n + 1, sizeof(*v));
+	v = more ? more : v;
 	if (!got && size != sizeof(*v))
 		got = restride(m, &v, n, size);
 	if (got) {

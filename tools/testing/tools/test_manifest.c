@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Manifests: tools/lib/manifest.c. */
 #include <errno.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <cmocka.h>
 
 #include "gridmissing.h"
+#include "known.h"
 
 static char path[64];
 
@@ -214,6 +216,55 @@ static void test_random(void **state)
 	assert_in_range(denied, 2000, 18000);
 }
 
+/* @n blocks in descending order; the last line says @last. */
+static void descending(unsigned int n, const char *last)
+{
+	FILE *f = fopen(path, "w");
+	unsigned int i;
+
+	assert_non_null(f);
+	for (i = n; i; i--)
+		fprintf(f, "%u %032x\n", i, i);
+	fputs(last, f);
+	fclose(f);
+}
+
+/* All of it in memory: no more than there is of it. */
+static void test_room(void **state)
+{
+	struct grid_missing_block *v;
+	struct gm_manifest m;
+	struct known *known;
+	char why[256];
+	size_t n, i;
+
+	(void)state;
+	descending(5000, "#! end 5000\n");
+	assert_int_equal(gm_manifest_read(&m, path, &v, &n), 0);
+	assert_int_equal(n, 5000);
+	for (i = 0; i < n; i++) {
+		assert_int_equal(v[i].address, n - i);
+		assert_int_equal(v[i].result, 0);
+	}
+	assert_in_range(malloc_usable_size(v), n * sizeof(*v),
+			(n + 8) * sizeof(*v));
+	free(v);
+	known = known_kind.load(path, why, sizeof(why));
+	assert_non_null(known);
+	assert_int_equal(known->count, 5000);
+	assert_in_range(malloc_usable_size(known->blocks), n * 24,
+			(n + 8) * 24);
+	for (i = 1; i <= n; i++)
+		assert_int_equal(known_find(known, i)->bytes[15], i & 0xff);
+	known_kind.free(known);
+	descending(5000, "7 aa\n#! end 5001\n");
+	assert_int_equal(gm_manifest_read(&m, path, &v, &n), -EINVAL);
+	descending(5000, "7 00112233445566778899aabbccddeeff\n#! end 5001\n");
+	assert_int_equal(gm_manifest_read(&m, path, &v, &n), -EINVAL);
+	if (!strstr(m.error, ":5001: block 7 has another checksum than in line 4994"))
+		fail_msg("\"%s\"", m.error);
+}
+
 static int setup(void **state)
 {
 	int fd;
@@ -241,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_room),
 	};
 
 	return cmocka_run_group_tests_name("manifest", tests, setup, teardown);
