@@ -170,6 +170,12 @@ static const struct option_of_device {
 #define MEMORY_LEAST (1ULL << 20) /* whatever there is */
 #define MEMORY_BESIDES (2ULL << 20) /* stacks, requests: measured with 200 */
 
+/*
+ * Of a manifest, for each byte of its file: of a line of 42 bytes 24 are kept, and
+ * up to 48 more are needed while it is read anew.
+ */
+#define MANIFEST_TIMES 2
+
 #define DEVICE_OPTIONS (sizeof(device_options) / sizeof(*device_options))
 
 void config_device_free(struct config_device *d)
@@ -508,6 +514,8 @@ uint64_t config_fit_memory(struct config *c, uint64_t available)
 	uint64_t besides = c->device_count * MEMORY_BESIDES;
 	unsigned int i, many;
 
+	for (i = 0; i < c->device_count; i++)
+		besides += c->devices[i]->manifest_size * MANIFEST_TIMES;
 	available -= available < besides ? available : besides;
 	for (i = 0; i < c->device_count; i++) {
 		c->devices[i]->memory_used = c->devices[i]->memory;

@@ -44,6 +44,7 @@ struct config_device {
 	uint64_t rate;
 	uint64_t memory;
 	uint64_t memory_used; /* what it gets of that */
+	uint64_t manifest_size; /* bytes of the file, see measure.h */
 	/* For options of sources to come. */
 	struct config_source source_defaults;
 };
@@ -85,8 +86,8 @@ void config_free(struct config *config);
 void config_device_free(struct config_device *d);
 /*
  * Give each device the memory it is to have, or less of it where @available
- * bytes are less than the sum, with what a device takes besides; then the most
- * that any gets is returned, else 0.
+ * bytes are less than the sum, with what a device and its manifest take besides;
+ * then the most that any gets is returned, else 0.
  */
 uint64_t config_fit_memory(struct config *c, uint64_t available);
 /* Do they say the same? */

@@ -24,6 +24,7 @@
 
 #include "device.h"
 #include "log.h"
+#include "measure.h"
 #include "status.h"
 
 #ifndef PR_SET_IO_FLUSHER
@@ -422,6 +423,8 @@ static void *reread_thread(void *arg)
 	uint64_t one = 1;
 
 	r->err = config_file(r->config, r->path);
+	if (!r->err)
+		measure_manifests(r->config);
 	if (write(r->event, &one, sizeof(one)) < 0)
 		return NULL; /* it is rung already */
 	return NULL;
@@ -706,7 +709,7 @@ int main(int argc, char **argv)
 	struct daemon m = { 0 };
 	struct config *config;
 	bool ended;
-	int err;
+	int err, flusher;
 
 	config = calloc(1, sizeof(*config));
 	if (!config)
@@ -733,6 +736,10 @@ int main(int argc, char **argv)
 		return err;
 	}
 	raise_limit();
+	/* Before any thread: they inherit both. */
+	block_signals();
+	flusher = prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) ? errno : 0;
+	measure_manifests(config);
 	fit_memory(config, &m);
 	m.devices = make_devices(config);
 	if (!m.devices) {
@@ -740,20 +747,16 @@ int main(int argc, char **argv)
 		daemon_free(&m);
 		return EXIT_FAILURE;
 	}
-	block_signals();
 	err = loop_init(&m);
 	if (err) {
 		fprintf(stderr, "gridrepaird: %s\n", strerrordesc_np(-err));
 		return EXIT_FAILURE;
 	}
-	/* Before any thread: they inherit it. */
-	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
-		err = errno;
 	log_start(config->log_level);
-	if (err)
+	if (flusher)
 		log_info(
 			"PR_SET_IO_FLUSHER: %s; memory shortage may make this wait for the device it repairs",
-			strerrordesc_np(err));
+			strerrordesc_np(flusher));
 	if (mkdir(config->runtime_dir, 0755) && errno != EEXIST)
 		log_warning("%s: %s", config->runtime_dir,
 			    strerrordesc_np(errno));

@@ -363,6 +363,10 @@ static void test_memory(void **state)
 	assert_int_equal(config_fit_memory(&c, 408 << 20), 20 << 20);
 	assert_int_equal(c.devices[0]->memory_used, 4 << 20);
 	assert_int_equal(c.devices[19]->memory_used, 20 << 20);
+	/* Nor are their manifests, twice as large as the files. */
+	c.devices[7]->manifest_size = 4 << 20;
+	c.devices[19]->manifest_size = 14 << 20;
+	assert_int_equal(config_fit_memory(&c, 408 << 20), 18 << 20);
 	assert_int_equal(config_fit_memory(&c, 0), 1 << 20);
 	assert_int_equal(c.devices[0]->memory_used, 1 << 20);
 	config_free(&c);
