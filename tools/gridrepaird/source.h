@@ -163,6 +163,8 @@ void source_wait(struct source *s, unsigned int ms);
  * it good blocks would count as wrong.
  */
 bool source_hash(struct source *s, struct gm_hash *hash, int *said);
+/* What more to say, after @error; or nothing. */
+const char *source_hint(int error);
 int source_start_thread(struct source *s, void *(*run)(void *));
 
 #endif /* SOURCE_H */

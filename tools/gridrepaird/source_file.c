@@ -207,8 +207,9 @@ static bool begin(struct source *s, int *said, int *hash_said)
 	fd = open_file(s);
 	if (fd < 0) {
 		if (fd != *said)
-			log_err("source %s: cannot open: %s; trying on",
-				s->config->uri, strerrordesc_np(-fd));
+			log_err("source %s: cannot open: %s%s; trying on",
+				s->config->uri, strerrordesc_np(-fd),
+				source_hint(-fd));
 		*said = fd;
 		return false;
 	}

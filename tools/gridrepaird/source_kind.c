@@ -105,6 +105,11 @@ bool source_hash(struct source *s, struct gm_hash *hash, int *said)
 	return !err;
 }
 
+const char *source_hint(int error)
+{
+	return error == EACCES ? " (has its unit CAP_DAC_OVERRIDE?)" : "";
+}
+
 int source_start_thread(struct source *s, void *(*run)(void *))
 {
 	int err;

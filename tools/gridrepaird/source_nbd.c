@@ -290,7 +290,8 @@ static bool establish(struct connection *c, char *why, size_t size)
 
 fail:
 	error = nbd_get_error();
-	snprintf(why, size, "%s", error ? error : "the connection ended");
+	snprintf(why, size, "%s%s", error ? error : "the connection ended",
+		 source_hint(error ? nbd_get_errno() : 0));
 	return false;
 }
 

@@ -134,6 +134,9 @@ repairs nbd://127.0.0.1:10809/
 nbdkit -f -U /run/nbd.sock file "$replica" &
 defer kill_wait $!
 wait_until 20 test -S /run/nbd.sock
+# As if it ran as a user of its own.
+chown 12345 /run/nbd.sock
+chmod 600 /run/nbd.sock
 repairs "nbd+unix:///?socket=/run/nbd.sock"
 mkdir /etc/keys
 "$GRID_TOP/tools/testing/tools/certificates" /etc/keys
