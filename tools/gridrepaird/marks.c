@@ -31,6 +31,7 @@ struct page {
 	uint64_t set[WORDS]; /* marked in the kernel, by us */
 	uint64_t lacking[WORDS]; /* because no source had it */
 	uint64_t told[WORDS]; /* the log has it */
+	uint64_t counted[WORDS]; /* the counter has it */
 	uint64_t ever[WORDS]; /* as in the file */
 	uint64_t open[WORDS]; /* taken, and not heard of since */
 };
@@ -291,6 +292,22 @@ bool marks_add(struct marks *m, uint64_t address, bool lacking)
 			page->ever[w] |= bit;
 			save(m, page, address);
 		}
+	}
+	pthread_mutex_unlock(&m->lock);
+	return first;
+}
+
+bool marks_first(struct marks *m, uint64_t address)
+{
+	uint64_t w = address / 64 % WORDS, bit = 1ULL << address % 64;
+	struct page *page;
+	bool first = false;
+
+	pthread_mutex_lock(&m->lock);
+	page = page_of(m, address, false);
+	if (page) {
+		first = !(page->counted[w] & bit);
+		page->counted[w] |= bit;
 	}
 	pthread_mutex_unlock(&m->lock);
 	return first;

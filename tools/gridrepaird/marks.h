@@ -32,6 +32,8 @@ int marks_attach(struct marks *m, uint64_t tracker, uint64_t blocks);
  * reason to try again.  True when it has not been marked before.
  */
 bool marks_add(struct marks *m, uint64_t address, bool lacking);
+/* The kernel has marked it: true for the first time. */
+bool marks_first(struct marks *m, uint64_t address);
 /* It is no fault any more. */
 void marks_forget(struct marks *m, uint64_t address);
 /*

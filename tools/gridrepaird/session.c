@@ -570,16 +570,18 @@ static void redo(struct session *s, uint64_t now)
 static void mark(struct session *s)
 {
 	struct grid_missing_block v[MARKS_MAX];
-	unsigned int i;
+	size_t done = 0, i;
 
 	if (!s->mark_count)
 		return;
 	memset(v, 0, sizeof(v));
 	for (i = 0; i < s->mark_count; i++)
 		v[i].address = s->mark[i];
-	if (gm_unavailable(&s->gm, v, s->mark_count, NULL) == -ENODEV)
+	if (gm_unavailable(&s->gm, v, s->mark_count, &done) == -ENODEV)
 		s->end = -ENODEV;
-	atomic_fetch_add(&s->d->gauges.unavailable, s->mark_count);
+	for (i = 0; i < done; i++)
+		if (!v[i].result && marks_first(s->d->marks, v[i].address))
+			atomic_fetch_add(&s->d->gauges.unavailable, 1);
 	s->mark_count = 0;
 }
 
