@@ -111,12 +111,13 @@ static uint64_t stuck_of(const struct device *d)
  */
 static void fit_memory(struct config *config, const struct daemon *m)
 {
-	uint64_t there = memory_there(), share;
+	uint64_t there = memory_there(), held = 0, share;
 	uint64_t stuck = stuck_of(m->devices) + stuck_of(m->leaving);
 	const struct device *d;
 
 	for (d = m->devices; d; d = d->next)
-		there += d->config->memory_used;
+		held += d->config->memory_used;
+	there = there > UINT64_MAX - held ? UINT64_MAX : there + held;
 	there -= there < stuck ? there : stuck;
 	share = config_fit_memory(config, there);
 	if (share)
