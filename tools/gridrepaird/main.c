@@ -705,6 +705,16 @@ static int check_files(const struct config *config)
 	return EXIT_SUCCESS;
 }
 
+/* The exit status of who has only told something: not @code if nobody could take it. */
+static int told(int code)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return code;
+	fprintf(stderr, "gridrepaird: cannot write the output: %s\n",
+		strerrordesc_np(errno));
+	return code ? code : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon m = { 0 };
@@ -723,16 +733,16 @@ int main(int argc, char **argv)
 			fprintf(stderr, "gridrepaird: %s\n", config->error);
 		config_free(config);
 		free(config);
-		return err < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+		return err < 0 ? EXIT_USAGE : told(EXIT_SUCCESS);
 	}
 	m.config = config;
 	if (config->status) {
-		err = status_ask(config->runtime_dir, config->json);
+		err = told(status_ask(config->runtime_dir, config->json));
 		daemon_free(&m);
 		return err;
 	}
 	if (config->check) {
-		err = check_files(config);
+		err = told(check_files(config));
 		daemon_free(&m);
 		return err;
 	}
