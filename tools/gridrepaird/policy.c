@@ -271,6 +271,12 @@ static unsigned int late_share(const struct policy *p)
 	return share < 2 ? 2 : share;
 }
 
+/* It has yet to answer, or is behind with its answers. */
+static bool in_doubt(const struct policy_source *s)
+{
+	return s->late || !s->sample_count;
+}
+
 /* A source is up that doesn't rest: then others may. */
 static bool awake(const struct policy *p, uint64_t now)
 {
@@ -299,6 +305,11 @@ static unsigned int room_of(const struct policy *p,
 		return 0;
 	share = late_share(p);
 	if (s->late >= (urgent ? share + share / 2 : share))
+		return 0;
+	/* Many sources' shares are more than there is. */
+	share = p->config.requests_max / 2;
+	if (in_doubt(s) &&
+	    p->doubtful >= (urgent ? share + share / 2 : share))
 		return 0;
 	if (urgent)
 		return s->budget > own ? s->budget - own : 0;
@@ -868,6 +879,8 @@ static struct policy_request *ask(struct policy *p, struct policy_job *job,
 	r->source = source;
 	r->sent = now;
 	r->late = false;
+	r->doubtful = in_doubt(s);
+	p->doubtful += r->doubtful;
 	r->data = NULL;
 	list_add(&r->link, &s->requests);
 	r->alone = !s->inflight && !s->late;
@@ -985,6 +998,8 @@ void policy_tick(struct policy *p, uint64_t now)
 			s->inflight--;
 			s->background -= r->background;
 			s->late++;
+			p->doubtful += !r->doubtful;
+			r->doubtful = true;
 			if (now - s->shrunk >= expiry(p, s)) {
 				s->shrunk = now;
 				s->acks = 0;
@@ -1088,6 +1103,7 @@ enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,
 		s->inflight--;
 		s->background -= r->background;
 	}
+	p->doubtful -= r->doubtful;
 	job->asked &= ~bit(source);
 	if (outcome != POLICY_LOST)
 		sample(s, now - r->sent);

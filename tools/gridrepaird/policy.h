@@ -31,7 +31,8 @@
  *    lost before it could; one that was silent doesn't.
  *  - A request that is lost while its source is up costs that source a pause.
  *  - A block whose sources have no room now keeps neither the others waiting nor
- *    their sources idle; and late requests have a share of all there may be.
+ *    their sources idle; and late requests of a source have a share of all there
+ *    may be, as have all whose answers are in doubt together.
  *  - A block that cannot be verified (nobody knows its checksum) is accepted
  *    only from a trusted source, or when `agree` sources returned the same.
  *  - Blocks with parked readers go first, wanted ones next; these are *urgent*.
@@ -122,6 +123,7 @@ struct policy_request {
 	unsigned int source;
 	uint64_t sent;
 	bool late;
+	bool doubtful; /* late, or its source has not answered so far, or in time */
 	bool background;
 	bool alone; /* sent while the source had nothing else to do */
 	bool crowded; /* sent while the budget was more than half used */
@@ -173,7 +175,7 @@ struct policy {
 	size_t hash_mask;
 	unsigned int job_count; /* not ended */
 	struct policy_request *requests, *requests_free;
-	unsigned int requests_left;
+	unsigned int requests_left, doubtful; /* of those that are not left */
 
 	struct policy_link ready[POLICY_URGENCIES], idle, dead;
 	unsigned int ready_count[POLICY_URGENCIES];

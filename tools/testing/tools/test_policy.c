@@ -744,6 +744,12 @@ static void test_urgent_memory(void **state)
 	config.budget = config.budget_max = 64;
 	config.jobs_max = config.requests_max = 16;
 	begin(&p, &config, 2);
+	/* Both have answered: half is for those that have. */
+	for (i = 0; !p.sources[0].sample_count || !p.sources[1].sample_count;
+	     i++) {
+		add(&p, i, 0);
+		accept(&p, must(&p));
+	}
 	for (i = 0; i < 40; i++)
 		add(&p, 1000 + i, 0);
 	for (i = 0; next(&p); i++)
@@ -1354,6 +1360,56 @@ static void test_stuck_request(void **state)
 	policy_exit(&p);
 }
 
+/* Many that say nothing leave half of the memory to one that answers. */
+static void test_many_silent(void **state)
+{
+	struct policy_config config = standard;
+	struct policy_request *r;
+	unsigned int i, served = 0, urgent = 0;
+	uint64_t address = 0;
+	struct policy p;
+
+	(void)state;
+	config.jobs_max = 64;
+	config.requests_max = 64;
+	begin(&p, &config, 1);
+	add(&p, address++, 0);
+	accept(&p, must(&p));
+	for (i = 1; i < POLICY_SOURCES_MAX; i++) {
+		policy_add_source(&p, false, 0, now);
+		policy_source_up(&p, i, now);
+	}
+	for (i = 0; i < 4000; i++) {
+		if (policy_room(&p, false, now))
+			add(&p, address++, 0);
+		while ((r = next(&p))) {
+			if (r->source)
+				continue;
+			accept(&p, r);
+			served++;
+		}
+		pass(&p, 5 * MS);
+		assert_in_range(p.requests_left, 32, 64);
+	}
+	/* Some jobs wait for these alone; the others are done. */
+	assert_in_range(served, 300, 4000);
+	/* What readers wait for may take more of it, but not all. */
+	for (i = 0; i < 400; i++) {
+		if (policy_room(&p, true, now))
+			add(&p, address++, GRID_MISSING_F_READERS);
+		while ((r = next(&p))) {
+			if (r->source)
+				continue;
+			accept(&p, r);
+			urgent++;
+		}
+		pass(&p, 5 * MS);
+		assert_in_range(p.requests_left, 16, 64);
+	}
+	assert_in_range(urgent, 50, 400);
+	policy_exit(&p);
+}
+
 /*
  * A simulation, with every kind of source: everything that can be repaired is,
  * nothing that is wrong lands, nothing leaks, and the cost is bounded.
@@ -1549,6 +1605,7 @@ static void test_storm(void **state)
 	     r = (struct policy_request *)r->link.next)
 		free_requests++;
 	assert_int_equal(free_requests, 64);
+	assert_int_equal(p.doubtful, 0);
 	policy_exit(&p);
 }
 
@@ -1588,6 +1645,7 @@ int main(void)
 		cmocka_unit_test(test_never_answered),
 		cmocka_unit_test(test_lost_unanswered),
 		cmocka_unit_test(test_stuck_request),
+		cmocka_unit_test(test_many_silent),
 		cmocka_unit_test(test_simulation),
 		cmocka_unit_test(test_storm),
 	};
