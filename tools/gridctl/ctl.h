@@ -119,8 +119,6 @@ enum ctl_holders {
 };
 unsigned int ctl_holders(dev_t dev, enum ctl_holders which, char *text,
 			 size_t size);
-/* Does the file or directory @path lie on @dev, or on what is stacked on it? */
-bool ctl_lies_on(const char *path, dev_t dev);
 /**
  * struct ctl_known - faults whose blocks are known to be good below
  * @read: these, as they were when they were read

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * gridctl: what is stacked on a block device, seen from both ends: who holds it
- * (for "remove"), and whether a file lies on it (for "save --suspend").
+ * gridctl: who holds a block device (for "remove", and for what must not be
+ * done while somebody could write).
  *
  * All of it is read from /proc and /sys, and no file is touched that could lie
  * on the device itself: such a look would hang on a suspended one.
@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "proc.h"
 
-#define DEPTH_MAX 16 /* of a stack of devices */
 #define SPACES_MAX 1024 /* mount namespaces that are told apart */
 #define SEEN_MAX 256 /* open files of processes, likewise */
 
@@ -61,18 +61,6 @@ __attribute__((format(printf, 2, 3))) static void add(struct holders *h,
 	va_end(args);
 }
 
-static bool first_line(const char *path, char *text, size_t size)
-{
-	FILE *f = fopen(path, "re");
-	bool good = f && fgets(text, (int)size, f);
-
-	if (f)
-		fclose(f);
-	if (good)
-		text[strcspn(text, "\n")] = 0;
-	return good;
-}
-
 static bool is_block(const char *path, dev_t dev)
 {
 	struct stat st;
@@ -84,50 +72,6 @@ static bool is_block(const char *path, dev_t dev)
 static bool is_process(const char *name)
 {
 	return !name[strspn(name, "0123456789")];
-}
-
-/* "\040" and the like, as the kernel writes paths with blanks. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && strspn(s + 1, "01234567") >= 3) {
-			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
-				       (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = 0;
-}
-
-/* A line of mountinfo. */
-struct mount {
-	unsigned int id, major, minor;
-	char *point, *source, *options;
-};
-
-static bool parse_mount(char *line, struct mount *m)
-{
-	char *at = line, *word, *words[64];
-	unsigned int n = 0, dash;
-
-	line[strcspn(line, "\n")] = 0;
-	while (n < 64 && (word = strsep(&at, " ")))
-		words[n++] = word;
-	for (dash = 6; dash < n && strcmp(words[dash], "-"); dash++)
-		;
-	if (dash + 3 >= n || sscanf(words[0], "%u", &m->id) != 1 ||
-	    sscanf(words[2], "%u:%u", &m->major, &m->minor) != 2)
-		return false;
-	m->point = words[4];
-	m->source = words[dash + 2];
-	m->options = words[dash + 3];
-	unescape(m->point);
-	unescape(m->source);
-	return true;
 }
 
 /* "ro" is the first of a file system's own options, or "rw". */
@@ -142,13 +86,13 @@ static bool mounts_of(struct holders *h, const char *pid)
 	char *line = NULL, path[64];
 	bool found = false;
 	size_t room = 0;
-	struct mount m;
+	struct gm_mount m;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%.20s/mountinfo", pid);
 	f = fopen(path, "re");
 	while (f && getline(&line, &room, f) > 0) {
-		if (!parse_mount(line, &m))
+		if (!gm_parse_mount(line, &m))
 			continue;
 		if (h->which == HOLDERS_WRITE && read_only(m.options))
 			continue;
@@ -216,7 +160,7 @@ static void swaps(struct holders *h)
 
 	while (f && getline(&line, &room, f) > 0) {
 		line[strcspn(line, " \t\n")] = 0;
-		unescape(line);
+		gm_unescape(line);
 		if (*line == '/' && is_block(line, h->dev)) {
 			h->opens++;
 			add(h, "used as swap");
@@ -242,7 +186,7 @@ static void devices(struct holders *h)
 		h->opens++;
 		snprintf(path, sizeof(path), "/sys/class/block/%s/dm/name",
 			 entry->d_name);
-		if (first_line(path, name, sizeof(name)))
+		if (gm_first_line(path, name, sizeof(name)))
 			add(h, "the dm device %s lies on it", name);
 		else
 			add(h, "%s lies on it", entry->d_name);
@@ -332,7 +276,7 @@ static void processes(struct holders *h)
 		if (!is_process(entry->d_name) || !has_open(h, entry->d_name))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-		if (!first_line(path, name, sizeof(name)))
+		if (!gm_first_line(path, name, sizeof(name)))
 			strcpy(name, "?");
 		add(h, "open in process %s (%s)", entry->d_name, name);
 	}
@@ -357,94 +301,4 @@ unsigned int ctl_holders(dev_t dev, enum ctl_holders which, char *text,
 	if (which != HOLDERS_LASTING)
 		processes(&h);
 	return h.opens;
-}
-
-/* ------------------------------------------------------------ files on it */
-
-static bool path_on(const char *path, dev_t dev, int depth);
-
-/* Is @top the device @dev, or stacked on it? */
-static bool device_on(dev_t top, dev_t dev, int depth)
-{
-	char path[PATH_MAX], sys[64], text[PATH_MAX];
-	unsigned int ma, mi;
-	struct dirent *entry;
-	bool on = false;
-	DIR *dir;
-
-	if (top == dev)
-		return true;
-	if (!depth)
-		return false;
-	snprintf(sys, sizeof(sys), "/sys/dev/block/%u:%u", major(top),
-		 minor(top));
-	snprintf(path, sizeof(path), "%s/slaves", sys);
-	dir = opendir(path);
-	while (dir && !on && (entry = readdir(dir))) {
-		snprintf(path, sizeof(path), "%s/slaves/%s/dev", sys,
-			 entry->d_name);
-		on = *entry->d_name != '.' &&
-		     first_line(path, text, sizeof(text)) &&
-		     sscanf(text, "%u:%u", &ma, &mi) == 2 &&
-		     device_on(makedev(ma, mi), dev, depth - 1);
-	}
-	if (dir)
-		closedir(dir);
-	snprintf(path, sizeof(path), "%s/partition", sys);
-	if (!on && !access(path, F_OK)) {
-		snprintf(path, sizeof(path), "%s/../dev", sys);
-		on = first_line(path, text, sizeof(text)) &&
-		     sscanf(text, "%u:%u", &ma, &mi) == 2 &&
-		     device_on(makedev(ma, mi), dev, depth - 1);
-	}
-	snprintf(path, sizeof(path), "%s/loop/backing_file", sys);
-	if (!on && first_line(path, text, sizeof(text)))
-		on = path_on(text, dev, depth - 1);
-	return on;
-}
-
-/* A file system without a number of its own: what its mount says. */
-static bool mount_on(unsigned int id, dev_t dev, int depth)
-{
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL, *upper;
-	bool on = false;
-	size_t room = 0;
-	struct stat st;
-	struct mount m;
-
-	while (f && !on && getline(&line, &room, f) > 0) {
-		if (!parse_mount(line, &m) || m.id != id)
-			continue;
-		upper = strstr(m.options, "upperdir=");
-		if (*m.source == '/' && !stat(m.source, &st) &&
-		    S_ISBLK(st.st_mode)) {
-			on = device_on(st.st_rdev, dev, depth);
-		} else if (upper) {
-			upper += strlen("upperdir=");
-			upper[strcspn(upper, ",")] = 0;
-			on = path_on(upper, dev, depth);
-		}
-	}
-	free(line);
-	if (f)
-		fclose(f);
-	return on;
-}
-
-static bool path_on(const char *path, dev_t dev, int depth)
-{
-	struct statx st;
-
-	if (depth < 0 || statx(AT_FDCWD, path, 0, STATX_MNT_ID, &st))
-		return false;
-	if (st.stx_dev_major)
-		return device_on(makedev(st.stx_dev_major, st.stx_dev_minor),
-				 dev, depth);
-	return mount_on((unsigned int)st.stx_mnt_id, dev, depth - 1);
-}
-
-bool ctl_lies_on(const char *path, dev_t dev)
-{
-	return path_on(path, dev, DEPTH_MAX);
 }

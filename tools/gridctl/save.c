@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "stack.h"
 
 #define SAVE_MS 30000 /* for FILE, while the device is suspended */
 #define HEADER "grid-missing save 2"
@@ -252,7 +253,7 @@ static int open_place(const struct ctl *ctl, const struct gm_dev *dev,
 	 * suspended already even opening it would.
 	 */
 	snprintf(directory, sizeof(directory), "%s", p->path);
-	if (ctl_lies_on(dirname(directory), makedev(dev->major, dev->minor)))
+	if (gm_stack_holds(makedev(dev->major, dev->minor), dirname(directory)))
 		return ctl_fail(
 			ctl, CTL_FAILED,
 			"%s lies on %s itself, where nothing can be written while that is suspended: choose another place",

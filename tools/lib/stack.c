@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What is stacked on a block device: see stack.h. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "proc.h"
+#include "stack.h"
+
+#define DEPTH_MAX 16
+
+static bool path_on(const char *path, dev_t dev, int depth);
+
+/* Is @top the device @dev, or stacked on it? */
+static bool device_on(dev_t top, dev_t dev, int depth)
+{
+	char path[PATH_MAX], sys[64], text[PATH_MAX];
+	unsigned int ma, mi;
+	struct dirent *entry;
+	bool on = false;
+	DIR *dir;
+
+	if (top == dev)
+		return true;
+	if (!depth)
+		return false;
+	snprintf(sys, sizeof(sys), "/sys/dev/block/%u:%u", major(top),
+		 minor(top));
+	snprintf(path, sizeof(path), "%s/slaves", sys);
+	dir = opendir(path);
+	while (dir && !on && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "%s/slaves/%s/dev", sys,
+			 entry->d_name);
+		on = *entry->d_name != '.' &&
+		     gm_first_line(path, text, sizeof(text)) &&
+		     sscanf(text, "%u:%u", &ma, &mi) == 2 &&
+		     device_on(makedev(ma, mi), dev, depth - 1);
+	}
+	if (dir)
+		closedir(dir);
+	snprintf(path, sizeof(path), "%s/partition", sys);
+	if (!on && !access(path, F_OK)) {
+		snprintf(path, sizeof(path), "%s/../dev", sys);
+		on = gm_first_line(path, text, sizeof(text)) &&
+		     sscanf(text, "%u:%u", &ma, &mi) == 2 &&
+		     device_on(makedev(ma, mi), dev, depth - 1);
+	}
+	snprintf(path, sizeof(path), "%s/loop/backing_file", sys);
+	if (!on && gm_first_line(path, text, sizeof(text)))
+		on = path_on(text, dev, depth - 1);
+	return on;
+}
+
+/* A file system without a number of its own: what its mount says. */
+static bool mount_on(unsigned int id, dev_t dev, int depth)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL, *upper;
+	bool on = false;
+	size_t room = 0;
+	struct stat st;
+	struct gm_mount m;
+
+	while (f && !on && getline(&line, &room, f) > 0) {
+		if (!gm_parse_mount(line, &m) || m.id != id)
+			continue;
+		upper = strstr(m.options, "upperdir=");
+		if (*m.source == '/' && !stat(m.source, &st) &&
+		    S_ISBLK(st.st_mode)) {
+			on = device_on(st.st_rdev, dev, depth);
+		} else if (upper) {
+			upper += strlen("upperdir=");
+			upper[strcspn(upper, ",")] = 0;
+			on = path_on(upper, dev, depth);
+		}
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return on;
+}
+
+static bool path_on(const char *path, dev_t dev, int depth)
+{
+	struct statx st;
+
+	if (depth < 0 || statx(AT_FDCWD, path, 0, STATX_MNT_ID, &st))
+		return false;
+	if (st.stx_dev_major)
+		return device_on(makedev(st.stx_dev_major, st.stx_dev_minor),
+				 dev, depth);
+	return mount_on((unsigned int)st.stx_mnt_id, dev, depth - 1);
+}
+
+bool gm_stack_on(dev_t top, dev_t dev)
+{
+	return device_on(top, dev, DEPTH_MAX);
+}
+
+bool gm_stack_holds(dev_t dev, const char *path)
+{
+	return path_on(path, dev, DEPTH_MAX);
+}
