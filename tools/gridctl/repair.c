@@ -16,9 +16,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "ctl.h"
+#include "stack.h"
 
 /* Bytes and blocks a call: what the kernel copies as one slice. */
 #define CALL_BYTES (8U << 20)
@@ -260,6 +262,28 @@ static bool is_cached(int fd, uint64_t offset, uint32_t block_size)
 	       fcntl(fd, F_SETFL, O_DIRECT);
 }
 
+/* Can it have what the grid has not?  CTL_GOOD or an exit code. */
+static int check_source(const struct work *w, const char *source)
+{
+	const char *name = w->ctl->argv[0];
+
+	switch (gm_stack_source(source, makedev(w->dev.major, w->dev.minor))) {
+	case GM_ON_GRID:
+		return ctl_fail(
+			w->ctl, CTL_FAILED,
+			"%s is %s, or lies on it, where it would wait for itself",
+			source, name);
+	case GM_BELOW_GRID:
+		return ctl_fail(
+			w->ctl, CTL_FAILED,
+			"%s lies below %s, and has the blocks no better",
+			source, name);
+	case GM_APART:
+		break;
+	}
+	return CTL_GOOD;
+}
+
 static int repair_from(struct work *w, const char *source)
 {
 	bool trust = ctl_option(w->ctl, "trust");
@@ -286,6 +310,9 @@ static int repair_from(struct work *w, const char *source)
 				strerrordesc_np(errno));
 		goto out_free;
 	}
+	code = check_source(w, source);
+	if (code)
+		goto out_close;
 	cached = is_cached(fd, offset, w->dev.block_size);
 	code = pick_faults(w, addresses, count, &faults, &n);
 	if (code)

@@ -15,10 +15,24 @@
 
 #define DEPTH_MAX 16
 
-static bool path_on(const char *path, dev_t dev, int depth);
+/* What is looked for below: a block device, or with @file a file. */
+struct base {
+	dev_t dev;
+	const struct stat *file;
+};
 
-/* Is @top the device @dev, or stacked on it? */
-static bool device_on(dev_t top, dev_t dev, int depth)
+static bool path_on(const char *path, const struct base *base, int depth);
+
+static bool is_file(const char *path, const struct stat *file)
+{
+	struct stat st;
+
+	return !stat(path, &st) && st.st_dev == file->st_dev &&
+	       st.st_ino == file->st_ino;
+}
+
+/* Is @top the base, or stacked on it? */
+static bool device_on(dev_t top, const struct base *base, int depth)
 {
 	char path[PATH_MAX], sys[64], text[PATH_MAX];
 	unsigned int ma, mi;
@@ -26,7 +40,7 @@ static bool device_on(dev_t top, dev_t dev, int depth)
 	bool on = false;
 	DIR *dir;
 
-	if (top == dev)
+	if (!base->file && top == base->dev)
 		return true;
 	if (!depth)
 		return false;
@@ -40,7 +54,7 @@ static bool device_on(dev_t top, dev_t dev, int depth)
 		on = *entry->d_name != '.' &&
 		     gm_first_line(path, text, sizeof(text)) &&
 		     sscanf(text, "%u:%u", &ma, &mi) == 2 &&
-		     device_on(makedev(ma, mi), dev, depth - 1);
+		     device_on(makedev(ma, mi), base, depth - 1);
 	}
 	if (dir)
 		closedir(dir);
@@ -49,16 +63,17 @@ static bool device_on(dev_t top, dev_t dev, int depth)
 		snprintf(path, sizeof(path), "%s/../dev", sys);
 		on = gm_first_line(path, text, sizeof(text)) &&
 		     sscanf(text, "%u:%u", &ma, &mi) == 2 &&
-		     device_on(makedev(ma, mi), dev, depth - 1);
+		     device_on(makedev(ma, mi), base, depth - 1);
 	}
 	snprintf(path, sizeof(path), "%s/loop/backing_file", sys);
 	if (!on && gm_first_line(path, text, sizeof(text)))
-		on = path_on(text, dev, depth - 1);
+		on = (base->file && is_file(text, base->file)) ||
+		     path_on(text, base, depth - 1);
 	return on;
 }
 
 /* A file system without a number of its own: what its mount says. */
-static bool mount_on(unsigned int id, dev_t dev, int depth)
+static bool mount_on(unsigned int id, const struct base *base, int depth)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL, *upper;
@@ -73,11 +88,11 @@ static bool mount_on(unsigned int id, dev_t dev, int depth)
 		upper = strstr(m.options, "upperdir=");
 		if (*m.source == '/' && !stat(m.source, &st) &&
 		    S_ISBLK(st.st_mode)) {
-			on = device_on(st.st_rdev, dev, depth);
+			on = device_on(st.st_rdev, base, depth);
 		} else if (upper) {
 			upper += strlen("upperdir=");
 			upper[strcspn(upper, ",")] = 0;
-			on = path_on(upper, dev, depth);
+			on = path_on(upper, base, depth);
 		}
 	}
 	free(line);
@@ -86,7 +101,7 @@ static bool mount_on(unsigned int id, dev_t dev, int depth)
 	return on;
 }
 
-static bool path_on(const char *path, dev_t dev, int depth)
+static bool path_on(const char *path, const struct base *base, int depth)
 {
 	struct statx st;
 
@@ -94,16 +109,34 @@ static bool path_on(const char *path, dev_t dev, int depth)
 		return false;
 	if (st.stx_dev_major)
 		return device_on(makedev(st.stx_dev_major, st.stx_dev_minor),
-				 dev, depth);
-	return mount_on((unsigned int)st.stx_mnt_id, dev, depth - 1);
+				 base, depth);
+	return mount_on((unsigned int)st.stx_mnt_id, base, depth - 1);
 }
 
 bool gm_stack_on(dev_t top, dev_t dev)
 {
-	return device_on(top, dev, DEPTH_MAX);
+	return device_on(top, &(struct base){ .dev = dev }, DEPTH_MAX);
 }
 
 bool gm_stack_holds(dev_t dev, const char *path)
 {
-	return path_on(path, dev, DEPTH_MAX);
+	return path_on(path, &(struct base){ .dev = dev }, DEPTH_MAX);
+}
+
+enum gm_stacked gm_stack_source(const char *path, dev_t grid)
+{
+	struct base base = { 0 };
+	struct stat st;
+
+	if (stat(path, &st))
+		return GM_APART;
+	if (!S_ISBLK(st.st_mode) && gm_stack_holds(grid, path))
+		return GM_ON_GRID;
+	if (S_ISBLK(st.st_mode) && gm_stack_on(st.st_rdev, grid))
+		return GM_ON_GRID;
+	if (S_ISBLK(st.st_mode))
+		base.dev = st.st_rdev;
+	else
+		base.file = &st;
+	return device_on(grid, &base, DEPTH_MAX) ? GM_BELOW_GRID : GM_APART;
 }

@@ -17,4 +17,14 @@ bool gm_stack_on(dev_t top, dev_t dev);
 /* Does the file or directory @path lie on @dev, or on what is stacked on it? */
 bool gm_stack_holds(dev_t dev, const char *path);
 
+/* How a source of blocks and a grid are stacked. */
+enum gm_stacked {
+	GM_APART,
+	GM_ON_GRID, /* it is the grid, or lies on it: a read of it waits for itself */
+	GM_BELOW_GRID, /* the grid lies on it: it has what the grid has, no better */
+};
+
+/* @path: a file or block device; APART as well when nothing is seen. */
+enum gm_stacked gm_stack_source(const char *path, dev_t grid);
+
 #endif

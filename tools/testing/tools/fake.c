@@ -79,6 +79,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/timex.h>
 #include <sys/un.h>
 #include <time.h>
@@ -226,10 +227,28 @@ static const char *of_root(const char *path, char *buf)
 	return path;
 }
 
+/* The disk below, or another one: $GRID_FAKE_NUMBER. */
+static void be_disk(struct stat *st)
+{
+	const char *v = getenv("GRID_FAKE_NUMBER");
+	unsigned int ma = 7, mi = 99;
+
+	if (v && sscanf(v, "%u:%u", &ma, &mi) != 2)
+		abort();
+	st->st_mode = S_IFBLK;
+	st->st_rdev = makedev(ma, mi);
+}
+
 /* The device is 0:0 for who has opened "/dev/fake" there. */
 int __wrap_stat64(const char *path, struct stat *st)
 {
 	char buf[PATH_MAX], link[16];
+
+	if (!strcmp(path, BELOW) && getenv("GRID_FAKE_SECTOR")) {
+		memset(st, 0, sizeof(*st));
+		be_disk(st);
+		return 0;
+	}
 
 	if (!strcmp(path, "/dev/hidden")) {
 		errno = EACCES;
@@ -546,7 +565,7 @@ int __wrap_fstat64(int fd, struct stat *st)
 	int err = __real_fstat64(fd, st);
 
 	if (!err && is_disk(fd))
-		st->st_mode = S_IFBLK;
+		be_disk(st);
 	return err;
 }
 
