@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -1068,6 +1069,7 @@ static int session_threads(struct session *s)
 
 		source->config = &c->sources[i];
 		source->device = c->device;
+		source->grid = makedev(s->gm.major, s->gm.minor);
 		source->file_fd = -1;
 		source->number = i;
 		source->owner = &s->inbox;

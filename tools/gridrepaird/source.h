@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "config.h"
 #include "gridmissing.h"
@@ -79,6 +80,7 @@ struct source {
 	const struct source_ops *ops; /* by its URI */
 	const struct config_source *config;
 	const char *device;
+	dev_t grid; /* the device's number */
 	unsigned int number;
 	struct inbox *owner;
 	const char *hash; /* algorithm, or NULL */

@@ -5,13 +5,13 @@
  * The *feeder* opens the file, tries again while it cannot, and hands the reads of
  * the queue to the *workers*.  A worker that is stuck in a read (a dying disk)
  * keeps only its own read; the source is silent once others wait for it in vain.
- * Reads that a reader waits for go first, and one worker is
- * theirs.
+ * Reads that a reader waits for go first, and one worker is theirs.
  *
  * After a read has failed, or brought wrong data, and at a reload, the feeder
  * looks whether there is another file or device by this name now (a disk that was
- * replaced, an image that was renamed into its place), and goes on with that.  It
- * also looks now and then while the file is shorter than the device: it may grow.
+ * replaced, an image that was renamed into its place), and goes on with that.  What
+ * lies on the device under repair, or below it, is no source.  The feeder also
+ * looks now and then while the file is shorter than the device: it may grow.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "source.h"
+#include "stack.h"
 
 #define WORKERS 3
 #define PAGE_MOST 65536 /* of any machine */
@@ -142,6 +143,42 @@ static void *worker(void *arg)
 }
 
 /*
+ * Can it have what the device has not?  0, or a negative errno that says why not.
+ * A read of what lies on the device would wait for the repair that it is for; what
+ * the device lies on has its missing blocks as they are, and trusted would repair
+ * them with that.
+ */
+static int suits(const struct source *s)
+{
+	switch (gm_stack_source(s->config->path, s->grid)) {
+	case GM_ON_GRID:
+		return -EDEADLK;
+	case GM_BELOW_GRID:
+		return -EXDEV;
+	case GM_APART:
+		break;
+	}
+	return 0;
+}
+
+/* It can't be opened, which is told once; @then: what it does. */
+static void tell(const struct source *s, int err, int *said, const char *then)
+{
+	if (err == *said)
+		return;
+	*said = err;
+	if (err == -EDEADLK)
+		log_err("source %s: it is %s, or lies on it, and would wait for itself; %s",
+			s->config->uri, s->device, then);
+	else if (err == -EXDEV)
+		log_err("source %s: %s lies on it: it has what is missing no better; %s",
+			s->config->uri, s->device, then);
+	else
+		log_err("source %s: cannot open: %s%s; %s", s->config->uri,
+			strerrordesc_np(-err), source_hint(-err), then);
+}
+
+/*
  * A descriptor, or a negative errno.  A disk is read past the page cache: that
  * has old data where somebody writes to the disk by another way, as a dm device
  * on top of it does.  Where its blocks begin or end amid a sector, what is cached of
@@ -156,6 +193,9 @@ static int open_file(const struct source *s)
 
 	if (fd < 0)
 		return -errno;
+	err = suits(s);
+	if (err)
+		goto err_close;
 	if (!fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) {
 		if (S_ISBLK(st.st_mode) && !ioctl(fd, BLKSSZGET, &sector) &&
 		    sector > 0 && !(s->config->offset % (unsigned int)sector) &&
@@ -164,6 +204,7 @@ static int open_file(const struct source *s)
 		return fd;
 	}
 	err = S_ISDIR(st.st_mode) ? -EISDIR : -ENOTBLK;
+err_close:
 	close(fd);
 	return err;
 }
@@ -206,11 +247,7 @@ static bool begin(struct source *s, int *said, int *hash_said)
 	}
 	fd = open_file(s);
 	if (fd < 0) {
-		if (fd != *said)
-			log_err("source %s: cannot open: %s%s; trying on",
-				s->config->uri, strerrordesc_np(-fd),
-				source_hint(-fd));
-		*said = fd;
+		tell(s, fd, said, "trying on");
 		return false;
 	}
 	s->file_fd = fd;
@@ -220,7 +257,7 @@ static bool begin(struct source *s, int *said, int *hash_said)
 }
 
 /* Nothing more to look for: it is the same file, or the new one is in place. */
-static bool look_again(struct source *s)
+static bool look_again(struct source *s, int *said)
 {
 	struct stat now, then;
 	uint64_t size;
@@ -241,8 +278,11 @@ static bool look_again(struct source *s)
 		return true;
 	}
 	fd = open_file(s);
+	if (fd == -EDEADLK || fd == -EXDEV)
+		tell(s, fd, said, "going on with what it was");
 	if (fd < 0)
 		return false;
+	*said = 0;
 	atomic_fetch_add(&s->file_changes, 1);
 	changed = dup3(fd, s->file_fd, O_CLOEXEC) >= 0;
 	identify(s);
@@ -266,6 +306,7 @@ static void feed(struct source *s)
 	struct mail *mail, *next;
 	bool due = false; /* to look again */
 	unsigned int u;
+	int said = 0;
 
 	while ((mail = inbox_take(&s->queue)) || !atomic_load(&s->stop)) {
 		pthread_mutex_lock(&s->file_lock);
@@ -283,7 +324,7 @@ static void feed(struct source *s)
 			due = true;
 		now = now_us();
 		if (due && now >= look_at) {
-			due = !look_again(s) ||
+			due = !look_again(s, &said) ||
 			      atomic_load(&s->size) < s->length;
 			if (!due)
 				times = 0;
