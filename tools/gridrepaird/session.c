@@ -32,7 +32,7 @@
 #define THROTTLE_US 20000U
 #define EVENTS_US 500U /* events are read that often, */
 #define EVENTS_BURST 8U /* but for so many times */
-#define EVENTS 256
+#define EVENTS 64 /* as many as gm_read_events() brings at a time, or less */
 #define MARKS_MAX 512U
 #define URGENT_BATCH 16U
 #define DRAIN_US 10000000U
