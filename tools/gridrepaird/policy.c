@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "policy.h"
+#include "random.h"
 
 #define REST_AFTER 8U /* answers that can be compared, before it may rest */
 #define REST_AGAIN 4U /* after it has rested already */
@@ -71,19 +72,10 @@ static struct policy_request *request_of(struct policy_link *link)
 
 /* -------------------------------------------------------------- randomness */
 
-static uint64_t random_next(struct policy *p)
-{
-	uint64_t z = p->random += 0x9e3779b97f4a7c15ULL; /* splitmix64 */
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
-	return z ^ z >> 31;
-}
-
 /* @period, or up to half of it more. */
 static uint64_t jitter(struct policy *p, uint64_t period)
 {
-	return period + (period > 1 ? random_next(p) % (period / 2) : 0);
+	return period + (period > 1 ? random_next(&p->random) % (period / 2) : 0);
 }
 
 static uint64_t mix(uint64_t x)
@@ -863,7 +855,7 @@ static int pick(struct policy *p, struct policy_job *job, uint64_t now,
 	if (!count || (left && best >= UINT32_MAX / 2))
 		return -1;
 	if (count > 1)
-		which = (unsigned int)(random_next(p) % count);
+		which = (unsigned int)(random_next(&p->random) % count);
 	return (int)candidates[which];
 }
 
@@ -1060,7 +1052,6 @@ void policy_release(struct policy *p, struct policy_request *r)
 	free_request(p, r);
 }
 
-/* Enough sources say the same as @r? */
 /* Has one before the i-th said this already, by another name? */
 static bool echoed(const struct policy *p, const struct policy_job *job,
 		   unsigned int i, const struct policy_request *r)
@@ -1076,6 +1067,7 @@ static bool echoed(const struct policy *p, const struct policy_job *job,
 	return false;
 }
 
+/* Enough sources say the same as @r? */
 static bool agreed(const struct policy *p, const struct policy_job *job,
 		   const struct policy_request *r)
 {

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "random.h"
 #include "session.h"
 #include "writer.h"
 
@@ -104,14 +105,6 @@ struct session {
 	bool wanted; /* for blocks that we don't know of */
 	int end; /* errno that ended it */
 };
-
-static uint64_t random_next(uint64_t *random)
-{
-	uint64_t z = *random += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
-	return z ^ z >> 27;
-}
 
 uint64_t session_jitter(uint64_t *random, uint64_t period)
 {
