@@ -998,7 +998,7 @@ int config_command_line(struct config *c, int argc, char **argv)
 	c->path = strdup(file ? file : "/etc/gridrepaird.conf");
 	if (!c->path)
 		return fail(c, "out of memory");
-	/* Who runs already isn't here: whom nothing is wrong with is to begin. */
+	/* At a start a mistake in a section costs that device only; --check tells it. */
 	c->lenient = !c->check;
 	return config_file(c, c->path);
 }
