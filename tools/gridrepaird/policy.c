@@ -4,7 +4,7 @@
  *
  * Everything is allocated by policy_init(): jobs, requests, the hash by
  * address, the heap of hedging times.  A job is in exactly one place: a ready
- * list, the heap, the idle list, or the dead list; an accepted one is in none.
+ * list, the heap, the idle list, or the unserved list; an accepted one is in none.
  * It is freed when the caller has finished it and no request of it is out.
  */
 #include <errno.h>
@@ -75,7 +75,8 @@ static struct policy_request *request_of(struct policy_link *link)
 /* @period, or up to half of it more. */
 static uint64_t jitter(struct policy *p, uint64_t period)
 {
-	return period + (period > 1 ? random_next(&p->random) % (period / 2) : 0);
+	return period +
+	       (period > 1 ? random_next(&p->random) % (period / 2) : 0);
 }
 
 static uint64_t mix(uint64_t x)
@@ -218,10 +219,10 @@ static void end(struct policy *p, struct policy_job *job)
 	p->job_count--;
 }
 
-static void bury(struct policy *p, struct policy_job *job)
+static void let_go(struct policy *p, struct policy_job *job)
 {
 	end(p, job);
-	list_add(&job->link, &p->dead);
+	list_add(&job->link, &p->unserved);
 }
 
 void policy_finish(struct policy *p, struct policy_job *job)
@@ -300,8 +301,7 @@ static unsigned int room_of(const struct policy *p,
 		return 0;
 	/* Many sources' shares are more than there is. */
 	share = p->config.requests_max / 2;
-	if (in_doubt(s) &&
-	    p->doubtful >= (urgent ? share + share / 2 : share))
+	if (in_doubt(s) && p->doubtful >= (urgent ? share + share / 2 : share))
 		return 0;
 	if (urgent)
 		return s->budget > own ? s->budget - own : 0;
@@ -543,7 +543,7 @@ void policy_source_up(struct policy *p, unsigned int source, uint64_t now)
 	s->probe_at = now + jitter(p, PROBE_US);
 	/* Those that have run out of sources have one more. */
 	look_elsewhere(p);
-	memset(p->deferred, 0, POLICY_DEFERRED * sizeof(*p->deferred));
+	memset(p->deferred, 0, POLICY_DEFERRALS * sizeof(*p->deferred));
 }
 
 void policy_source_end(struct policy *p, unsigned int source, uint64_t blocks)
@@ -583,7 +583,7 @@ int policy_init(struct policy *p, const struct policy_config *config,
 	for (i = 0; i < POLICY_URGENCIES; i++)
 		list_init(&p->ready[i]);
 	list_init(&p->idle);
-	list_init(&p->dead);
+	list_init(&p->unserved);
 	for (p->hash_mask = 64; p->hash_mask < config->jobs_max;)
 		p->hash_mask *= 2;
 	p->hash = calloc(p->hash_mask, sizeof(*p->hash));
@@ -594,7 +594,7 @@ int policy_init(struct policy *p, const struct policy_config *config,
 	p->heap = calloc(config->jobs_max + config->requests_max,
 			 sizeof(*p->heap));
 	p->requests = calloc(config->requests_max, sizeof(*p->requests));
-	p->deferred = calloc(POLICY_DEFERRED, sizeof(*p->deferred));
+	p->deferred = calloc(POLICY_DEFERRALS, sizeof(*p->deferred));
 	if (!p->hash || !p->jobs || !p->heap || !p->requests || !p->deferred) {
 		policy_exit(p);
 		return -ENOMEM;
@@ -706,7 +706,7 @@ unsigned int policy_room(const struct policy *p, bool urgent, uint64_t now)
 
 static struct policy_deferred *deferred_slot(struct policy *p, uint64_t address)
 {
-	return &p->deferred[mix(address) % POLICY_DEFERRED];
+	return &p->deferred[mix(address) % POLICY_DEFERRALS];
 }
 
 static void urge(struct policy *p, struct policy_job *job, uint8_t urgency)
@@ -756,7 +756,7 @@ enum policy_added policy_add(struct policy *p,
 	}
 	d = deferred_slot(p, fault->address);
 	if (d->times && d->address == fault->address && now < d->until)
-		return POLICY_DEFERRED_;
+		return POLICY_DEFERRED;
 	if (p->job_count >= jobs_for(p, is_urgent(urgency)) || !p->jobs_free)
 		return POLICY_FULL;
 	job = p->jobs_free;
@@ -913,7 +913,7 @@ static void pass_over(struct policy *p, struct policy_job *job)
 	/* They are not to fill the memory. */
 	if (!is_urgent(job->urgency) && !job->asked &&
 	    p->passed_count[job->urgency] >= p->config.jobs_max / 4) {
-		bury(p, job);
+		let_go(p, job);
 		return;
 	}
 	job->passed = true;
@@ -967,7 +967,7 @@ struct policy_request *policy_next(struct policy *p, uint64_t now)
 			else if (job->asked & up_mask(p))
 				move(p, job, JOB_IDLE);
 			else
-				bury(p, job);
+				let_go(p, job);
 		}
 	}
 	return NULL;
@@ -1165,26 +1165,26 @@ static bool beyond(const struct policy *p, const struct policy_job *job)
 	return false;
 }
 
-struct policy_job *policy_dead(struct policy *p, enum policy_death *death,
-			       uint64_t now)
+struct policy_job *policy_unserved(struct policy *p, enum policy_why *why,
+				   uint64_t now)
 {
 	struct policy_deferred *d;
 	struct policy_job *job;
 	bool hope, dead;
 
-	if (list_empty(&p->dead))
+	if (list_empty(&p->unserved))
 		return NULL;
-	job = job_of(p->dead.next);
+	job = job_of(p->unserved.next);
 	list_del(&job->link);
 	pick(p, job, now, &hope, &dead);
 	if (!eligible(p, job)) {
-		*death = POLICY_UNTRUSTED;
+		*why = POLICY_UNTRUSTED;
 	} else if (dead) {
-		*death = job->failed || job->kept_count || beyond(p, job) ?
-				 POLICY_GIVE_UP :
-				 POLICY_UNREACHED;
+		*why = job->failed || job->kept_count || beyond(p, job) ?
+			       POLICY_GIVE_UP :
+			       POLICY_UNREACHED;
 	} else {
-		*death = POLICY_LATER;
+		*why = POLICY_LATER;
 		d = deferred_slot(p, job->address);
 		if (d->address != job->address)
 			d->times = 0;

@@ -87,13 +87,13 @@ enum policy_job_state {
 	JOB_READY, /* in a ready list: to be asked for now */
 	JOB_ASKED, /* in the heap: to be asked for elsewhere at `hedge` */
 	JOB_IDLE, /* everyone who counts has been asked: waits for answers */
-	JOB_ENDED, /* accepted or dead; stays until its answers are in */
+	JOB_ENDED, /* accepted or unserved; stays until its answers are in */
 };
 
 struct policy_request;
 
 struct policy_job {
-	struct policy_link link; /* in ready[], idle or dead */
+	struct policy_link link; /* in ready[], idle or unserved */
 	struct policy_job *chain; /* hash chain, or the free list */
 	uint64_t address;
 	struct grid_missing_checksum checksum;
@@ -163,7 +163,7 @@ struct policy_deferred {
 	unsigned int times;
 };
 
-#define POLICY_DEFERRED 16384
+#define POLICY_DEFERRALS 16384
 
 struct policy {
 	struct policy_config config;
@@ -177,7 +177,7 @@ struct policy {
 	struct policy_request *requests, *requests_free;
 	unsigned int requests_left, doubtful; /* of those that are not left */
 
-	struct policy_link ready[POLICY_URGENCIES], idle, dead;
+	struct policy_link ready[POLICY_URGENCIES], idle, unserved;
 	unsigned int ready_count[POLICY_URGENCIES];
 	unsigned int passed_count[POLICY_URGENCIES]; /* of these */
 	bool look_again; /* not all of them were looked at */
@@ -224,7 +224,7 @@ unsigned int policy_drain(struct policy *p);
 enum policy_added {
 	POLICY_ADDED,
 	POLICY_KNOWN, /* under way already */
-	POLICY_DEFERRED_, /* it was tried lately, in vain */
+	POLICY_DEFERRED, /* it was tried lately, in vain */
 	POLICY_FULL,
 };
 
@@ -275,7 +275,7 @@ enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,
 				  enum policy_outcome outcome, uint64_t now);
 
 /* Why a job ended without being accepted. */
-enum policy_death {
+enum policy_why {
 	POLICY_GIVE_UP, /* every source that counts failed it */
 	POLICY_UNREACHED, /* no source that counts could be asked */
 	POLICY_UNTRUSTED, /* its checksum is unknown, and nothing is trusted */
@@ -286,10 +286,10 @@ enum policy_death {
  * The next job that ended so, or NULL.  Its kept requests are for the caller to
  * release, then policy_finish().
  */
-struct policy_job *policy_dead(struct policy *p, enum policy_death *death,
-			       uint64_t now);
+struct policy_job *policy_unserved(struct policy *p, enum policy_why *why,
+				   uint64_t now);
 void policy_release(struct policy *p, struct policy_request *r);
-/* The caller is done with an accepted or dead job. */
+/* The caller is done with an accepted or unserved job. */
 void policy_finish(struct policy *p, struct policy_job *job);
 
 #endif /* POLICY_H */

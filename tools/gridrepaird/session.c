@@ -579,28 +579,27 @@ static void mark(struct session *s)
 	s->mark_count = 0;
 }
 
-static void bury_dead(struct session *s, uint64_t now)
+static void end_unserved(struct session *s, uint64_t now)
 {
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_job *job;
 	unsigned int suppressed;
 
-	while ((job = policy_dead(&s->policy, &death, now))) {
+	while ((job = policy_unserved(&s->policy, &why, now))) {
 		if (s->mark_count == MARKS_MAX)
 			mark(s);
 		release_kept(s, job);
-		if (death != POLICY_LATER &&
-		    !atomic_load(&s->d->orders.drain)) {
+		if (why != POLICY_LATER && !atomic_load(&s->d->orders.drain)) {
 			s->mark[s->mark_count++] = job->address;
 			if (marks_add(s->d->marks, job->address,
-				      death != POLICY_UNTRUSTED) &&
+				      why != POLICY_UNTRUSTED) &&
 			    log_allowed(&s->lost_limit, now, &suppressed))
 				log_err("%s: block %" PRIu64
 					" cannot be repaired: %s%s",
 					s->d->config->device, job->address,
-					death == POLICY_UNTRUSTED ?
+					why == POLICY_UNTRUSTED ?
 						"nobody knows its checksum (manifest, agree or trust would allow it)" :
-					death == POLICY_UNREACHED ?
+					why == POLICY_UNREACHED ?
 						"no source answers" :
 					job->verifiable ?
 						"no source has it" :
@@ -927,7 +926,7 @@ static void session_loop(struct session *s)
 		look_at_device(s, now);
 		policy_tick(&s->policy, now);
 		send_requests(s, now);
-		bury_dead(s, now);
+		end_unserved(s, now);
 		publish(s);
 		drain = atomic_load(&d->orders.drain);
 		if (drain && drained(s, now))

@@ -8,7 +8,8 @@
 
 #include "source.h"
 
-#define BEGUN_MAX 3U /* of one source; a reload's begins while others still end */
+#define BEGUN_MAX \
+	3U /* of one source; a reload's begins while others still end */
 
 static const struct source_ops *const kinds[] = {
 	[SOURCE_NBD] = &source_nbd,

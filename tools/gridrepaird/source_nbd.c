@@ -410,8 +410,7 @@ static void *first_thread(void *arg)
 		if (!good)
 			source_failed(s);
 		if (good && s->hash && !c.hashing)
-			good = c.hashing =
-				source_hash(s, &c.hash, &hash_said);
+			good = c.hashing = source_hash(s, &c.hash, &hash_said);
 		if (good)
 			ms = connection(&c, &times, said, sizeof(said));
 		else

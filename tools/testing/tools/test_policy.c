@@ -238,7 +238,7 @@ static void test_budget_grows(void **state)
 static void test_errors(void **state)
 {
 	struct policy_request *a, *b, *c;
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_job *job;
 	struct policy p;
 
@@ -253,12 +253,12 @@ static void test_errors(void **state)
 	c = must(&p);
 	assert_int_equal(answer(&p, c, POLICY_ERROR), POLICY_DROP);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
+	job = policy_unserved(&p, &why, now);
 	assert_non_null(job);
-	assert_int_equal(death, POLICY_GIVE_UP);
+	assert_int_equal(why, POLICY_GIVE_UP);
 	assert_int_equal(job->requests, 3);
 	policy_finish(&p, job);
-	assert_null(policy_dead(&p, &death, now));
+	assert_null(policy_unserved(&p, &why, now));
 	assert_int_equal(p.job_count, 0);
 	policy_exit(&p);
 }
@@ -342,7 +342,7 @@ static void test_some_errors(void **state)
 static void test_many_errors_rest(void **state)
 {
 	struct policy_request *r;
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_job *job;
 	struct policy p;
 	unsigned int i, asked[2] = { 0 };
@@ -385,7 +385,7 @@ static void test_many_errors_rest(void **state)
 	assert_int_not_equal(policy_room(&p, false, now), 0);
 	add(&p, 1001, 0);
 	accept(&p, must(&p));
-	job = policy_dead(&p, &death, now);
+	job = policy_unserved(&p, &why, now);
 	assert_null(job);
 	policy_exit(&p);
 }
@@ -393,7 +393,7 @@ static void test_many_errors_rest(void **state)
 static void test_source_lost(void **state)
 {
 	struct policy_request *r;
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_job *job;
 	struct policy p;
 
@@ -408,11 +408,11 @@ static void test_source_lost(void **state)
 	policy_source_down(&p, 0, false, now);
 	assert_int_equal(answer(&p, r, POLICY_LOST), POLICY_DROP);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
-	assert_int_equal(death, POLICY_LATER);
+	job = policy_unserved(&p, &why, now);
+	assert_int_equal(why, POLICY_LATER);
 	policy_finish(&p, job);
 	/* Put off while nothing has changed … */
-	assert_int_equal(add(&p, 1, 0), POLICY_DEFERRED_);
+	assert_int_equal(add(&p, 1, 0), POLICY_DEFERRED);
 	/* … until a source is back. */
 	policy_source_up(&p, 1, now);
 	assert_int_equal(add(&p, 1, 0), POLICY_ADDED);
@@ -421,16 +421,16 @@ static void test_source_lost(void **state)
 	/* 1 has an error; 0 is away, but not for long: it may have it. */
 	assert_int_equal(answer(&p, r, POLICY_ERROR), POLICY_DROP);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
-	assert_int_equal(death, POLICY_LATER);
+	job = policy_unserved(&p, &why, now);
+	assert_int_equal(why, POLICY_LATER);
 	policy_finish(&p, job);
 	/* Away for longer than patience: it doesn't count any more. */
 	pass(&p, 61 * S);
 	assert_int_equal(add(&p, 1, 0), POLICY_ADDED);
 	answer(&p, must(&p), POLICY_ERROR);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
-	assert_int_equal(death, POLICY_GIVE_UP);
+	job = policy_unserved(&p, &why, now);
+	assert_int_equal(why, POLICY_GIVE_UP);
 	policy_finish(&p, job);
 	policy_exit(&p);
 }
@@ -484,7 +484,7 @@ static void test_urgency(void **state)
 static void test_untrusted(void **state)
 {
 	struct policy_config config = standard;
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_job *job;
 	struct policy p;
 	struct policy_request *r;
@@ -496,8 +496,8 @@ static void test_untrusted(void **state)
 	begin(&p, &config, 2);
 	add(&p, 1, GRID_MISSING_F_NO_CHECKSUM);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
-	assert_int_equal(death, POLICY_UNTRUSTED);
+	job = policy_unserved(&p, &why, now);
+	assert_int_equal(why, POLICY_UNTRUSTED);
 	assert_int_equal(job->requests, 0); /* nobody was even asked */
 	policy_finish(&p, job);
 	/* The manifest knows it. */
@@ -509,15 +509,15 @@ static void test_untrusted(void **state)
 	/* But without a hash it can't be verified. */
 	assert_int_equal(policy_add(&p, &f, &sum, false, now), POLICY_ADDED);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
-	assert_int_equal(death, POLICY_UNTRUSTED);
+	job = policy_unserved(&p, &why, now);
+	assert_int_equal(why, POLICY_UNTRUSTED);
 	policy_finish(&p, job);
 	policy_exit(&p);
 }
 
 static void test_trust(void **state)
 {
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_request *r;
 	struct policy_job *job;
 	struct policy p;
@@ -536,8 +536,8 @@ static void test_trust(void **state)
 	add(&p, 100, GRID_MISSING_F_NO_CHECKSUM);
 	answer(&p, must(&p), POLICY_ERROR);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
-	assert_int_equal(death, POLICY_GIVE_UP);
+	job = policy_unserved(&p, &why, now);
+	assert_int_equal(why, POLICY_GIVE_UP);
 	policy_finish(&p, job);
 	policy_exit(&p);
 }
@@ -546,7 +546,7 @@ static void test_agree(void **state)
 {
 	struct policy_config config = standard;
 	struct policy_request *r[3];
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_job *job;
 	struct policy p;
 	unsigned int i;
@@ -580,8 +580,8 @@ static void test_agree(void **state)
 	r[2]->data = (void *)3;
 	assert_int_equal(answer(&p, r[2], POLICY_GOOD), POLICY_KEEP);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
-	assert_int_equal(death, POLICY_GIVE_UP);
+	job = policy_unserved(&p, &why, now);
+	assert_int_equal(why, POLICY_GIVE_UP);
 	assert_int_equal(job->kept_count, 3);
 	while (job->kept_count)
 		policy_release(&p, job->kept[--job->kept_count]);
@@ -985,7 +985,7 @@ static void world_batch(struct world *w, struct policy *p)
 static void world_run(struct world *w, struct policy *p, uint64_t us)
 {
 	uint64_t end = now + us;
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_request *r;
 	struct policy_job *job;
 	unsigned int i;
@@ -1001,8 +1001,8 @@ static void world_run(struct world *w, struct policy *p, uint64_t us)
 					UINT64_MAX :
 					now + w->sources[r->source].latency;
 		}
-		while ((job = policy_dead(p, &death, now))) {
-			if (death != POLICY_LATER) {
+		while ((job = policy_unserved(p, &why, now))) {
+			if (why != POLICY_LATER) {
 				w->marked[job->address] = true;
 				w->done[job->address] = now;
 				w->left--;
@@ -1234,7 +1234,7 @@ static void test_lost_for_nothing(void **state)
 /* A source that never answered isn't waited for, once it was tried. */
 static void test_never_answered(void **state)
 {
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_job *job;
 	struct policy p;
 
@@ -1245,18 +1245,18 @@ static void test_never_answered(void **state)
 	/* Both are being tried: not yet given up. */
 	add(&p, 1, GRID_MISSING_F_READERS);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
+	job = policy_unserved(&p, &why, now);
 	assert_non_null(job);
-	assert_int_equal(death, POLICY_LATER);
+	assert_int_equal(why, POLICY_LATER);
 	policy_finish(&p, job);
 	policy_source_down(&p, 0, false, now);
 	policy_source_down(&p, 1, false, now);
 	now += 2 * S;
 	add(&p, 1, GRID_MISSING_F_READERS);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
+	job = policy_unserved(&p, &why, now);
 	assert_non_null(job);
-	assert_int_equal(death, POLICY_UNREACHED);
+	assert_int_equal(why, POLICY_UNREACHED);
 	policy_finish(&p, job);
 	/* One that did is, for as long as patience. */
 	policy_source_up(&p, 0, now);
@@ -1265,29 +1265,29 @@ static void test_never_answered(void **state)
 	policy_source_down(&p, 0, false, now);
 	add(&p, 2, 0);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
-	assert_int_equal(death, POLICY_LATER);
+	job = policy_unserved(&p, &why, now);
+	assert_int_equal(why, POLICY_LATER);
 	policy_finish(&p, job);
 	policy_exit(&p);
 }
 
-static enum policy_death death_of(struct policy *p, uint64_t address)
+static enum policy_why why_of(struct policy *p, uint64_t address)
 {
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_job *job;
 
 	assert_int_equal(add(p, address, 0), POLICY_ADDED);
 	assert_null(next(p));
-	job = policy_dead(p, &death, now);
+	job = policy_unserved(p, &why, now);
 	assert_non_null(job);
 	policy_finish(p, job);
-	return death;
+	return why;
 }
 
 /* One that was lost before it could answer is waited for; a silent one isn't. */
 static void test_lost_unanswered(void **state)
 {
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_request *r;
 	struct policy_job *job;
 	struct policy p;
@@ -1296,10 +1296,10 @@ static void test_lost_unanswered(void **state)
 	(void)state;
 	begin(&p, &standard, 1);
 	policy_source_down(&p, 0, false, now);
-	assert_int_equal(death_of(&p, 1), POLICY_LATER);
+	assert_int_equal(why_of(&p, 1), POLICY_LATER);
 	/* It fails to come up, and was lost all the same. */
 	policy_source_down(&p, 0, false, now);
-	assert_int_equal(death_of(&p, 2), POLICY_LATER);
+	assert_int_equal(why_of(&p, 2), POLICY_LATER);
 	/* One that only comes and goes is away all the time. */
 	for (i = 0; i < 10; i++) {
 		pass(&p, 6 * S);
@@ -1307,7 +1307,7 @@ static void test_lost_unanswered(void **state)
 		policy_source_down(&p, 0, false, now);
 	}
 	pass(&p, 1 * S);
-	assert_int_equal(death_of(&p, 3), POLICY_UNREACHED);
+	assert_int_equal(why_of(&p, 3), POLICY_UNREACHED);
 	/* It lasts, and is lost when it is asked at last. */
 	policy_source_up(&p, 0, now);
 	pass(&p, 100 * S);
@@ -1316,24 +1316,24 @@ static void test_lost_unanswered(void **state)
 	policy_source_down(&p, 0, false, now);
 	answer(&p, r, POLICY_LOST);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
-	assert_int_equal(death, POLICY_LATER);
+	job = policy_unserved(&p, &why, now);
+	assert_int_equal(why, POLICY_LATER);
 	policy_finish(&p, job);
 	pass(&p, 59 * S);
-	assert_int_equal(death_of(&p, 5), POLICY_LATER);
+	assert_int_equal(why_of(&p, 5), POLICY_LATER);
 	pass(&p, 2 * S);
-	assert_int_equal(death_of(&p, 6), POLICY_UNREACHED);
+	assert_int_equal(why_of(&p, 6), POLICY_UNREACHED);
 	policy_exit(&p);
 	begin(&p, &standard, 1);
 	policy_source_down(&p, 0, true, now);
-	assert_int_equal(death_of(&p, 1), POLICY_UNREACHED);
+	assert_int_equal(why_of(&p, 1), POLICY_UNREACHED);
 	policy_exit(&p);
 }
 
 /* A request that never comes back keeps nobody from asking again. */
 static void test_stuck_request(void **state)
 {
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_request *r;
 	struct policy_job *job;
 	struct policy p;
@@ -1349,7 +1349,7 @@ static void test_stuck_request(void **state)
 	/* A disk that says nothing: down, with its request. */
 	policy_source_down(&p, 0, false, now);
 	assert_null(next(&p));
-	job = policy_dead(&p, &death, now);
+	job = policy_unserved(&p, &why, now);
 	assert_non_null(job);
 	policy_finish(&p, job);
 	policy_source_up(&p, 1, now);
@@ -1427,7 +1427,7 @@ static void test_simulation(void **state)
 	struct in_flight out[256] = { 0 };
 	unsigned int i, good = 0, asked = 0, queued = 0, n = 0;
 	bool done[BLOCKS] = { 0 };
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_request *r;
 	struct policy_job *job;
 	struct policy p;
@@ -1461,7 +1461,7 @@ static void test_simulation(void **state)
 			if (r->source == 2 && a % 10 == 0)
 				out[i].outcome = POLICY_WRONG;
 		}
-		while ((job = policy_dead(&p, &death, now)))
+		while ((job = policy_unserved(&p, &why, now)))
 			policy_finish(&p, job);
 		pass(&p, 1 * MS);
 		for (i = 0; i < 256; i++) {
@@ -1508,7 +1508,7 @@ static void test_storm(void **state)
 	struct policy_request *out[64] = { 0 };
 	unsigned int i, free_jobs, free_requests;
 	struct policy_request *r;
-	enum policy_death death;
+	enum policy_why why;
 	struct policy_job *job;
 	struct policy p;
 	uint64_t step;
@@ -1569,7 +1569,7 @@ static void test_storm(void **state)
 				policy_source_up(&p, x / 128 % 5, now);
 			break;
 		}
-		while ((job = policy_dead(&p, &death, now))) {
+		while ((job = policy_unserved(&p, &why, now))) {
 			while (job->kept_count)
 				policy_release(&p,
 					       job->kept[--job->kept_count]);
@@ -1590,7 +1590,7 @@ static void test_storm(void **state)
 	for (i = 0; i < 10; i++) {
 		pass(&p, 1 * S);
 		assert_null(next(&p));
-		while ((job = policy_dead(&p, &death, now))) {
+		while ((job = policy_unserved(&p, &why, now))) {
 			while (job->kept_count)
 				policy_release(&p,
 					       job->kept[--job->kept_count]);
