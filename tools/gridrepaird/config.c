@@ -7,69 +7,16 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
+#include "config_parts.h"
 #include "helper.h"
 #include "log.h"
 
-#define USAGE                                                                                \
-	"Usage: gridrepaird [--config FILE]\n"                                               \
-	"       gridrepaird --check [--config FILE]\n"                                       \
-	"       gridrepaird --status [--json] [--config FILE | --runtime-dir DIR]\n"         \
-	"       gridrepaird --device DEV --source URI [--source URI …] [OPTION…]\n"      \
-	"\n"                                                                                 \
-	"Repair the missing blocks of grid devices from other replicas.\n"                   \
-	"\n"                                                                                 \
-	"  --config FILE         configuration (/etc/gridrepaird.conf)\n"                    \
-	"  --device DEV          dm name, path or MAJOR:MINOR\n"                             \
-	"  --source URI          nbd://HOST[:PORT]/EXPORT, nbds://…,\n"                    \
-	"                        nbd+unix:///EXPORT?socket=PATH, or a path\n"                \
-	"\n"                                                                                 \
-	"Options of a source: after a --source, of that one; before the first, of all:\n"    \
-	"  --trust               also repair from it what nobody knows the checksum of\n"    \
-	"  --source-offset SIZE  where the grid begins in it (0)\n"                          \
-	"  --priority N          lower is asked first (0)\n"                                 \
-	"\n"                                                                                 \
-	"Options of the device:\n"                                                           \
-	"  --manifest FILE       checksums of blocks, for faults without one\n"              \
-	"  --agree N             accept what N sources say alike, for these (never)\n"       \
-	"  --checksum NAME       hash to verify by, when the device has none\n"              \
-	"  --batch N             faults taken from the kernel at a time (64)\n"              \
-	"  --budget N            requests to a source at a time, to begin with (16)\n"       \
-	"  --budget-max N        and at most (64)\n"                                         \
-	"  --hedge TIME          ask another source after that (100ms)\n"                    \
-	"  --queue TIME          delay in a source's queue that shrinks its budget (25ms)\n" \
-	"  --expiry TIME         a request's place is free after that (250ms)\n"             \
-	"  --patience TIME       a source that is away for longer doesn't count (60s)\n"     \
-	"  --answer-timeout TIME reconnect when nothing is answered for that (15s)\n"        \
-	"  --min-age TIME        the kernel hands a fault out again after that (500ms)\n"    \
-	"  --retry TIME          try again what no source had (60s; 0 never)\n"              \
-	"  --rate SIZE           bytes a second, for what no reader waits for (any)\n"       \
-	"  --memory SIZE         for blocks on their way (64M)\n"                            \
-	"  --index-format FILE   plug-in that reads tables' index blocks (built in)\n"       \
-	"\n"                                                                                 \
-	"Options of the daemon:\n"                                                           \
-	"  --foreground          stay in the foreground (it always does)\n"                  \
-	"  --stats-interval TIME log counters of each source this often (never)\n"           \
-	"  --check               read it and the files it names, say what is wrong, end\n"   \
-	"  --status              ask the daemon that runs for its counters, end\n"           \
-	"  --json                these as JSON\n"                                            \
-	"  --metrics FILE        write them there for node-exporter (nowhere)\n"             \
-	"  --runtime-dir DIR     for --status, and for what outlives a crash\n"              \
-	"                        (RUNTIME_DIRECTORY or /run/gridrepaird)\n"                  \
-	"  --log-level LEVEL     error, warning, notice, info or debug (info)\n"             \
-	"  --no-lock             don't lock memory\n"                                        \
-	"  --help, --version\n"
-
-static int fail(struct config *c, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static int fail(struct config *c, const char *format, ...)
+int config_fail(struct config *c, const char *format, ...)
 {
 	va_list args;
 
@@ -99,7 +46,7 @@ void config_init(struct config *config)
 }
 
 /* NULL with ->error. */
-static struct config_device *add_device(struct config *c, const char *name)
+struct config_device *config_add_device(struct config *c, const char *name)
 {
 	struct config_device *d = calloc(1, sizeof(*d)), **more;
 
@@ -112,7 +59,7 @@ static struct config_device *add_device(struct config *c, const char *name)
 		if (d)
 			free(d->device);
 		free(d);
-		fail(c, "out of memory");
+		config_fail(c, "out of memory");
 		return NULL;
 	}
 	more[c->device_count++] = d;
@@ -133,19 +80,7 @@ static struct config_device *add_device(struct config *c, const char *name)
 
 /* ----------------------------------------------------------------- options */
 
-enum value_kind {
-	V_STRING,
-	V_NUMBER, /* unsigned int */
-	V_SIZE, /* uint64_t */
-	V_TIME, /* uint64_t, ms */
-};
-
-static const struct option_of_device {
-	const char *name;
-	enum value_kind kind;
-	size_t offset;
-	uint64_t min, max;
-} device_options[] = {
+const struct config_option config_options[CONFIG_OPTIONS] = {
 #define OF(member) offsetof(struct config_device, member)
 	{ "device", V_STRING, OF(device), 0, 0 },
 	{ "manifest", V_STRING, OF(manifest), 0, 0 },
@@ -176,8 +111,6 @@ static const struct option_of_device {
  */
 #define MANIFEST_TIMES 2
 
-#define DEVICE_OPTIONS (sizeof(device_options) / sizeof(*device_options))
-
 void config_device_free(struct config_device *d)
 {
 	unsigned int i;
@@ -186,9 +119,9 @@ void config_device_free(struct config_device *d)
 		return;
 	for (i = 0; i < d->source_count; i++)
 		free(d->sources[i].uri);
-	for (i = 0; i < DEVICE_OPTIONS; i++)
-		if (device_options[i].kind == V_STRING)
-			free(*(char **)((char *)d + device_options[i].offset));
+	for (i = 0; i < CONFIG_OPTIONS; i++)
+		if (config_options[i].kind == V_STRING)
+			free(*(char **)((char *)d + config_options[i].offset));
 	free(d);
 }
 
@@ -207,7 +140,7 @@ void config_free(struct config *config)
 
 static bool same_option(const struct config_device *a,
 			const struct config_device *b,
-			const struct option_of_device *o)
+			const struct config_option *o)
 {
 	const void *x = (const char *)a + o->offset;
 	const void *y = (const char *)b + o->offset;
@@ -240,14 +173,14 @@ bool config_device_equal(const struct config_device *a,
 		    s->priority != t->priority || s->offset != t->offset)
 			return false;
 	}
-	for (i = 0; i < DEVICE_OPTIONS; i++)
-		if (!same_option(a, b, &device_options[i]))
+	for (i = 0; i < CONFIG_OPTIONS; i++)
+		if (!same_option(a, b, &config_options[i]))
 			return false;
 	return true;
 }
 
-static int set_device(struct config *c, struct config_device *d,
-		      const struct option_of_device *o, const char *value)
+int config_set_device(struct config *c, struct config_device *d,
+		      const struct config_option *o, const char *value)
 {
 	char *at = (char *)d + o->offset, *copy;
 	uint64_t n = 0;
@@ -256,10 +189,10 @@ static int set_device(struct config *c, struct config_device *d,
 	switch (o->kind) {
 	case V_STRING:
 		if (!*value)
-			return fail(c, "%s is empty", o->name);
+			return config_fail(c, "%s is empty", o->name);
 		copy = strdup(value);
 		if (!copy)
-			return fail(c, "out of memory");
+			return config_fail(c, "out of memory");
 		free(*(char **)at);
 		*(char **)at = copy;
 		return 0;
@@ -274,17 +207,18 @@ static int set_device(struct config *c, struct config_device *d,
 		break;
 	}
 	if (err)
-		return fail(c, "%s: \"%s\" is not a %s", o->name, value,
-			    o->kind == V_NUMBER ?
-				    "number" :
-			    o->kind == V_SIZE ?
-				    "size (such as 64M)" :
-				    "time with a unit (such as 100ms or 5s)");
+		return config_fail(
+			c, "%s: \"%s\" is not a %s", o->name, value,
+			o->kind == V_NUMBER ?
+				"number" :
+			o->kind == V_SIZE ?
+				"size (such as 64M)" :
+				"time with a unit (such as 100ms or 5s)");
 	if (n < o->min || n > o->max)
-		return fail(c, "%s: %s is not from %llu to %llu%s", o->name,
-			    value, (unsigned long long)o->min,
-			    (unsigned long long)o->max,
-			    o->kind == V_TIME ? " ms" : "");
+		return config_fail(c, "%s: %s is not from %llu to %llu%s",
+				   o->name, value, (unsigned long long)o->min,
+				   (unsigned long long)o->max,
+				   o->kind == V_TIME ? " ms" : "");
 	if (o->kind == V_NUMBER)
 		*(unsigned int *)at = (unsigned int)n;
 	else
@@ -293,7 +227,7 @@ static int set_device(struct config *c, struct config_device *d,
 }
 
 /* Options of a source; @s is the last one, or the defaults. */
-static int set_source(struct config *c, struct config_source *s,
+int config_set_source(struct config *c, struct config_source *s,
 		      const char *name, const char *value)
 {
 	uint64_t n;
@@ -302,197 +236,16 @@ static int set_source(struct config *c, struct config_source *s,
 		s->trust = true;
 	} else if (!strcmp(name, "offset")) {
 		if (gm_parse_size(value, &n) || n > INT64_MAX)
-			return fail(c, "offset: \"%s\" is not a size", value);
+			return config_fail(c, "offset: \"%s\" is not a size",
+					   value);
 		s->offset = n;
 	} else {
 		if (gm_parse_u64(value, &n) || n > 1000)
-			return fail(c, "priority: \"%s\" is not from 0 to 1000",
-				    value);
+			return config_fail(
+				c, "priority: \"%s\" is not from 0 to 1000",
+				value);
 		s->priority = (unsigned int)n;
 	}
-	return 0;
-}
-
-/*
- * What is wrong with an NBD URI, or NULL.  libnbd would say so only when it
- * connects, again and again.
- */
-static const char *nbd_mistake(const char *uri)
-{
-	const char *rest = strstr(uri, "://") + 3, *host, *end, *port, *p;
-	bool local = strstr(uri, "+unix://") == rest - 8;
-	size_t len = strcspn(rest, "/?#");
-	char *stop;
-	unsigned long n;
-
-	for (p = uri; *p; p++)
-		if (isspace((unsigned char)*p) || iscntrl((unsigned char)*p))
-			return "has a blank (%20)";
-	p = strstr(rest, "socket=");
-	if (local) {
-		/* A user (of a TLS key) is no host. */
-		if (len && rest[len - 1] != '@')
-			return "has a host, and a socket: nbd+unix:///EXPORT?socket=PATH";
-		if (!p || !strchr(rest, '?') || strchr(rest, '?') > p)
-			return "names no socket: nbd+unix:///EXPORT?socket=PATH";
-		p += strlen("socket=");
-		return !*p || *p == '&' ? "names an empty socket" : NULL;
-	}
-	end = rest + len;
-	host = memchr(rest, '@', len);
-	host = host ? host + 1 : rest;
-	if (*host == '[') {
-		port = memchr(host, ']', (size_t)(end - host));
-		if (!port)
-			return "has an address whose bracket isn't closed";
-		if (port == host + 1)
-			return "names no host";
-		port++;
-		if (port < end && *port != ':')
-			return "has something after its address: [ADDRESS]:PORT";
-	} else {
-		port = memchr(host, ':', (size_t)(end - host));
-		if (!port)
-			port = end;
-		if (port == host)
-			return "names no host";
-		if (port < end &&
-		    memchr(port + 1, ':', (size_t)(end - port - 1)))
-			return "has an address of IPv6 without brackets: [ADDRESS]:PORT";
-	}
-	if (port == end)
-		return NULL;
-	n = strtoul(++port, &stop, 10);
-	if (stop != end || stop == port || !isdigit((unsigned char)*port) ||
-	    !n || n > 65535)
-		return "has no port from 1 to 65535 after the colon";
-	return NULL;
-}
-
-/* What an NBD URI without a mistake names: an export of a server. */
-struct nbd_name {
-	struct text {
-		const char *at;
-		size_t len;
-	} host, socket, export;
-	unsigned long port;
-};
-
-static struct nbd_name nbd_name(const char *uri)
-{
-	const char *rest = strstr(uri, "://") + 3, *p;
-	size_t len = strcspn(rest, "/?#");
-	struct nbd_name n = { .port = 10809 };
-
-	p = memchr(rest, '@', len);
-	n.host.at = p ? p + 1 : rest;
-	n.host.len = strcspn(n.host.at, *n.host.at == '[' ? "]" : ":/?#");
-	p = memchr(n.host.at + n.host.len, ':',
-		   (size_t)(rest + len - n.host.at) - n.host.len);
-	if (p)
-		n.port = strtoul(p + 1, NULL, 10);
-	n.export.at = rest + len + (rest[len] == '/');
-	n.export.len = strcspn(n.export.at, "?#");
-	p = strstr(n.export.at + n.export.len, "socket=");
-	if (p && !n.host.len) {
-		n.socket.at = p + strlen("socket=");
-		n.socket.len = strcspn(n.socket.at, "&#");
-	}
-	return n;
-}
-
-/* The next character, where "%41" is "A". */
-static int next_char(struct text *t)
-{
-	char code[3] = { 0 };
-
-	if (t->at[0] == '%' && t->len > 2 &&
-	    isxdigit((unsigned char)t->at[1]) &&
-	    isxdigit((unsigned char)t->at[2])) {
-		memcpy(code, t->at + 1, 2);
-		t->at += 3;
-		t->len -= 3;
-		return (int)strtoul(code, NULL, 16);
-	}
-	t->len--;
-	return (unsigned char)*t->at++;
-}
-
-static bool same_text(struct text a, struct text b)
-{
-	while (a.len && b.len)
-		if (next_char(&a) != next_char(&b))
-			return false;
-	return a.len == b.len;
-}
-
-/* By another spelling, too; what is one by links shows when it is open. */
-static bool same_source(const struct config_source *a,
-			const struct config_source *b)
-{
-	struct nbd_name x, y;
-
-	if (a->kind != b->kind)
-		return false;
-	if (a->kind == SOURCE_FILE)
-		return !strcmp(a->path, b->path);
-	x = nbd_name(a->uri);
-	y = nbd_name(b->uri);
-	return x.port == y.port && x.host.len == y.host.len &&
-	       !strncasecmp(x.host.at, y.host.at, x.host.len) &&
-	       same_text(x.socket, y.socket) && same_text(x.export, y.export);
-}
-
-static int add_source(struct config *c, struct config_device *d,
-		      const char *uri)
-{
-	static const char *const schemes[] = {
-		"nbd://",
-		"nbds://",
-		"nbd+unix://",
-		"nbds+unix://",
-	};
-	struct config_source *s = &d->sources[d->source_count];
-	const char *mistake = NULL;
-	size_t i;
-
-	if (d->source_count == POLICY_SOURCES_MAX)
-		return fail(c, "more than %d sources", POLICY_SOURCES_MAX);
-	if (!*uri)
-		return fail(c, "source is empty");
-	*s = d->source_defaults;
-	s->kind = SOURCE_FILE;
-	for (i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
-		if (!strncmp(uri, schemes[i], strlen(schemes[i])))
-			s->kind = SOURCE_NBD;
-	if (s->kind == SOURCE_NBD)
-		mistake = nbd_mistake(uri);
-	if (mistake)
-		return fail(c, "source %s %s", uri, mistake);
-	if (s->kind == SOURCE_FILE && strstr(uri, "://") &&
-	    strncmp(uri, "file://", 7))
-		return fail(
-			c,
-			"source %s: unknown scheme (nbd://, nbds://, nbd+unix://, file:// or a path)",
-			uri);
-	/* "nbd:host:port", as QEMU writes it, "nbd:/x", "nbd+unix:x", "file:x". */
-	if (s->kind == SOURCE_FILE && strncmp(uri, "file://", 7) &&
-	    (!strncmp(uri, "nbd", 3) || !strncmp(uri, "file", 4)) &&
-	    strcspn(uri, ":") < strcspn(uri, "/"))
-		return fail(
-			c,
-			"source %s: no file by such a name is meant, is it? (nbd://HOST:PORT/EXPORT; ./NAME for a file)",
-			uri);
-	s->uri = strdup(uri);
-	if (!s->uri)
-		return fail(c, "out of memory");
-	s->path = s->uri + (strncmp(uri, "file://", 7) ? 0 : 7);
-	if (s->kind == SOURCE_FILE && !*s->path) {
-		free(s->uri);
-		s->uri = NULL;
-		return fail(c, "source %s names no file", uri);
-	}
-	d->source_count++;
 	return 0;
 }
 
@@ -503,7 +256,7 @@ static const char *source_twice(const struct config_device *d)
 
 	for (i = 0; i < d->source_count; i++)
 		for (j = 0; j < i; j++)
-			if (same_source(&d->sources[i], &d->sources[j]))
+			if (config_same_source(&d->sources[i], &d->sources[j]))
 				return d->sources[i].uri;
 	return NULL;
 }
@@ -553,15 +306,16 @@ static int check_device(struct config *c, unsigned int n)
 	unsigned int i;
 
 	if (!d->device)
-		return fail(c, "there is no device (--device DEV)");
+		return config_fail(c, "there is no device (--device DEV)");
 	if (!d->source_count)
-		return fail(c, "device %s has no source", d->device);
+		return config_fail(c, "device %s has no source", d->device);
 	if (d->agree > d->source_count)
-		return fail(c, "device %s: %u sources shall agree, it has %u",
-			    d->device, d->agree, d->source_count);
+		return config_fail(
+			c, "device %s: %u sources shall agree, it has %u",
+			d->device, d->agree, d->source_count);
 	twice = d->agree ? source_twice(d) : NULL;
 	if (twice)
-		return fail(
+		return config_fail(
 			c,
 			"device %s: source %s is there twice, and would agree with itself",
 			d->device, twice);
@@ -569,7 +323,8 @@ static int check_device(struct config *c, unsigned int n)
 		d->budget = d->budget_max;
 	for (i = 0; i < n; i++)
 		if (!strcmp(d->device, c->devices[i]->device))
-			return fail(c, "device %s is there twice", d->device);
+			return config_fail(c, "device %s is there twice",
+					   d->device);
 	return 0;
 }
 
@@ -586,7 +341,7 @@ static void leave_out(struct config *c, unsigned int n, const char *place)
 		(--c->device_count - n) * sizeof(*c->devices));
 }
 
-static int check(struct config *c, const char *path)
+int config_check(struct config *c, const char *path)
 {
 	unsigned int i;
 	int err;
@@ -599,7 +354,7 @@ static int check(struct config *c, const char *path)
 			leave_out(c, i--, path);
 	}
 	if (!c->device_count)
-		return fail(c, "there is no device");
+		return config_fail(c, "there is no device");
 	return 0;
 }
 
@@ -611,7 +366,7 @@ static unsigned int given_bit(const char *name)
 						 CONFIG_RUNTIME;
 }
 
-static int set_global(struct config *c, const char *name, const char *value)
+int config_set_global(struct config *c, const char *name, const char *value)
 {
 	static const char *const levels[] = {
 		[LOG_ERR] = "error",	 [LOG_WARNING] = "warning",
@@ -624,7 +379,7 @@ static int set_global(struct config *c, const char *name, const char *value)
 
 	/* What the command line said stands; the file's is checked all the same. */
 	if (c->given & given_bit(name) && !c->command_line) {
-		err = set_global(&unused, name, value);
+		err = config_set_global(&unused, name, value);
 		free(unused.metrics);
 		free(unused.runtime_dir);
 		if (err)
@@ -635,7 +390,7 @@ static int set_global(struct config *c, const char *name, const char *value)
 		c->given |= given_bit(name);
 	if (!strcmp(name, "stats-interval")) {
 		if (gm_parse_ms(value, &ms) || ms > 86400000)
-			return fail(
+			return config_fail(
 				c,
 				"stats-interval: \"%s\" is not a time with a unit (such as 60s) up to a day",
 				value);
@@ -646,8 +401,9 @@ static int set_global(struct config *c, const char *name, const char *value)
 		char **at = *name == 'm' ? &c->metrics : &c->runtime_dir;
 
 		if (*value != '/')
-			return fail(c, "%s: \"%s\" is not an absolute path",
-				    name, value);
+			return config_fail(c,
+					   "%s: \"%s\" is not an absolute path",
+					   name, value);
 		free(*at);
 		*at = strdup(value);
 		return 0;
@@ -657,7 +413,7 @@ static int set_global(struct config *c, const char *name, const char *value)
 			c->log_level = i;
 			return 0;
 		}
-	return fail(
+	return config_fail(
 		c,
 		"log-level: \"%s\" is not error, warning, notice, info or debug",
 		value);
@@ -689,14 +445,14 @@ static int source_line(struct config *c, struct config_device *d, char *text)
 		uri = text + 1;
 		rest = strchr(uri, '"');
 		if (!rest)
-			return fail(c, "the quote isn't closed");
+			return config_fail(c, "the quote isn't closed");
 		*rest++ = 0;
 	} else {
 		rest = text + strcspn(text, " \t");
 		if (*rest)
 			*rest++ = 0;
 	}
-	err = add_source(c, d, uri);
+	err = config_add_source(c, d, uri);
 	if (err)
 		return err;
 	s = &d->sources[d->source_count - 1];
@@ -708,11 +464,11 @@ static int source_line(struct config *c, struct config_device *d, char *text)
 		if (!!strcmp(word, "trust") != !!value ||
 		    (strcmp(word, "trust") && strcmp(word, "priority") &&
 		     strcmp(word, "offset")))
-			return fail(
+			return config_fail(
 				c,
 				"source: unknown word \"%s\" (trust, priority=N, offset=SIZE)",
 				word);
-		err = set_source(c, s, word, value);
+		err = config_set_source(c, s, word, value);
 		if (err)
 			return err;
 	}
@@ -727,37 +483,40 @@ static int config_line(struct config *c, struct config_device **d, char *line)
 	if (*line == '[') {
 		key = line + 1;
 		if (!*key || line[strlen(line) - 1] != ']')
-			return fail(c, "a section is written [DEVICE]");
+			return config_fail(c, "a section is written [DEVICE]");
 		line[strlen(line) - 1] = 0;
 		key = trim(key);
 		if (!*key)
-			return fail(c, "a section is written [DEVICE]");
-		*d = add_device(c, key);
+			return config_fail(c, "a section is written [DEVICE]");
+		*d = config_add_device(c, key);
 		return *d ? 0 : -EINVAL;
 	}
 	value = strchr(line, '=');
 	if (!value)
-		return fail(c, "\"%s\" is not KEY = VALUE", line);
+		return config_fail(c, "\"%s\" is not KEY = VALUE", line);
 	*value++ = 0;
 	key = trim(line);
 	value = trim(value);
 	if (!strcmp(key, "stats-interval") || !strcmp(key, "log-level") ||
 	    !strcmp(key, "metrics") || !strcmp(key, "runtime-dir")) {
 		if (*d)
-			return fail(
+			return config_fail(
 				c,
 				"%s is of the daemon: before the first [DEVICE]",
 				key);
-		return set_global(c, key, value);
+		return config_set_global(c, key, value);
 	}
 	if (!*d)
-		return fail(c, "%s is of a device: after a line [DEVICE]", key);
+		return config_fail(
+			c, "%s is of a device: after a line [DEVICE]", key);
 	if (!strcmp(key, "source"))
 		return source_line(c, *d, value);
-	for (i = 1; i < DEVICE_OPTIONS; i++)
-		if (!strcmp(key, device_options[i].name))
-			return set_device(c, *d, &device_options[i], value);
-	return fail(c, "unknown option \"%s\" (see gridrepaird.conf(5))", key);
+	for (i = 1; i < CONFIG_OPTIONS; i++)
+		if (!strcmp(key, config_options[i].name))
+			return config_set_device(c, *d, &config_options[i],
+						 value);
+	return config_fail(c, "unknown option \"%s\" (see gridrepaird.conf(5))",
+			   key);
 }
 
 /* The rest of a line that wasn't taken. */
@@ -787,10 +546,11 @@ static int config_lines(struct config *c, FILE *f, const char *path)
 		err = 0;
 		header = false;
 		if (got < 0) {
-			err = fail(c, "%s",
-				   got == -EBADMSG ? "not text" :
-				   got == -E2BIG   ? "the line is too long" :
-						     strerrordesc_np(-got));
+			err = config_fail(
+				c, "%s",
+				got == -EBADMSG ? "not text" :
+				got == -E2BIG	? "the line is too long" :
+						  strerrordesc_np(-got));
 		} else {
 			text = trim(line);
 			header = *text == '[';
@@ -804,7 +564,7 @@ static int config_lines(struct config *c, FILE *f, const char *path)
 		if (!c->lenient || (!d && !skip && !header) ||
 		    (got < 0 && got != -EBADMSG && got != -E2BIG)) {
 			snprintf(line, sizeof(line), "%s", c->error);
-			return fail(c, "%s: %.400s", place, line);
+			return config_fail(c, "%s: %.400s", place, line);
 		}
 		if (got < 0)
 			skip_line(f);
@@ -828,177 +588,15 @@ int config_file(struct config *c, const char *path)
 	int err;
 
 	if (!f)
-		return fail(c, "%s: %s", path, strerrordesc_np(errno));
+		return config_fail(c, "%s: %s", path, strerrordesc_np(errno));
 	err = config_lines(c, f, path);
 	fclose(f);
 	if (err)
 		return err;
-	err = check(c, path);
+	err = config_check(c, path);
 	if (err) {
 		strcpy(copy, c->error);
-		fail(c, "%s: %.400s", path, copy);
+		config_fail(c, "%s: %.400s", path, copy);
 	}
 	return err;
-}
-
-/* ------------------------------------------------------------ command line */
-
-enum {
-	O_DEVICE = 1000, /* and the others of device_options[] after it */
-	O_CONFIG = 2000,
-	O_SOURCE,
-	O_TRUST,
-	O_OFFSET,
-	O_PRIORITY,
-	O_FOREGROUND,
-	O_STATS,
-	O_LEVEL,
-	O_METRICS,
-	O_RUNTIME,
-	O_STATUS,
-	O_CHECK,
-	O_JSON,
-	O_NO_LOCK,
-	O_HELP,
-	O_VERSION,
-};
-
-int config_command_line(struct config *c, int argc, char **argv)
-{
-	static const struct option fixed[] = {
-		{ "config", required_argument, NULL, O_CONFIG },
-		{ "source", required_argument, NULL, O_SOURCE },
-		{ "trust", no_argument, NULL, O_TRUST },
-		{ "source-offset", required_argument, NULL, O_OFFSET },
-		{ "priority", required_argument, NULL, O_PRIORITY },
-		{ "foreground", no_argument, NULL, O_FOREGROUND },
-		{ "stats-interval", required_argument, NULL, O_STATS },
-		{ "log-level", required_argument, NULL, O_LEVEL },
-		{ "metrics", required_argument, NULL, O_METRICS },
-		{ "runtime-dir", required_argument, NULL, O_RUNTIME },
-		{ "status", no_argument, NULL, O_STATUS },
-		{ "check", no_argument, NULL, O_CHECK },
-		{ "json", no_argument, NULL, O_JSON },
-		{ "no-lock", no_argument, NULL, O_NO_LOCK },
-		{ "help", no_argument, NULL, O_HELP },
-		{ "version", no_argument, NULL, O_VERSION },
-	};
-	struct option longs[DEVICE_OPTIONS + sizeof(fixed) / sizeof(*fixed) +
-			    1] = { { 0 } };
-	struct config_device *d = NULL;
-	struct config_source *s;
-	const char *file = NULL;
-	bool any = false, runtime = false;
-	size_t i;
-	int o, err = 0;
-
-	for (i = 0; i < DEVICE_OPTIONS; i++) {
-		longs[i].name = device_options[i].name;
-		longs[i].has_arg = required_argument;
-		longs[i].val = O_DEVICE + (int)i;
-	}
-	memcpy(longs + DEVICE_OPTIONS, fixed, sizeof(fixed));
-	c->command_line = true;
-	optind = 0;
-	opterr = 0;
-	while (!err && (o = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
-		if (o == O_HELP || o == 'h') {
-			fputs(USAGE, stdout);
-			return 1;
-		}
-		if (o == O_VERSION) {
-			puts("gridrepaird " GM_VERSION);
-			return 1;
-		}
-		if (o == ':')
-			return fail(c, "%s needs an argument",
-				    argv[optind - 1]);
-		if (o == '?')
-			return fail(c, "unknown option \"%s\" (--help)",
-				    argv[optind - 1]);
-		if (o == O_CONFIG) {
-			file = optarg;
-			continue;
-		}
-		if (o == O_FOREGROUND) {
-			c->foreground = true;
-			continue;
-		}
-		if (o == O_NO_LOCK) {
-			c->lock_memory = false;
-			continue;
-		}
-		if (o == O_STATUS) {
-			c->status = true;
-			continue;
-		}
-		if (o == O_CHECK) {
-			c->check = true;
-			continue;
-		}
-		if (o == O_JSON) {
-			c->json = true;
-			continue;
-		}
-		if (o == O_RUNTIME)
-			runtime = true;
-		if (o == O_STATS || o == O_LEVEL || o == O_METRICS ||
-		    o == O_RUNTIME) {
-			err = set_global(c,
-					 o == O_STATS	? "stats-interval" :
-					 o == O_LEVEL	? "log-level" :
-					 o == O_METRICS ? "metrics" :
-							  "runtime-dir",
-					 optarg);
-			continue;
-		}
-		any = true;
-		if (!d)
-			d = add_device(c, NULL);
-		if (!d)
-			return -EINVAL;
-		s = d->source_count ? &d->sources[d->source_count - 1] :
-				      &d->source_defaults;
-		switch (o) {
-		case O_SOURCE:
-			err = add_source(c, d, optarg);
-			break;
-		case O_TRUST:
-			err = set_source(c, s, "trust", NULL);
-			break;
-		case O_OFFSET:
-			err = set_source(c, s, "offset", optarg);
-			break;
-		case O_PRIORITY:
-			err = set_source(c, s, "priority", optarg);
-			break;
-		default:
-			err = set_device(c, d, &device_options[o - O_DEVICE],
-					 optarg);
-		}
-	}
-	c->command_line = false;
-	if (err)
-		return err;
-	if (optind < argc)
-		return fail(c, "what is \"%s\"? (--help)", argv[optind]);
-	if (any && file)
-		return fail(c, "either --config or a device, not both");
-	if (any && c->status)
-		return fail(c, "--status takes no device");
-	if (c->check && c->status)
-		return fail(c, "either --check or --status");
-	if (c->json && !c->status)
-		return fail(c, "--json goes with --status");
-	if (any)
-		return check(c, "the command line");
-	/* A daemon without configuration file is asked in its directory. */
-	if (c->status && (runtime || !file))
-		return 0;
-	c->path = strdup(file ? file : "/etc/gridrepaird.conf");
-	if (!c->path)
-		return fail(c, "out of memory");
-	/* At a start a mistake in a section costs that device only; --check tells it. */
-	c->lenient = !c->check;
-	return config_file(c, c->path);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Options and configuration of gridrepaird: tools/gridrepaird/config.c. */
+/* Options and configuration of gridrepaird: tools/gridrepaird/config*.c. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
