@@ -78,140 +78,153 @@ enum {
 	O_VERSION,
 };
 
-int config_command_line(struct config *c, int argc, char **argv)
-{
-	static const struct option fixed[] = {
-		{ "config", required_argument, NULL, O_CONFIG },
-		{ "source", required_argument, NULL, O_SOURCE },
-		{ "trust", no_argument, NULL, O_TRUST },
-		{ "source-offset", required_argument, NULL, O_OFFSET },
-		{ "priority", required_argument, NULL, O_PRIORITY },
-		{ "foreground", no_argument, NULL, O_FOREGROUND },
-		{ "stats-interval", required_argument, NULL, O_STATS },
-		{ "log-level", required_argument, NULL, O_LEVEL },
-		{ "metrics", required_argument, NULL, O_METRICS },
-		{ "runtime-dir", required_argument, NULL, O_RUNTIME },
-		{ "status", no_argument, NULL, O_STATUS },
-		{ "check", no_argument, NULL, O_CHECK },
-		{ "json", no_argument, NULL, O_JSON },
-		{ "no-lock", no_argument, NULL, O_NO_LOCK },
-		{ "help", no_argument, NULL, O_HELP },
-		{ "version", no_argument, NULL, O_VERSION },
-	};
-	struct option longs[CONFIG_OPTIONS + sizeof(fixed) / sizeof(*fixed) +
-			    1] = { { 0 } };
-	struct config_device *d = NULL;
-	struct config_source *s;
-	const char *file = NULL;
-	bool any = false, runtime = false;
-	size_t i;
-	int o, err = 0;
+/* What has been said so far. */
+struct line {
+	struct config_device *d; /* NULL: nothing of a device */
+	const char *file;
+	bool runtime;
+};
 
-	for (i = 0; i < CONFIG_OPTIONS; i++) {
-		longs[i].name = config_options[i].name;
-		longs[i].has_arg = required_argument;
-		longs[i].val = O_DEVICE + (int)i;
+static const struct option fixed[] = {
+	{ "config", required_argument, NULL, O_CONFIG },
+	{ "source", required_argument, NULL, O_SOURCE },
+	{ "trust", no_argument, NULL, O_TRUST },
+	{ "source-offset", required_argument, NULL, O_OFFSET },
+	{ "priority", required_argument, NULL, O_PRIORITY },
+	{ "foreground", no_argument, NULL, O_FOREGROUND },
+	{ "stats-interval", required_argument, NULL, O_STATS },
+	{ "log-level", required_argument, NULL, O_LEVEL },
+	{ "metrics", required_argument, NULL, O_METRICS },
+	{ "runtime-dir", required_argument, NULL, O_RUNTIME },
+	{ "status", no_argument, NULL, O_STATUS },
+	{ "check", no_argument, NULL, O_CHECK },
+	{ "json", no_argument, NULL, O_JSON },
+	{ "no-lock", no_argument, NULL, O_NO_LOCK },
+	{ "help", no_argument, NULL, O_HELP },
+	{ "version", no_argument, NULL, O_VERSION },
+};
+
+#define FIXED (sizeof(fixed) / sizeof(*fixed))
+
+/* An option of a device or of a source; 0 or -EINVAL. */
+static int option_of_device(struct config *c, struct line *l, int o)
+{
+	struct config_source *s;
+
+	if (!l->d)
+		l->d = config_add_device(c, NULL);
+	if (!l->d)
+		return -EINVAL;
+	s = l->d->source_count ? &l->d->sources[l->d->source_count - 1] :
+				 &l->d->source_defaults;
+	switch (o) {
+	case O_SOURCE:
+		return config_add_source(c, l->d, optarg);
+	case O_TRUST:
+		return config_set_source(c, s, "trust", NULL);
+	case O_OFFSET:
+		return config_set_source(c, s, "offset", optarg);
+	case O_PRIORITY:
+		return config_set_source(c, s, "priority", optarg);
+	default:
+		return config_set_device(c, l->d, &config_options[o - O_DEVICE],
+					 optarg);
 	}
-	memcpy(longs + CONFIG_OPTIONS, fixed, sizeof(fixed));
-	c->command_line = true;
-	optind = 0;
-	opterr = 0;
-	while (!err && (o = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
-		if (o == O_HELP || o == 'h') {
-			fputs(USAGE, stdout);
-			return 1;
-		}
-		if (o == O_VERSION) {
-			puts("gridrepaird " GM_VERSION);
-			return 1;
-		}
-		if (o == ':')
-			return config_fail(c, "%s needs an argument",
-					   argv[optind - 1]);
-		if (o == '?')
-			return config_fail(c, "unknown option \"%s\" (--help)",
-					   argv[optind - 1]);
-		if (o == O_CONFIG) {
-			file = optarg;
-			continue;
-		}
-		if (o == O_FOREGROUND) {
-			c->foreground = true;
-			continue;
-		}
-		if (o == O_NO_LOCK) {
-			c->lock_memory = false;
-			continue;
-		}
-		if (o == O_STATUS) {
-			c->status = true;
-			continue;
-		}
-		if (o == O_CHECK) {
-			c->check = true;
-			continue;
-		}
-		if (o == O_JSON) {
-			c->json = true;
-			continue;
-		}
-		if (o == O_RUNTIME)
-			runtime = true;
-		if (o == O_STATS || o == O_LEVEL || o == O_METRICS ||
-		    o == O_RUNTIME) {
-			err = config_set_global(c,
-						o == O_STATS ?
-							"stats-interval" :
-						o == O_LEVEL   ? "log-level" :
-						o == O_METRICS ? "metrics" :
-								 "runtime-dir",
-						optarg);
-			continue;
-		}
-		any = true;
-		if (!d)
-			d = config_add_device(c, NULL);
-		if (!d)
-			return -EINVAL;
-		s = d->source_count ? &d->sources[d->source_count - 1] :
-				      &d->source_defaults;
-		switch (o) {
-		case O_SOURCE:
-			err = config_add_source(c, d, optarg);
-			break;
-		case O_TRUST:
-			err = config_set_source(c, s, "trust", NULL);
-			break;
-		case O_OFFSET:
-			err = config_set_source(c, s, "offset", optarg);
-			break;
-		case O_PRIORITY:
-			err = config_set_source(c, s, "priority", optarg);
-			break;
-		default:
-			err = config_set_device(
-				c, d, &config_options[o - O_DEVICE], optarg);
-		}
+}
+
+/* 0, -EINVAL, or 1: that was all. */
+static int option(struct config *c, struct line *l, int o, char **argv)
+{
+	switch (o) {
+	case O_HELP:
+	case 'h':
+		fputs(USAGE, stdout);
+		return 1;
+	case O_VERSION:
+		puts("gridrepaird " GM_VERSION);
+		return 1;
+	case ':':
+		return config_fail(c, "%s needs an argument", argv[optind - 1]);
+	case '?':
+		return config_fail(c, "unknown option \"%s\" (--help)",
+				   argv[optind - 1]);
+	case O_CONFIG:
+		l->file = optarg;
+		return 0;
+	case O_FOREGROUND:
+		c->foreground = true;
+		return 0;
+	case O_NO_LOCK:
+		c->lock_memory = false;
+		return 0;
+	case O_STATUS:
+		c->status = true;
+		return 0;
+	case O_CHECK:
+		c->check = true;
+		return 0;
+	case O_JSON:
+		c->json = true;
+		return 0;
+	case O_STATS:
+		return config_set_global(c, "stats-interval", optarg);
+	case O_LEVEL:
+		return config_set_global(c, "log-level", optarg);
+	case O_METRICS:
+		return config_set_global(c, "metrics", optarg);
+	case O_RUNTIME:
+		l->runtime = true;
+		return config_set_global(c, "runtime-dir", optarg);
+	default:
+		return option_of_device(c, l, o);
 	}
-	c->command_line = false;
-	if (err)
-		return err;
-	if (optind < argc)
-		return config_fail(c, "what is \"%s\"? (--help)", argv[optind]);
-	if (any && file)
+}
+
+/* What goes with what; 0 or -EINVAL. */
+static int fits(struct config *c, const struct line *l)
+{
+	if (l->d && l->file)
 		return config_fail(c, "either --config or a device, not both");
-	if (any && c->status)
+	if (l->d && c->status)
 		return config_fail(c, "--status takes no device");
 	if (c->check && c->status)
 		return config_fail(c, "either --check or --status");
 	if (c->json && !c->status)
 		return config_fail(c, "--json goes with --status");
-	if (any)
+	return 0;
+}
+
+int config_command_line(struct config *c, int argc, char **argv)
+{
+	struct option longs[CONFIG_OPTIONS + FIXED + 1] = { { 0 } };
+	struct line l = { 0 };
+	int o, err = 0, i;
+
+	for (i = 0; i < CONFIG_OPTIONS; i++) {
+		longs[i].name = config_options[i].name;
+		longs[i].has_arg = required_argument;
+		longs[i].val = O_DEVICE + i;
+	}
+	memcpy(longs + CONFIG_OPTIONS, fixed, sizeof(fixed));
+	c->command_line = true;
+	optind = 0;
+	opterr = 0;
+	while (!err && (o = getopt_long(argc, argv, ":h", longs, NULL)) != -1)
+		err = option(c, &l, o, argv);
+	c->command_line = false;
+	if (err)
+		return err;
+	if (optind < argc)
+		return config_fail(c, "what is \"%s\"? (--help)", argv[optind]);
+	err = fits(c, &l);
+	if (err)
+		return err;
+	if (l.d)
 		return config_check(c, "the command line");
 	/* A daemon without configuration file is asked in its directory. */
-	if (c->status && (runtime || !file))
+	if (c->status && (l.runtime || !l.file))
 		return 0;
-	c->path = strdup(file ? file : "/etc/gridrepaird.conf");
+	c->path = strdup(l.file ? l.file : "/etc/gridrepaird.conf");
 	if (!c->path)
 		return config_fail(c, "out of memory");
 	/* At a start a mistake in a section costs that device only; --check tells it. */
