@@ -16,95 +16,23 @@
  * is forgotten (a crash, a full queue) is handed out again after its age.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "random.h"
-#include "session.h"
-#include "writer.h"
+#include "session_parts.h"
 
 #define THROTTLE_US 20000U
 #define EVENTS_US 500U /* events are read that often, */
 #define EVENTS_BURST 8U /* but for so many times */
-#define EVENTS 64 /* as many as gm_read_events() brings at a time, or less */
-#define MARKS_MAX 512U
 #define URGENT_BATCH 16U
 #define DRAIN_US 10000000U
-#define UNDO_US 250000U
-#define REDO_MAX 256U
-#define REDO_US 20000000U
 #define SILENT_US 1000000U
 #define LOOK_US 500000U
-
-struct item {
-	struct read read; /* first: its mail is what travels */
-	struct item *next; /* free */
-	struct policy_request *request;
-	struct policy_job *job; /* once accepted, its ->data is this item */
-	struct repair repair;
-	struct grid_missing_value *values;
-	uint32_t values_count;
-};
-
-struct session {
-	struct session_device *d;
-	struct session *next; /* stuck */
-	struct gm_dev gm;
-	struct policy policy;
-	struct inbox inbox;
-	struct source sources[POLICY_SOURCES_MAX];
-	unsigned int source_count;
-	const char *hash;
-	const struct known *known; /* the manifest, if it is of this device */
-
-	struct item *items, *items_free;
-	unsigned int item_count;
-	char *buffers;
-	size_t buffers_size;
-
-	struct writers writers;
-
-	/* Blocks that cannot be repaired, to be marked. */
-	uint64_t mark[MARKS_MAX];
-	unsigned int mark_count;
-	uint64_t retry_at;
-	struct {
-		bool on, again;
-		bool lacking; /* those that sources lacked, only */
-		unsigned int slice; /* at a time */
-		uint64_t cursor, begun, at; /* not before that */
-	} redo; /* of marks, see redo() */
-	uint64_t drain_until; /* 0: not asked to */
-	uint64_t urgent, overtaken; /* the policy's, when last published */
-	unsigned int accepted; /* with the writer */
-
-	/* Of each source: when it last said anything; it says nothing. */
-	uint64_t heard[POLICY_SOURCES_MAX];
-	bool silent[POLICY_SOURCES_MAX];
-	uint64_t anew_at[POLICY_SOURCES_MAX]; /* it came up, as it is now */
-	uint64_t looks_at; /* when to look at the device next */
-	bool looked;
-	uint64_t passed_up; /* read errors of it that were told */
-	bool anew; /* a source came up: what was handed out lately, too */
-
-	struct log_limit lost_limit, write_limit, passed_limit;
-	struct grid_missing_fault *faults;
-	uint64_t batch_after;
-
-	/* Events of the kernel tell when readers come. */
-	int watch; /* events */
-	struct grid_missing_event *events;
-	uint64_t events_after, look_at;
-	bool wanted; /* for blocks that we don't know of */
-	int end; /* errno that ended it */
-};
 
 uint64_t session_jitter(uint64_t *random, uint64_t period)
 {
@@ -126,7 +54,7 @@ static struct item *item_of(struct read *read)
 	return (struct item *)read;
 }
 
-static void item_free(struct session *s, struct item *item)
+void session_item_free(struct session *s, struct item *item)
 {
 	free(item->values);
 	item->values = NULL;
@@ -136,17 +64,16 @@ static void item_free(struct session *s, struct item *item)
 	s->items_free = item;
 }
 
-static bool equal_data(const struct policy_request *a,
-		       const struct policy_request *b)
+bool session_equal(const struct policy_request *a,
+		   const struct policy_request *b)
 {
 	const struct item *x = a->data, *y = b->data;
 
 	return !memcmp(x->read.buf, y->read.buf, x->read.len);
 }
 
-/* A file, or a disk, that is there by two names says nothing beside itself. */
-static bool twins(const struct policy_request *a,
-		  const struct policy_request *b)
+bool session_twins(const struct policy_request *a,
+		   const struct policy_request *b)
 {
 	const struct item *ia = a->data, *ib = b->data;
 	const struct read *x = &ia->read, *y = &ib->read;
@@ -162,12 +89,12 @@ static bool twins(const struct policy_request *a,
 	return true;
 }
 
-static void release_kept(struct session *s, struct policy_job *job)
+void session_release_kept(struct session *s, struct policy_job *job)
 {
 	unsigned int i;
 
 	for (i = 0; i < job->kept_count; i++) {
-		item_free(s, job->kept[i]->data);
+		session_item_free(s, job->kept[i]->data);
 		policy_release(&s->policy, job->kept[i]);
 	}
 	job->kept_count = 0;
@@ -195,7 +122,7 @@ static void accept_item(struct session *s, struct item *item)
 		what->values_count = item->values_count;
 		what->value_size = sizeof(*item->values);
 	}
-	release_kept(s, job);
+	session_release_kept(s, job);
 	s->accepted++;
 	item->repair.mail = &item->read.mail;
 	job->data = item;
@@ -267,7 +194,7 @@ static void repaired(struct session *s, struct item *item)
 	}
 	policy_release(&s->policy, item->request);
 	policy_finish(&s->policy, job);
-	item_free(s, item);
+	session_item_free(s, item);
 }
 
 /* ----------------------------------------------------------------- answers */
@@ -294,20 +221,6 @@ static const char *judge_index(struct session *s, struct item *item)
 
 /* ------------------------------------------ sources that come and go */
 
-/* Undo our own marks: all of them, or those of blocks that sources lacked. */
-static void retry_marked(struct session *s, bool lacking)
-{
-	if (s->redo.on) {
-		s->redo.again = true;
-		s->redo.lacking &= lacking;
-		return;
-	}
-	s->redo.on = true;
-	s->redo.lacking = lacking;
-	s->redo.cursor = 0;
-	s->redo.slice = 1;
-}
-
 static void source_is(struct session *s, unsigned int n, enum mail_kind what,
 		      uint64_t now)
 {
@@ -327,7 +240,7 @@ static void source_is(struct session *s, unsigned int n, enum mail_kind what,
 	policy_source_up(&s->policy, n, now);
 	s->heard[n] = now;
 	s->anew = true;
-	retry_marked(s, true);
+	session_retry_marked(s, true);
 }
 
 /* It said something. */
@@ -491,124 +404,9 @@ static void answered(struct session *s, struct item *item, uint64_t now)
 	case POLICY_KEEP:
 		break;
 	case POLICY_DROP:
-		item_free(s, item);
+		session_item_free(s, item);
 		break;
 	}
-}
-
-/* ------------------------------------------------------ what no source has */
-
-static bool any_up(const struct session *s)
-{
-	unsigned int n;
-
-	for (n = 0; n < s->source_count; n++)
-		if (s->policy.sources[n].up)
-			return true;
-	return false;
-}
-
-/*
- * The next of them, when the ones before are marked again or repaired: marks are
- * undone no faster than they are made.  It begins with one, since a source that
- * came up may not answer; meanwhile the readers of the others would wait for
- * nothing.  What an operator has marked stays.  When the kernel can't, for the
- * moment (memory is short, a signal came), it is done again in a while.
- */
-static void redo(struct session *s, uint64_t now)
-{
-	struct grid_missing_block v[REDO_MAX];
-	uint64_t addresses[REDO_MAX];
-	unsigned int n, i;
-	size_t done = 0;
-	int err;
-
-	if (!s->redo.on || now < s->redo.at || !any_up(s))
-		return;
-	if (marks_open(s->d->marks)) {
-		if (now - s->redo.begun < REDO_US)
-			return;
-		marks_let_go(s->d->marks);
-		s->redo.slice = 1;
-	}
-	n = marks_take(s->d->marks, s->redo.lacking, &s->redo.cursor, addresses,
-		       s->redo.slice);
-	if (!n) {
-		s->redo.on = false;
-		if (s->redo.again)
-			retry_marked(s, s->redo.lacking);
-		s->redo.again = false;
-		return;
-	}
-	memset(v, 0, sizeof(v));
-	for (i = 0; i < n; i++)
-		v[i].address = addresses[i];
-	err = gm_retry(&s->gm, v, n, &done);
-	for (i = 0; i < done; i++)
-		if (v[i].result)
-			marks_forget(s->d->marks, addresses[i]);
-	s->redo.begun = now;
-	if (s->redo.slice < REDO_MAX)
-		s->redo.slice *= 2;
-	if (!err)
-		return;
-	marks_restore(s->d->marks, addresses + done, n - (unsigned int)done);
-	if (done < n)
-		s->redo.cursor = addresses[done] - addresses[done] % 64;
-	s->redo.at = now + UNDO_US;
-	if (err == -ENODEV)
-		s->end = err;
-}
-
-/* Tell the kernel what is to be marked. */
-static void mark(struct session *s)
-{
-	struct grid_missing_block v[MARKS_MAX];
-	size_t done = 0, i;
-
-	if (!s->mark_count)
-		return;
-	memset(v, 0, sizeof(v));
-	for (i = 0; i < s->mark_count; i++)
-		v[i].address = s->mark[i];
-	if (gm_unavailable(&s->gm, v, s->mark_count, &done) == -ENODEV)
-		s->end = -ENODEV;
-	for (i = 0; i < done; i++)
-		if (!v[i].result && marks_first(s->d->marks, v[i].address))
-			atomic_fetch_add(&s->d->gauges.unavailable, 1);
-	s->mark_count = 0;
-}
-
-static void end_unserved(struct session *s, uint64_t now)
-{
-	enum policy_why why;
-	struct policy_job *job;
-	unsigned int suppressed;
-
-	while ((job = policy_unserved(&s->policy, &why, now))) {
-		if (s->mark_count == MARKS_MAX)
-			mark(s);
-		release_kept(s, job);
-		if (why != POLICY_LATER && !atomic_load(&s->d->orders.drain)) {
-			s->mark[s->mark_count++] = job->address;
-			if (marks_add(s->d->marks, job->address,
-				      why != POLICY_UNTRUSTED) &&
-			    log_allowed(&s->lost_limit, now, &suppressed))
-				log_err("%s: block %" PRIu64
-					" cannot be repaired: %s%s",
-					s->d->config->device, job->address,
-					why == POLICY_UNTRUSTED ?
-						"nobody knows its checksum (manifest, agree or trust would allow it)" :
-					why == POLICY_UNREACHED ?
-						"no source answers" :
-					job->verifiable ?
-						"no source has it" :
-						"the sources don't agree on it",
-					suppressed ? " (and others)" : "");
-		}
-		policy_finish(&s->policy, job);
-	}
-	mark(s);
 }
 
 /* ---------------------------------------------------------------- the loop */
@@ -691,8 +489,7 @@ static void read_events(struct session *s, uint64_t now)
 
 /* --------------------------------------------------- what files tell of blocks */
 
-/* The manifest as it is now, if it is of this device. */
-static void use_manifest(struct session *s)
+void session_use_manifest(struct session *s)
 {
 	struct session_device *d = s->d;
 	struct known *known = d->manifest.thing;
@@ -724,12 +521,12 @@ static void look_at_files(struct session *s, uint64_t now)
 		for (n = 0; n < s->source_count; n++)
 			source_look(&s->sources[n]);
 	if (manifest)
-		use_manifest(s);
+		session_use_manifest(s);
 	/* What is under way is by the one before: begin anew. */
 	if (manifest && stated)
 		s->end = -ERESTART;
 	else if (manifest || index)
-		retry_marked(s, false);
+		session_retry_marked(s, false);
 }
 
 void session_files(struct session_device *d, uint64_t now)
@@ -766,7 +563,7 @@ static bool lacks_file(struct session *s, const struct grid_missing_fault *f,
 	if (state == LOADER_COMING)
 		return true;
 	if (s->mark_count == MARKS_MAX)
-		mark(s);
+		session_mark(s);
 	s->mark[s->mark_count++] = f->address;
 	if (marks_add(d->marks, f->address, false) &&
 	    log_allowed(&s->lost_limit, now, &suppressed))
@@ -897,10 +694,10 @@ static bool settled(const struct session *s)
 	for (n = 0; n < s->source_count; n++)
 		if (!s->policy.sources[n].tried)
 			return false;
-	return !s->redo.on || !any_up(s);
+	return !s->redo.on || !session_any_up(s);
 }
 
-static void session_loop(struct session *s)
+void session_loop(struct session *s)
 {
 	struct session_device *d = s->d;
 	struct pollfd p[4] = {
@@ -926,18 +723,18 @@ static void session_loop(struct session *s)
 		look_at_device(s, now);
 		policy_tick(&s->policy, now);
 		send_requests(s, now);
-		end_unserved(s, now);
+		session_end_unserved(s, now);
 		publish(s);
 		drain = atomic_load(&d->orders.drain);
 		if (drain && drained(s, now))
 			break;
 		if (d->config->retry_ms && now >= s->retry_at) {
-			retry_marked(s, true);
+			session_retry_marked(s, true);
 			s->retry_at = now + session_jitter(&d->random,
 							   d->config->retry_ms *
 								   1000);
 		}
-		redo(s, now);
+		session_redo(s, now);
 		atomic_store(&d->gauges.settled, settled(s));
 		room = drain ? 0 : policy_room(&s->policy, false, now);
 		/* Seldom also unasked: what was handed out lately comes late. */
@@ -951,7 +748,7 @@ static void session_loop(struct session *s)
 			when = s->look_at;
 		if (s->events_after > now && s->events_after < when)
 			when = s->events_after;
-		if (s->redo.on && any_up(s) && !marks_open(d->marks) &&
+		if (s->redo.on && session_any_up(s) && !marks_open(d->marks) &&
 		    s->redo.at < when)
 			when = s->redo.at;
 		if (when > now + HEARTBEAT_US)
@@ -979,283 +776,4 @@ static void session_loop(struct session *s)
 				take_batch(s, false, now_us());
 		}
 	}
-}
-
-/* ------------------------------------------------------------ the session */
-
-static int session_memory(struct session *s)
-{
-	const struct config_device *c = s->d->config;
-	uint64_t n = c->memory_used / s->gm.block_size;
-	unsigned int i;
-
-	if (n < 8)
-		n = 8;
-	if (n > 8192)
-		n = 8192;
-	s->item_count = (unsigned int)n;
-	s->buffers_size = (size_t)(n * s->gm.block_size);
-	if (s->buffers_size != n * s->gm.block_size)
-		return -ENOMEM; /* there is no such room in 32 bits */
-	s->buffers = mmap(NULL, s->buffers_size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (s->buffers == MAP_FAILED) {
-		s->buffers = NULL;
-		return -ENOMEM;
-	}
-	s->items = calloc(s->item_count, sizeof(*s->items));
-	s->faults = calloc(c->batch, sizeof(*s->faults));
-	s->events = calloc(EVENTS, sizeof(*s->events));
-	if (!s->items || !s->faults || !s->events)
-		return -ENOMEM;
-	for (i = 0; i < n; i++) {
-		s->items[i].read.buf =
-			s->buffers + (size_t)i * s->gm.block_size;
-		item_free(s, &s->items[i]);
-	}
-	return 0;
-}
-
-static int session_policy(struct session *s)
-{
-	const struct config_device *c = s->d->config;
-	struct policy_config p = {
-		.hedge_us = c->hedge_ms * 1000,
-		.expiry_us = c->expiry_ms * 1000,
-		.patience_us = c->patience_ms * 1000,
-		.budget = c->budget,
-		.budget_max = c->budget_max,
-		.queue_us = c->queue_ms * 1000,
-		.agree = c->agree,
-		.rate = c->rate,
-		.block_size = s->gm.block_size,
-		.jobs_max = s->item_count,
-		.requests_max = s->item_count,
-	};
-	unsigned int i;
-	int err;
-
-	err = policy_init(&s->policy, &p, random_next(&s->d->random), now_us());
-	if (err)
-		return err;
-	s->policy.equal = equal_data;
-	s->policy.twins = twins;
-	for (i = 0; i < c->source_count; i++)
-		policy_add_source(&s->policy, c->sources[i].trust,
-				  c->sources[i].priority, now_us());
-	return 0;
-}
-
-static int session_threads(struct session *s)
-{
-	const struct config_device *c = s->d->config;
-	unsigned int i;
-	int err;
-
-	err = inbox_init(&s->inbox);
-	if (err)
-		return err;
-	err = writers_start(&s->writers, &s->gm, &s->inbox);
-	for (i = 0; !err && i < c->source_count; i++) {
-		struct source *source = &s->sources[i];
-
-		source->config = &c->sources[i];
-		source->device = c->device;
-		source->grid = makedev(s->gm.major, s->gm.minor);
-		source->file_fd = -1;
-		source->number = i;
-		source->owner = &s->inbox;
-		source->hash = s->hash;
-		source->answer_timeout_ms = c->answer_timeout_ms;
-		source->block_size = s->gm.block_size;
-		source->length = source->config->offset +
-				 s->gm.blocks * s->gm.block_size;
-		source->stats = &s->d->gauges.stats[i];
-		err = source_start(source);
-		s->source_count++;
-	}
-	return err;
-}
-
-/* Have all threads ended within @ms?  @tell: of those that haven't. */
-static bool join(struct session *s, unsigned int ms, bool tell)
-{
-	bool ended = true;
-	unsigned int i;
-
-	for (i = 0; i < s->source_count; i++) {
-		if (source_join(&s->sources[i], ms))
-			continue;
-		if (tell)
-			log_warning(
-				"%s: source %s is stuck; its memory stays until it goes on",
-				s->d->config->device,
-				s->sources[i].config->uri);
-		ended = false;
-		ms = ms < 100 ? ms : 100;
-	}
-	for (i = writers_join(&s->writers, &ms); i; i--) {
-		if (tell)
-			log_warning(
-				"%s: a repair is stuck below; its memory stays until it goes on",
-				s->d->config->device);
-		ended = false;
-	}
-	return ended;
-}
-
-/* False when a thread is stuck: then its memory must stay. */
-static bool session_end(struct session *s)
-{
-	unsigned int i;
-
-	writers_stop(&s->writers);
-	for (i = 0; i < s->source_count; i++)
-		source_stop(&s->sources[i]);
-	return join(s, 3000, true);
-}
-
-static void close_watch(struct session *s)
-{
-	if (s->watch >= 0)
-		close(s->watch);
-	s->watch = -1;
-}
-
-static void session_free(struct session *s)
-{
-	struct mail *mail, *next;
-	unsigned int i;
-
-	for (i = 0; i < s->source_count; i++)
-		source_free(&s->sources[i]);
-	/* News of sources is memory of its own. */
-	for (mail = s->source_count ? inbox_take(&s->inbox) : NULL; mail;
-	     mail = next) {
-		next = mail->next;
-		if (mail->kind == MAIL_UP || mail->kind == MAIL_DOWN ||
-		    mail->kind == MAIL_SILENT)
-			free(mail);
-	}
-	for (i = 0; s->items && i < s->item_count; i++)
-		free(s->items[i].values);
-	if (s->inbox.last)
-		inbox_exit(&s->inbox);
-	writers_free(&s->writers);
-	policy_exit(&s->policy);
-	if (s->buffers)
-		munmap(s->buffers, s->buffers_size);
-	free(s->items);
-	free(s->faults);
-	free(s->events);
-	gm_close(&s->gm);
-	close_watch(s);
-	free(s);
-}
-
-/*
- * It stays for its threads.  The file must go, or it counts as a helper for ever;
- * but a writer may still be about to use it, and its number be another's then.
- */
-static void set_aside(struct session *s)
-{
-	unsigned int ms = 0;
-
-	if (!writers_join(&s->writers, &ms))
-		gm_close(&s->gm);
-	close_watch(s);
-	atomic_fetch_add(&s->d->gauges.stuck, s->buffers_size);
-	s->next = s->d->stuck;
-	s->d->stuck = s;
-}
-
-bool session_reap(struct session_device *d)
-{
-	struct session **at = &d->stuck, *s;
-
-	while ((s = *at)) {
-		if (!join(s, 0, false)) {
-			at = &s->next;
-			continue;
-		}
-		*at = s->next;
-		atomic_fetch_sub(&d->gauges.stuck, s->buffers_size);
-		session_free(s);
-	}
-	return !d->stuck;
-}
-
-int session_run(struct session_device *d)
-{
-	struct session *s = calloc(1, sizeof(*s));
-	unsigned int major, minor, i;
-	int err;
-
-	if (!s)
-		return -ENOMEM;
-	s->d = d;
-	s->watch = -1;
-	err = gm_open(&s->gm, O_RDWR | O_NONBLOCK);
-	if (err) {
-		d->why = gm_open_reason(err);
-		if (err == -ENOENT || err == -ENXIO)
-			err = -ENODEV;
-		goto out_free;
-	}
-	err = gm_attach(&s->gm, d->config->device,
-			(uint32_t)d->config->min_age_ms);
-	if (err && gm_resolve(d->config->device, &major, &minor) == err) {
-		/* Its name, rather than a call on the tracker. */
-		d->why = gm_open_reason(err);
-		goto out_free;
-	}
-	if (!err && !s->gm.block_size)
-		err = -EOPNOTSUPP;
-	if (!err) {
-		s->watch = gm_events(&s->gm, O_NONBLOCK);
-		err = s->watch < 0 ? s->watch : 0;
-	}
-	if (err)
-		goto out_why;
-	s->hash = *s->gm.checksum     ? s->gm.checksum :
-		  d->config->checksum ? d->config->checksum :
-					NULL;
-	log_notice("%s: attached to tracker %" PRIu64 ": %" PRIu64
-		   " blocks of %u bytes, checksum %s",
-		   d->config->device, s->gm.id, s->gm.blocks, s->gm.block_size,
-		   s->hash ? s->hash : "none");
-	if (!s->hash)
-		log_warning(
-			"%s: no hash: nothing can be verified, so only what is trusted or agreed on is repaired",
-			d->config->device);
-	use_manifest(s);
-	err = session_memory(s);
-	if (!err)
-		err = session_policy(s);
-	if (!err)
-		err = session_threads(s);
-	if (!err)
-		err = marks_attach(d->marks, s->gm.id, s->gm.blocks);
-	if (!err) {
-		atomic_store(&d->gauges.tracker, s->gm.id);
-		atomic_store(&d->gauges.settled, false);
-		atomic_store(&d->gauges.attached, true);
-		/* A new start, or configuration, is a reason to try again. */
-		retry_marked(s, false);
-		session_loop(s);
-		err = s->end;
-		atomic_store(&d->gauges.attached, false);
-		for (i = 0; i < d->config->source_count; i++)
-			atomic_store(&d->gauges.sources[i].up, false);
-	}
-	if (!session_end(s)) {
-		d->why = gm_reason(err);
-		set_aside(s);
-		return err;
-	}
-out_why:
-	d->why = gm_reason(err);
-out_free:
-	session_free(s);
-	return err;
 }
