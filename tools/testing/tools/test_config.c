@@ -6,14 +6,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "config.h"
 #include "log.h"
-
-static char path[64];
+#include "temp_file.h"
 
 static int line(struct config *c, const char *first, ...)
 {
@@ -255,25 +253,6 @@ static void test_no_text(void **state)
 	assert_int_equal(config_file(&c, "/tmp"), -EINVAL);
 	assert_non_null(strstr(c.error, "Is a directory"));
 	config_free(&c);
-}
-
-static int setup(void **state)
-{
-	int fd;
-
-	(void)state;
-	strcpy(path, "/tmp/test_config.XXXXXX");
-	fd = mkstemp(path);
-	if (fd < 0)
-		return -1;
-	close(fd);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	return unlink(path);
 }
 
 /* A reload disturbs only what it changes. */

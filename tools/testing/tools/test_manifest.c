@@ -7,14 +7,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "gridmissing.h"
 #include "known.h"
-
-static char path[64];
+#include "temp_file.h"
 
 static void with(const char *text, size_t size)
 {
@@ -263,25 +261,6 @@ static void test_room(void **state)
 	assert_int_equal(gm_manifest_read(&m, path, &v, &n), -EINVAL);
 	if (!strstr(m.error, ":5001: block 7 has another checksum than in line 4994"))
 		fail_msg("\"%s\"", m.error);
-}
-
-static int setup(void **state)
-{
-	int fd;
-
-	(void)state;
-	strcpy(path, "/tmp/test_manifest.XXXXXX");
-	fd = mkstemp(path);
-	if (fd < 0)
-		return -1;
-	close(fd);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	return unlink(path);
 }
 
 int main(void)
