@@ -140,6 +140,14 @@ waited_ms() { [ "$(dm_get t0 oldest_waiting_ms)" -ge "$1" ]; }
 # The addresses of all faults, in a line.
 faults() { faults_of t0; }
 
+# read_fails BLOCK WORDS, flush_fails: these are the errno's.
+read_fails()
+{
+	must_fail "error reading .*: $2" within 60 dd if="$dev" of=/dev/null bs="$bs" skip="$1" \
+		count=1 iflag=direct
+}
+flush_fails() { must_fail "fsync failed for .*: Input/output error" flush; }
+
 # discard BLOCK [COUNT]; and a flush of the device.
 discard() { blkdiscard -f -o $(($1 * bs)) -l $((${2:-1} * bs)) "$dev"; }
 flush() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none; }

@@ -82,13 +82,16 @@ assert_match()
 	[[ $1 =~ $2 ]] || fail "${3:-no match}: got '$1', wanted /$2/"
 }
 
-# must_fail COMMAND...: its failure is what we want; REPLY is what it printed.
+# must_fail PATTERN COMMAND...: it fails, and says why: an extended regexp that what it
+# printed, or its "exit status N" behind that, must match. A failure for another reason
+# proves nothing. REPLY is what it printed.
 must_fail()
 {
-	local status=0
+	local pattern=$1 status=0
+	shift
 	REPLY=$("$@" 2>&1) || status=$?
 	[ $status != 0 ] || fail "succeeded, but must not: $*: $REPLY"
-	return 0
+	assert_match "${REPLY:+$REPLY$'\n'}exit status $status" "$pattern" "failed for another reason: $*"
 }
 
 # long SECONDS: after so many something hangs here. No limit is there to fail early:
@@ -236,6 +239,17 @@ dm_create()
 	defer dm_remove "$name"
 	REPLY=/dev/mapper/$name
 	[ -e "$REPLY" ] || dmsetup mknodes "$name"
+}
+
+# refused SENTENCE COMMAND...: device-mapper refuses what the command asks for, and the
+# kernel's log says why: an errno has many reasons.
+refused()
+{
+	local sentence=$1
+	shift
+	mark_dmesg
+	must_fail "(reload|resume) ioctl on .* failed" "$@"
+	assert_match "$(marked_dmesg)" "$sentence" "refused, but not for that: $*"
 }
 
 # Gone already is fine.

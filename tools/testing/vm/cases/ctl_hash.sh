@@ -19,8 +19,9 @@ for pair in sha256:sha256sum sha1:sha1sum md5:md5sum blake2b-512:b2sum; do
 		"$(dd if=/tmp/data bs=4096 skip=23 count=1 status=none | ${pair#*:} | cut -c1-32)" "$hash"
 done
 printf '\x31\x32\x33\x34\x35\x36\x37\x38\x39' > /tmp/data
-must_fail gridctl manifest /tmp/data --block-size=4K
-must_fail gridctl manifest /tmp/data --block-size=4K --checksum=nosuchhash
+must_fail "has 0 blocks of 4096 bytes" gridctl manifest /tmp/data --block-size=4K
+truncate -s 4096 /tmp/data
+must_fail "nosuchhash" gridctl manifest /tmp/data --block-size=4K --checksum=nosuchhash
 rm /tmp/data /tmp/sums
 
 log "the library's and the kernel's own"
@@ -49,7 +50,7 @@ for hash in crc32c xxhash64 sha512; do
 	stop_repaird
 	cmp "$replica" "$dev"
 	assert_eq "$(dm_get t0 verify_failed)" 0
-	must_fail gridctl enqueue t0 --manifest=<(echo "#! checksum md5")
+	must_fail "has checksums by md5, t0 by $hash" gridctl enqueue t0 --manifest=<(echo "#! checksum md5")
 	dm_remove t0
 done
 rm /tmp/manifest

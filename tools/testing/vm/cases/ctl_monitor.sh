@@ -16,7 +16,7 @@ polls() { grep -q poll /proc/$monitor/wchan; }
 wait_until 20 polls
 lose 3
 head -c 65536 /dev/zero > /tmp/zero
-must_fail gridctl repair t0 3 --data=/tmp/zero
+must_fail "block 3: the data doesn.t match the checksum" gridctl repair t0 3 --data=/tmp/zero
 mend 3
 lose 4
 gridctl cancel t0 4 --force > /dev/null

@@ -62,23 +62,20 @@ assert_eq "$(gridctl --json released g0 | sed 's/"schema_version":1,//')" '{"add
 {"address":21,"count":3,"state":"taken"}
 {"address":30,"count":2,"state":"released"}
 {"address":50,"count":5,"state":"released"}'
-must_fail gridctl save g0 /tmp/save
-assert_match "$REPLY" "not suspended"
+must_fail "not suspended" gridctl save g0 /tmp/save
 gridctl save g0 /tmp/save --suspend
 gridctl remove g0 --force
 
 log "what must not be loaded"
 create
-must_fail gridctl load g0 /tmp/save
-assert_match "$REPLY" "lets I/O through already"
+must_fail "lets I/O through already" gridctl load g0 /tmp/save
 gridctl remove g0
 create --start=held
 # spoilt SED-SCRIPT REASON
 spoilt()
 {
 	sed "$1" /tmp/save > /tmp/other
-	must_fail gridctl load g0 /tmp/other
-	assert_match "$REPLY" "$2"
+	must_fail "$2" gridctl load g0 /tmp/other
 }
 spoilt 's/^boot_id .*/boot_id other/' "another boot"
 spoilt '/^value 101 /d' "fewer values"
@@ -100,7 +97,7 @@ dmsetup resume g0
 gridctl ready g0
 
 log "what was taken is freed, and nothing else"
-must_fail gridctl checkpoint g0 durable $((id - 1))
+must_fail "checkpoint durable: .*no such table or checkpoint" gridctl checkpoint g0 durable $((id - 1))
 assert_eq "$(count checkpoint_taken)" "$id" "an id that this device never gave"
 gridctl checkpoint g0 durable "$id"
 wait_until 20 is discarding 0

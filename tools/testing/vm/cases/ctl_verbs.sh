@@ -31,7 +31,7 @@ exits 0 "g0: 256 blocks of 64 KiB" gridctl create g0 "$lower" --block-size=64K \
 defer dm_remove g0
 exits 1 "exists already" gridctl create g0 "$lower" --block-size=64K
 exits 1 "no such hash" gridctl create g1 "$lower" --block-size=64K --checksum=nohash
-must_fail dmsetup info g1
+must_fail "Device does not exist" dmsetup info g1
 exits 2 "must be from 1" gridctl create g1 "$lower" --block-size=64K --blocks-max=0
 exits 0 "^0 32768 grid .* 0 128 1 on_missing:error" \
 	gridctl create x "$lower" --block-size=64K --on-missing=error --print-table
@@ -74,7 +74,8 @@ exits 0 "1 blocks repaired" gridctl repair g0 8 --data=/tmp/block
 exits 1 "no fault" gridctl repair g0 8 --data=/tmp/block
 exits 1 "less than one block" gridctl repair g0 9 --data=/dev/null
 exits 0 "1 blocks unavailable" gridctl unavailable g0 9
-must_fail dd if=/dev/mapper/g0 of=/dev/null bs=64K skip=9 count=1 iflag=direct
+must_fail "error reading .*: No data available" \
+	dd if=/dev/mapper/g0 of=/dev/null bs=64K skip=9 count=1 iflag=direct
 exits 0 '"address":9,' gridctl --json faults g0 --unavailable
 exits 2 "1 blocks fail their readers" gridctl check g0
 exits 0 "1 blocks retried" gridctl retry g0 9
@@ -157,7 +158,7 @@ exits 1 "No such file" gridctl load g0 /tmp/save
 exits 0 "" gridctl ready g0
 
 log "who may"
-must_fail setpriv --reuid=65534 --clear-groups gridctl status g0
+must_fail "/dev/grid_missing: permission denied" setpriv --reuid=65534 --clear-groups gridctl status g0
 exits 6 "block 20 is not known to be good (nobody knows" gridctl cancel g0 20
 exits 0 "2 blocks cancelled" gridctl cancel g0 10 20 --force
 exits 1 "block 10: no fault" gridctl cancel g0 10

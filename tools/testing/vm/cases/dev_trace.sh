@@ -16,9 +16,9 @@ if ! mountpoint -q $t; then
 	defer umount $t
 fi
 # The names' numbers, or perf and trace-cmd could not tell what they mean.
-must_fail grep -q 'GRID_MISSING_\|GM_TRACE_' \
+must_fail "^exit status 1$" grep -q 'GRID_MISSING_\|GM_TRACE_' \
 	$t/events/grid_missing/grid_missing_change/format
-must_fail grep -q 'GRID_MISSING_\|GM_TRACE_' \
+must_fail "^exit status 1$" grep -q 'GRID_MISSING_\|GM_TRACE_' \
 	$t/events/grid_missing/grid_missing_tracker/format
 # Whole tables come by: nothing may be pushed out.
 echo 16384 > $t/buffer_size_kb

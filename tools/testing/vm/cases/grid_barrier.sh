@@ -60,10 +60,8 @@ begin write put /tmp/whole 10
 wait_until 60 parked 1
 came write 10
 assert_eq "$REPLY" 0 "the write overtook the discard"
-must_fail dmsetup message t0 0 enqueue 10
-assert_match "$REPLY" "busy"
-must_fail dmsetup message t0 0 enqueue 11
-assert_match "$REPLY" "busy"
+must_fail "resource busy" dmsetup message t0 0 enqueue 10
+must_fail "resource busy" dmsetup message t0 0 enqueue 11
 disk release
 finish_well write
 wait_until 60 is discarding 0
@@ -79,8 +77,7 @@ disk mark
 hold keep trim 17
 flush
 wait_until 60 held 1
-must_fail dmsetup message t0 0 enqueue 19
-assert_match "$REPLY" "busy"
+must_fail "resource busy" dmsetup message t0 0 enqueue 19
 put /tmp/whole 19
 disk release
 wait_until 60 is discarding 0
@@ -98,8 +95,7 @@ discard 13
 begin barrier flush
 wait_until 60 is aborting 1
 for b in 12 13; do
-	must_fail dmsetup message t0 0 enqueue $b
-	assert_match "$REPLY" "busy"
+	must_fail "resource busy" dmsetup message t0 0 enqueue $b
 done
 begin second dd if=/dev/null of="$dev" conv=fsync,notrunc status=none bs=1233
 wait_until 60 waits_for_bio bs=1233
@@ -111,7 +107,7 @@ finish_well barrier second
 disk mark
 finish repair
 assert_ne "$REPLY" 0 "a repair of a freed block succeeded"
-must_fail repair 12
+must_fail "block 12: no fault" repair 12
 wait_until 60 is discarding 0
 came write 12
 assert_eq "$REPLY" 0 "a repair of a freed block was written"
@@ -202,7 +198,7 @@ log "a flush that fails frees nothing; the next one does"
 discard 22
 disk mark
 hold fail flush 0
-must_fail flush
+flush_fails
 assert_eq "$(dm_get t0 released)" 1
 came trim 22
 assert_eq "$REPLY" 0 "freed by a barrier that failed"
@@ -227,10 +223,10 @@ discard 24
 discard 25
 id=$(dmsetup message t0 0 checkpoint take)
 discard 26
-must_fail dmsetup message t0 0 checkpoint take
+must_fail "resource busy" dmsetup message t0 0 checkpoint take
 disk mark
 hold fail flush 0
-must_fail gridctl checkpoint t0 durable "$id"
+must_fail "checkpoint durable: the lower device failed" gridctl checkpoint t0 durable "$id"
 assert_eq "$(dm_get t0 released)" 3
 put /tmp/page 25 0
 assert_eq "$(dm_get t0 released)" 2
@@ -252,5 +248,5 @@ wait_until 60 is discarding 0
 came trim 26
 assert_eq "$REPLY" 1
 discard 27
-must_fail gridctl checkpoint t0 durable "$id"
+must_fail "checkpoint durable: .*no such table or checkpoint" gridctl checkpoint t0 durable "$id"
 assert_eq "$(dm_get t0 released)" 1

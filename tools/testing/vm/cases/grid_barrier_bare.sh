@@ -24,7 +24,7 @@ wait_until 60 is discarding 0
 assert_eq "$(dm_get t0 checkpoints)" 1
 assert_eq "$(dm_get t0 released)" 0
 assert_eq "$(dm_get t0 waiting)" 1
-must_fail repair 3
+must_fail "block 3: no fault" repair 3
 repair 4
 
 log "what was freed may be used, and enqueued"

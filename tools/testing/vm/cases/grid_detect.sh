@@ -62,5 +62,5 @@ log "detect:off: the error passes up"
 dmsetup message t0 0 set detect:off
 head -c 4096 /dev/urandom | dd of="$data" bs=4096 seek=$((9 * 16)) oflag=direct conv=notrunc status=none
 echo 3 > /proc/sys/vm/drop_caches
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=9 count=1 iflag=direct
+read_fails 9 "Invalid or incomplete"
 assert_eq "$(dm_get t0 waiting)" 0

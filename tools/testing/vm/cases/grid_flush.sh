@@ -39,8 +39,8 @@ log "a repair's flush fails: so does the next one, once, and the repair can be d
 put /tmp/page 3
 miss 4
 hold fail flush 0
-must_fail repair 4
-must_fail flush
+must_fail "block 4: the lower device failed the write" repair 4
+flush_fails
 flush
 repair 4
 flush
@@ -82,7 +82,7 @@ holds 12 /tmp/block
 holds 13 /tmp/page 2
 holds 14 /tmp/other
 repair 11
-must_fail flush
+flush_fails
 
 log "... but not what a whole write made good where a jump had set a table's block aside"
 # Two faults of one block: when one is repaired it is still missing.
@@ -102,7 +102,7 @@ finish repair
 assert_eq "$(faults)" "" "after a flush that failed"
 holds 20 /tmp/block
 gridctl sync-jump t0 complete > /dev/null
-must_fail flush
+flush_fails
 flush
 
 log "... nor where it was enqueued again since"
@@ -122,7 +122,7 @@ finish repair
 assert_eq "$(sums_of 20)" "$(checksum 20) null " "of what is aside, and of what is new"
 put /tmp/block 20
 gridctl sync-jump t0 complete > /dev/null
-must_fail flush
+flush_fails
 
 log "... nor where what was aside has been repaired since"
 cp "$replica" /tmp/table
@@ -150,7 +150,7 @@ finish index
 assert_eq "$(sums_of 20)" "${index::32} "
 repair 21
 put /tmp/block 20
-must_fail flush
+flush_fails
 flush
 
 log "... also when the disk tells it to a flush of the application"
@@ -184,16 +184,16 @@ disk release
 finish flush
 finish repair
 assert_eq "$(faults)" "18 19 "
-must_fail sum_dev 16
-must_fail sum_dev 17
-must_fail put /tmp/page 17
+read_fails 16 "Input/output error"
+read_fails 17 "Input/output error"
+must_fail "error writing .*: Input/output error" put /tmp/page 17
 put /tmp/block 17
 holds 17 /tmp/block
 repair 18
 wait_until 60 has_faults "16 19 "
 repair 16 19
 assert_eq "$(sum_dev 16)" "$(sum_replica 16)"
-must_fail flush
+flush_fails
 flush
 
 log "a flush that ends well beside one of ours waits for it, and fails with it; so does the one after it: the first may have come before the write"
@@ -210,7 +210,7 @@ finish first
 assert_ne "$REPLY" 0 "exit status of a flush beside one of ours that failed"
 finish repair
 assert_ne "$REPLY" 0 "exit status of a repair that was not flushed"
-must_fail flush
+flush_fails
 flush
 repair 5
 
@@ -218,8 +218,8 @@ log "a barrier frees nothing for such a flush"
 discard 6
 miss 7
 hold fail flush 0
-must_fail repair 7
-must_fail flush
+must_fail "block 7: the lower device failed the write" repair 7
+flush_fails
 assert_eq "$(dm_get t0 released)" 1 "freed by a flush that failed"
 repair 7
 flush
@@ -230,8 +230,8 @@ grid checkpoint:explicit
 discard 8
 id=$(dmsetup message t0 0 checkpoint take)
 hold fail flush 0
-must_fail gridctl checkpoint t0 durable "$id"
-must_fail flush
+must_fail "checkpoint durable: the lower device failed" gridctl checkpoint t0 durable "$id"
+flush_fails
 flush
 gridctl checkpoint t0 durable "$id"
 wait_until 60 freed
@@ -241,10 +241,10 @@ discard 9
 id=$(dmsetup message t0 0 checkpoint take)
 miss 10
 hold fail flush 0
-must_fail repair 10
-must_fail gridctl checkpoint t0 durable "$id"
+must_fail "block 10: the lower device failed the write" repair 10
+must_fail "checkpoint durable: the lower device failed" gridctl checkpoint t0 durable "$id"
 assert_eq "$(dm_get t0 released)" 1 "made durable though a write may be lost"
-must_fail flush
+flush_fails
 flush
 gridctl checkpoint t0 durable "$id"
 wait_until 60 freed
@@ -264,8 +264,8 @@ disk release
 finish durable
 assert_ne "$REPLY" 0 "exit status of durable beside a flush of ours that failed"
 finish repair
-must_fail gridctl checkpoint t0 durable "$id"
-must_fail flush
+must_fail "checkpoint durable: the lower device failed" gridctl checkpoint t0 durable "$id"
+flush_fails
 flush
 assert_eq "$(dm_get t0 released)" 1 "made durable though a write may be lost"
 gridctl checkpoint t0 durable "$id"

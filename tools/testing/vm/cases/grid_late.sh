@@ -57,7 +57,7 @@ for how in land keep; do
 	begin write put /tmp/whole 11
 	wait_until 60 held 1
 	hold fail write 11
-	must_fail repair 11
+	must_fail "block 11: the lower device failed the write" repair 11
 	assert_eq "$(dm_get t0 waiting)" 1
 	disk release
 	finish_well write

@@ -75,8 +75,7 @@ assert_eq "$(faults)" ""
 log "on_missing:error: the reader that meets it is told so"
 dmsetup message t0 0 set on_missing:error
 below 9
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=9 count=1 iflag=direct
-assert_match "$REPLY" "No data available"
+read_fails 9 "No data available"
 assert_eq "$(faults)" "9 "
 below
 mend 9 --trust
@@ -88,18 +87,17 @@ dmsetup resume below
 dd if="$dev" of=/dev/null bs=1M iflag=direct conv=noerror status=none 2> /dev/null || :
 assert_eq "$(dm_get t0 waiting)" 1024 "open detected faults"
 assert_ne "$(dm_get t0 passed_up)" 0
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=1791 count=1 iflag=direct
-assert_match "$REPLY" "Input/output error"
+read_fails 1791 "Input/output error"
 assert_eq "$(dm_get t0 passed_up_block)" 1791
 for b in 1790 1791 1700; do
-	must_fail dd if="$dev" of=/dev/null bs="$bs" skip=$b count=1 iflag=direct
+	read_fails $b "Input/output error"
 done
 gridctl --json status t0 | grep -q '"passed_up_blocks":\[1700,1791,1790[],]' ||
 	fail "the last blocks: $(gridctl --json status t0)"
 assert_eq "$(dm_get t0 passed_up_io)" "$(dm_get t0 passed_up)"
 assert_eq "$(dm_get t0 passed_up_medium)" 0
 assert_eq "$(dm_get t0 waiting)" 1024
-must_fail mend 0 --trust
+must_fail "block 0: the lower device failed the write" mend 0 --trust
 assert_eq "$(dm_get t0 waiting)" 1024 "a repair that can't be written"
 assert_ne "$(dm_get t0 write_failed)" 0
 
@@ -108,15 +106,13 @@ log "a longer device: they still count"
 dmsetup load t0 --table "$(grid_table $options on_missing:error)"
 dmsetup suspend --noflush --nolockfs t0
 dmsetup resume t0
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=2047 count=1 iflag=direct
-assert_match "$REPLY" "Input/output error"
+read_fails 2047 "Input/output error"
 assert_eq "$(dm_get t0 waiting)" 1024
 
 log "one less, one more: the limit is on what is open"
 gridctl cancel t0 0 --force
 assert_eq "$(dm_get t0 waiting)" 1023
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=2047 count=1 iflag=direct
-assert_match "$REPLY" "No data available"
+read_fails 2047 "No data available"
 assert_eq "$(dm_get t0 waiting)" 1024
 
 log "the disk comes back"
@@ -135,8 +131,7 @@ assert_eq "$(dm_get t0 lost_full)" 0
 before=$(dm_get t0 detected)
 below 20 21 22
 for b in "20 No data available" "21 No data available" "22 Input/output error"; do
-	must_fail dd if="$dev" of=/dev/null bs="$bs" skip="${b%% *}" count=1 iflag=direct
-	assert_match "$REPLY" "${b#* }"
+	read_fails "${b%% *}" "${b#* }"
 done
 assert_eq "$(faults)" "20 21 "
 assert_eq "$(dm_get t0 lost_full)" 1

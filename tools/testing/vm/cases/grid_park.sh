@@ -54,7 +54,7 @@ log "wrong data is refused, and nothing changes below"
 lose 9
 before=$(sum_lower 9)
 head -c "$bs" /dev/urandom > /tmp/wrong
-must_fail gridctl repair t0 9 "$(checksum 9)" --data /tmp/wrong
+must_fail "block 9: the data doesn.t match the checksum" gridctl repair t0 9 "$(checksum 9)" --data /tmp/wrong
 assert_eq "$(sum_lower 9)" "$before" "a refused repair wrote"
 assert_eq "$(dm_get t0 waiting)" 1
 assert_eq "$(dm_get t0 verify_failed)" 1

@@ -88,7 +88,7 @@ cmp /tmp/out /tmp/whole || fail "the reader got something else"
 assert_eq "$(dm_get t0 waiting)" 0
 miss 7
 hold fail write 7
-must_fail put /tmp/whole 7
+must_fail "error writing .*: Input/output error" put /tmp/whole 7
 assert_eq "$(dm_get t0 waiting)" 1 "superseded by a write that failed"
 repair 7
 assert_eq "$(sum_dev 7)" "$(sum_replica 7)"
@@ -159,7 +159,7 @@ begin write put /tmp/page 13 2
 wait_until 60 parked 2
 wait_until 60 waited_ms 1000
 hold fail write 13
-must_fail repair 13
+must_fail "block 13: the lower device failed the write" repair 13
 assert_eq "$(dm_get t0 waiting)" 1
 wait_until 60 parked 2
 waited_ms 1000 || fail "its time began anew with a repair that failed"

@@ -103,7 +103,7 @@ discard 13
 hold keep trim 13
 flush
 wait_until 60 held 1
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=13 count=1 iflag=direct
+read_fails 13 "Input/output error"
 assert_eq "$(dm_get t0 waiting)" 0 "a freed block became a fault"
 disk release
 wait_until 60 is discarding 0

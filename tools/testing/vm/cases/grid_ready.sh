@@ -63,7 +63,7 @@ dmsetup message t0 0 ready
 wait_until 60 more_than 0 "$name"
 wait "$reader"
 assert_eq "$(cat /tmp/out.status)" 0
-must_fail dmsetup message t0 0 ready
+must_fail "Invalid argument" dmsetup message t0 0 ready
 
 log "by the ioctl"
 dm_remove t0
@@ -73,6 +73,6 @@ events "$name"
 before=$REPLY
 gridctl ready t0
 wait_until 60 more_than "$before" "$name"
-must_fail gridctl ready t0
+must_fail "not possible in this state" gridctl ready t0
 events "$name"
 assert_eq "$REPLY" $((before + 1)) "events for one ready"

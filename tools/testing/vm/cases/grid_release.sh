@@ -30,7 +30,7 @@ assert_eq "$(dm_get t0 waiting)" 0
 assert_eq "$(dm_get t0 freed)" 1
 wait_until 10 is discarding 0
 assert_eq "$(dm_get t0 released)" 0
-must_fail mend 4
+must_fail "block 4: no fault" mend 4
 
 log "the discard went down, for all four"
 for b in 3 4 5 6; do
@@ -65,4 +65,4 @@ gridctl checkpoint t0 durable "$id"
 assert_eq "$(dm_get t0 waiting)" 1 "only the first generation is freed"
 mend 21
 assert_eq "$(sum_dev 21)" "$(sum_replica 21)"
-must_fail gridctl checkpoint t0 durable 77
+must_fail "checkpoint durable: .*no such table or checkpoint" gridctl checkpoint t0 durable 77

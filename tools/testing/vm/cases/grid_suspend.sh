@@ -18,9 +18,9 @@ within 20 dmsetup suspend --noflush --nolockfs t0
 assert_eq "$(dm_get t0 parked)" 0
 gridctl --json faults t0 > /tmp/faults
 defer rm -f /tmp/faults
-must_fail grep '"address":3,.*"readers":true' /tmp/faults
+must_fail "^exit status 1$" grep '"address":3,.*"readers":true' /tmp/faults
 assert_eq "$(dm_get t0 waiting)" 2 "the set survives a suspend"
-must_fail mend 3
+must_fail "suspended" mend 3
 within 20 dmsetup resume t0
 wait_until 10 parked 1
 [ ! -e /tmp/out.status ] || fail "the read ended over the suspend"
@@ -45,7 +45,7 @@ assert_eq "$(cat /tmp/out.status)" 0
 
 log "a reload that can't be: refused, the old table goes on"
 lose 5
-bs=131072 must_fail dmsetup load t0 --table "$(bs=131072 grid_table)"
+refused "only length and maxima can change" dmsetup load t0 --table "$(bs=131072 grid_table)"
 assert_eq "$(dm_get t0 waiting)" 1
 
 log "with flush: the reader is given 10 s, not the hour it may have"

@@ -11,8 +11,7 @@ grid_setup 16 65536 checksum:sha256 park_timeout_ms:1000 no_helper_ms:60000
 lose 3 4
 
 log "a read ends with EIO when its time is over"
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=3 count=1 iflag=direct
-assert_match "$REPLY" "Input/output error"
+read_fails 3 "Input/output error"
 assert_eq "$(dm_get t0 timeouts)" 1
 assert_eq "$(dm_get t0 unavailable)" 1
 
@@ -24,7 +23,7 @@ warned()
 	case_dmesg > /tmp/log
 	grep -q "block 3: half of the time" /tmp/log && return
 	gridctl retry t0 3
-	must_fail dd if="$dev" of=/dev/null bs="$bs" skip=3 count=1 iflag=direct
+	read_fails 3 "Input/output error"
 	return 1
 }
 wait_until 60 warned
@@ -32,7 +31,7 @@ timeouts=$(dm_get t0 timeouts)
 
 log "later ones fail at once, until retry"
 dmsetup message t0 0 set park_timeout_ms:60000
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=3 count=1 iflag=direct
+read_fails 3 "No data available"
 assert_eq "$(dm_get t0 timeouts)" "$timeouts" "the second one waited"
 gridctl retry t0 3
 read_background 3 /tmp/out
@@ -46,7 +45,7 @@ assert_eq "$(dm_get t0 unavailable)" 0
 log "no helper: the shorter limit"
 dmsetup message t0 0 set park_timeout_ms:3600000
 dmsetup message t0 0 set no_helper_ms:500
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=4 count=1 iflag=direct
+read_fails 4 "Input/output error"
 assert_eq "$(dm_get t0 timeouts)" $((timeouts + 1))
 
 log "a helper says that nobody has it: readers fail, also those that wait"
@@ -77,5 +76,5 @@ gridctl cancel t0 --all --force
 log "a time-out of 0 fails at once"
 dmsetup message t0 0 set park_timeout_ms:0
 lose 5
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=5 count=1 iflag=direct
+read_fails 5 "Input/output error"
 mend 5

@@ -44,13 +44,13 @@ defer rm -f /tmp/out /tmp/out.status /tmp/out.error /tmp/small /tmp/out2
 log "remove: busy; with --force its readers end, and the module can go"
 lose 3
 read_missing 3
-must_fail dmsetup remove t0
-must_fail rmmod dm-grid
+must_fail "resource busy" dmsetup remove t0
+must_fail "dm_grid is in use" rmmod dm-grid
 parked 1
 within 100 dmsetup remove --force t0 2> /dev/null || :
 ends_badly "Input/output error"
 dm_remove t0
-must_fail gridctl status t0
+must_fail "no such device" gridctl status t0
 rmmod dm-grid grid_missing
 load_modules
 
@@ -132,10 +132,10 @@ dd if=/tmp/small of="$dev" bs=4096 seek=$((9 * 16 + 1)) count=1 oflag=direct \
 writer=$!
 wait_until 60 parked 2
 becomes error
-must_fail mend 8 9
+must_fail "block 8: the lower device failed the write.*block 9: the lower device failed the write" mend 8 9
 assert_eq "$(dm_get t0 waiting)" 2
 assert_eq "$(dm_get t0 write_failed)" 2
-must_fail dd if=/tmp/small of="$dev" bs=4096 count=1 oflag=direct conv=notrunc status=none
+must_fail "error writing .*: Input/output error" dd if=/tmp/small of="$dev" bs=4096 count=1 oflag=direct conv=notrunc status=none
 dd if="$dev" of=/tmp/out2 bs="$bs" skip=20 count=1 iflag=direct status=none &
 other=$!
 wait_until 60 is detected 1

@@ -70,8 +70,8 @@ dd if="$dev" bs="$bs" skip=10 count=1 iflag=direct status=none | cmp - /tmp/most
 log "on_missing:error fails reads and small writes, whole writes pass"
 dmsetup message t0 0 set on_missing:error
 lose 12
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=12 count=1 iflag=direct
-must_fail dd if=/tmp/small of="$dev" bs=4096 seek=$((12 * bs / 4096)) count=1 oflag=direct
+read_fails 12 "No data available"
+must_fail "error writing .*: No data available" dd if=/tmp/small of="$dev" bs=4096 seek=$((12 * bs / 4096)) count=1 oflag=direct
 head -c "$bs" /dev/urandom > /tmp/new
 dd if=/tmp/new of="$dev" bs="$bs" seek=12 count=1 oflag=direct conv=notrunc status=none
 assert_eq "$(dm_get t0 waiting)" 0

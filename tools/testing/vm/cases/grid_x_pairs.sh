@@ -249,13 +249,13 @@ discard 21
 hold keep flush 0
 begin durable gridctl checkpoint t0 durable "$id"
 wait_until 60 held 1
-must_fail dmsetup message t0 0 checkpoint take
+must_fail "resource busy" dmsetup message t0 0 checkpoint take
 begin suspend dmsetup suspend --noflush --nolockfs t0
 wait_until 60 suspended
 not_ended suspend "suspended beside a barrier"
 disk release
 finish_well durable suspend
-must_fail dmsetup message t0 0 checkpoint take
+must_fail "temporarily unavailable" dmsetup message t0 0 checkpoint take
 dmsetup resume t0
 wait_until 60 is discarding 0
 assert_eq "$(dm_get t0 released)" 1

@@ -65,7 +65,7 @@ holds 5 /tmp/block
 assert_eq "$(gridctl --json faults t0 | grep -c "$(checksum 4)")" 1
 assert_eq "$(dm_get t0 metadata)" ok
 # Whoever came before the loss was told, and who comes first after it.
-must_fail flush
+flush_fails
 flush
 assert_eq "$(known 3)$(known 4)$(known 5)$(known 6)" 1101
 mend 3 4
@@ -102,7 +102,7 @@ lose 10
 discard 12
 put /tmp/block 10
 hold fail flush 0 1
-must_fail flush
+flush_fails
 wait_until 60 has_faults "10 "
 wait_until 20 told commenced 1
 mend 10
@@ -123,7 +123,7 @@ hold keep flush 0 1
 mend 14
 begin flush flush
 wait_until 60 held 1
-must_fail sum_dev 13
+read_fails 13 "Input/output error"
 gridctl cancel t0 11 --force > /dev/null
 assert_eq "$(sum_dev 11)" "$(sum_lower 11)"
 not_ended flush "the barrier did not wait for its commit"

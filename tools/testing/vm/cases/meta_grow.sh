@@ -82,11 +82,12 @@ assert_eq "$REPLY" "1536: 1000 1535 "
 gridctl metadata check /dev/mapper/m0 > /dev/null
 
 log "not shorter, and not while its metadata can't be written"
-must_fail gridctl resize t0 --length=64M
-assert_match "$REPLY" "of a longer device"
+must_fail "of a longer device" gridctl resize t0 --length=64M
 grow 128M
 retable m0 "0 $(sectors "$meta_dev") error"
-must_fail gridctl resize t0
+mark_dmesg
+must_fail "refused: .*preresume failed, error = -5" gridctl resize t0
+assert_match "$(marked_dmesg)" "not resumed: the metadata can't be told of the new length"
 assert_eq "$(dm_get t0 blocks)" 1536
 assert_eq "$(dm_get t0 metadata)" failed
 assert_eq "$(dm_get t0 suspended)" 0

@@ -40,14 +40,14 @@ disk refuse flush
 finish lose
 unreadable "$dev" 0
 unreadable "$dev" 1
-must_fail flush
+flush_fails
 flush
 assert_eq "$(known 0)$(known 1)$(known 2)$(known 10)" 1111 "in the log"
 
 log "a snapshot has what is lost"
 retable m0 "0 $(sectors "$meta_disk") error"
 put /tmp/block 2
-must_fail flush
+flush_fails
 assert_eq "$(dm_get t0 metadata)" failed
 retable m0 "$good"
 dmsetup message t0 0 metadata retry
@@ -93,13 +93,13 @@ wait_until 60 held 1
 wait_until 60 has_faults "3 10 11 12 "
 disk refuse flush
 finish lose
-must_fail flush
+flush_fails
 assert_eq "$(dm_get t0 lost)" 3
 gridctl cancel t0 0 --force > /dev/null
 assert_eq "$(dm_get t0 lost)" 2
 assert_eq "$(sum_dev 0)" "$(sum_lower 0)"
 unreadable "$dev" 1 || fail "a block is good that nobody cancelled"
-must_fail gridctl cancel t0 5 --force
+must_fail "block 5: no fault" gridctl cancel t0 5 --force
 gridctl cancel t0 --all --force > /dev/null
 assert_eq "$(sum_dev 1)$(sum_dev 2)" "$(sum_lower 1)$(sum_lower 2)"
 nap 1

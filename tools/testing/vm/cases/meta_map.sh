@@ -57,13 +57,9 @@ crash()
 	start t1 "$crash_data" "$crash_meta"
 }
 
-# refused SENTENCE TABLE: t0 loads no such table, and says why
-refused()
-{
-	mark_dmesg
-	must_fail dmsetup load t0 --table "$2"
-	assert_match "$(marked_dmesg)" "$1"
-}
+# load_refused SENTENCE TABLE, create_refused NAME SENTENCE TABLE
+load_refused() { refused "$1" dmsetup load t0 --table "$2"; }
+create_refused() { refused "$2" dmsetup create "$1" --noudevsync --table "$3"; }
 reads_of() { [ "$(dm_get "$1" parked)" = "$2" ]; }
 uncrash()
 {
@@ -155,11 +151,10 @@ assert_verified
 
 log "what doesn't belong to it is refused, and nothing is changed"
 dmsetup table t0 > /tmp/table
-must_fail dmsetup create t2 --noudevsync --table "$(cat /tmp/table)"
-must_fail dmsetup create t2 --noudevsync --table "$(sed 's/metadata_uuid:..../metadata_uuid:0000/' /tmp/table)"
+create_refused t2 "another grid uses it" "$(cat /tmp/table)"
 sed 's/ 13 / 10 /; s/ metadata:.*//' /tmp/table > /tmp/bare
-refused "can't change by a reload: save, remove" "$(cat /tmp/bare)"
-refused "of a longer device: when nothing is missing, format" \
+load_refused "can't change by a reload: save, remove" "$(cat /tmp/bare)"
+load_refused "of a longer device: when nothing is missing, format" \
 	"$(awk '{ $2 /= 2; print }' /tmp/table)"
 dmsetup clear t0
 
@@ -172,11 +167,11 @@ gridctl load t0 /tmp/save > /dev/null
 gridctl ready t0
 gridctl metadata set "$meta_dev" --state=retired > /dev/null
 assert_eq "$(faults_of t0)" "7 8 9 200 1023 "
-refused "can't change by a reload: save, remove" "$(cat /tmp/table)"
+load_refused "can't change by a reload: save, remove" "$(cat /tmp/table)"
 rm -f /tmp/save*
 gridctl save t0 /tmp/save --suspend > /dev/null
 gridctl remove t0 --force
-must_fail gridctl create t0 "$data_dev" --metadata="$meta_dev"
+must_fail "retired" gridctl create t0 "$data_dev" --metadata="$meta_dev"
 gridctl format "$data_dev" --metadata="$meta_dev" --block-size=64K --force \
 	--checksum=sha256 --blocks-max=4096 --tables-max=4 --table-values-max=512 > /dev/null
 gridctl create t0 "$data_dev" --metadata="$meta_dev" --start=held > /dev/null
@@ -187,13 +182,12 @@ assert_eq "$(faults_of t1)" "7 8 9 200 1023 "
 uncrash
 dmsetup table t0 > /tmp/table
 gridctl remove t0 --force
-must_fail dmsetup create t2 --noudevsync --table "$(sed 's/sha256/none/' /tmp/table)"
-must_fail gridctl create t2 "$meta_dev" --block-size=64K
-assert_match "$REPLY" "holds grid metadata: --metadata=internal"
+create_refused t2 "of another checksum" "$(sed 's/sha256/none/' /tmp/table)"
+create_refused t2 "another uuid" "$(sed 's/metadata_uuid:..../metadata_uuid:0000/' /tmp/table)"
+must_fail "holds grid metadata: --metadata=internal" gridctl create t2 "$meta_dev" --block-size=64K
 dd if=/dev/zero of="$meta_dev" bs=1M count=1 oflag=direct status=none
-must_fail dmsetup create t2 --noudevsync --table "$(cat /tmp/table)"
-must_fail gridctl create t0 "$data_dev" --metadata="$meta_dev"
-assert_match "$REPLY" "no grid metadata"
+create_refused t2 "superblock at byte" "$(cat /tmp/table)"
+must_fail "no grid metadata" gridctl create t0 "$data_dev" --metadata="$meta_dev"
 
 log "nor the map of another disk, by its name"
 one="0 32768 linear $data_dev 0"
@@ -204,8 +198,7 @@ dmsetup create c --noudevsync --table "$one"
 dmsetup mknodes
 gridctl format /dev/mapper/a --metadata="$meta_dev" --block-size=64K --length=8M --force > /dev/null
 for disk in b c; do
-	must_fail gridctl create t0 /dev/mapper/$disk --metadata="$meta_dev"
-	assert_match "$REPLY" "its WWID is another one"
+	must_fail "its WWID is another one" gridctl create t0 /dev/mapper/$disk --metadata="$meta_dev"
 done
 dmsetup remove b
 dmsetup remove c
@@ -257,6 +250,5 @@ start t0 "$data_dev" "$meta_dev"
 dd if="$other_meta" of="$dev" bs=1M oflag=direct conv=fsync,notrunc status=none
 there=$(lsblk -dno MAJ:MIN "$other_meta_dev" | tr -d ' ')
 here=$(lsblk -dno MAJ:MIN "$data_dev" | tr -d ' ')
-must_fail dmsetup create t1 --noudevsync --table "$(sed "s/metadata:$there/metadata:$here/" /tmp/table)"
-assert_match "$(case_dmesg | tail -n 4)" "keeps its map or its data there"
+create_refused t1 "keeps its map or its data there" "$(sed "s/metadata:$there/metadata:$here/" /tmp/table)"
 gridctl remove t0

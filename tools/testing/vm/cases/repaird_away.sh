@@ -17,8 +17,8 @@ wait_until 30 grep -q "source nbd://127.0.0.1:10809/: cannot connect" /tmp/repai
 lose 1 2 3
 # Nobody waits for a source that has never answered.
 wait_until 40 is unavailable 3
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=2 count=1 iflag=direct
-must_fail gridctl wait t0 --timeout=1s
+read_fails 2 "No data available"
+must_fail "all 3 blocks left are marked unavailable" gridctl wait t0 --timeout=1s
 serve 10809 file "$replica"
 server=$REPLY
 wait_until 60 is waiting 0

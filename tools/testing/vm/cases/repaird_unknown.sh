@@ -33,7 +33,7 @@ log "without a policy they stay, and are told of"
 forget
 repaird --source "$replica"
 wait_until 40 marked 3
-must_fail dd if="$dev" of=/dev/null bs="$bs" skip=20 count=1 iflag=direct
+read_fails 20 "No data available"
 grep -q "block 20 cannot be repaired: nobody knows its checksum" /tmp/repaird.log
 assert_eq "$(dm_get t0 repaired)" 0
 stop_repaird

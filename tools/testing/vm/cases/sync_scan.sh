@@ -109,8 +109,7 @@ sync_t0 0 --portions &
 pid=$!
 # The index has a slot of its own.
 wait_until 20 is waiting 21
-must_fail claim
-assert_match "$REPLY" "busy"
+must_fail "busy" claim
 repaird --source "$replica"
 wait $pid
 stop_repaird
