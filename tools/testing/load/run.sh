@@ -96,6 +96,49 @@ grid_on_disk()
 	disk mark
 }
 
+# meta_on_disk MIB BLOCK-BYTES FLAGS: for a grid that is made then: $lower on such a disk,
+# its replica; and $meta_disk, on $meta_file, for its map
+meta_on_disk()
+{
+	local flags
+	bs=$2
+	blocks=$(($1 * 1048576 / bs))
+	read -ra flags <<< "$3"
+	load_modules
+	commits_asked_for
+	disk_setup "$1" "${flags[@]}"
+	file_disk meta_file meta_disk 64
+	replica_setup "$1"
+}
+
+# log_writes MIB LOG-MIB: dm-log-writes is $lower, and what comes there is on $log_disk
+log_writes()
+{
+	need_module dm-log-writes
+	ram_disk "$1"
+	lower=$REPLY
+	ram_disk "$2"
+	log_disk=$REPLY
+	dm_create log "0 $(sectors "$lower") log-writes $lower $log_disk"
+	lower=$REPLY
+}
+
+# cut_anywhere SEED TRANSACTIONS [start=SECTOR]: so many of a store on t0, on that; then t0
+# goes, and every prefix of what came below has to have what the store was promised
+cut_anywhere()
+{
+	local seed=$1 transactions=$2
+	shift 2
+	log "seed $seed"
+	"$load/cut" run "$dev" "$lower" log transactions="$transactions" seed="$seed" "$@" ||
+		fail "seed $seed: an answer was wrong"
+	[[ ${1:-} != start=* ]] || assert_eq "$(dm_get t0 metadata)" ok
+	assert_verified
+	dm_remove t0
+	dm_remove log
+	"$load/cut" check "$log_disk" "$bs" "$@" || fail "seed $seed: lost when the power fails"
+}
+
 # hold VERB OP BLOCK [SKIP]: `disk VERB` for a block.
 hold() { disk "$1" "$2" $(($3 * bs)) "$bs" "${4:-0}"; }
 
@@ -157,6 +200,17 @@ waits_for_bio()
 	pid=$(pgrep -n -f "$1") || return
 	read -r top < "/proc/$pid/stack" || return
 	[[ $top =~ submit_bio_wait|wait_for_completion|bio_await|blk_wait_io ]]
+}
+
+flushes_begun=0
+# begin_flush NAME: a flush in background has submitted its bio, and waits. (Its block
+# size tells it from others.)
+begin_flush()
+{
+	flushes_begun=$((flushes_begun + 1))
+	begin "$1" dd if=/dev/null of="$dev" conv=fsync,notrunc status=none \
+		bs=$((4096 + flushes_begun))
+	wait_until 60 waits_for_bio "bs=$((4096 + flushes_begun))"
 }
 
 # A kernel that does what it must not gets its chance to do it: as long as it

@@ -22,8 +22,8 @@ grid_setup()
 	grid_create "$mib" "$@"
 }
 
-# grid_create MIB [KEY:VALUE...]: replica, content and device, on $lower
-grid_create()
+# replica_make MIB
+replica_make()
 {
 	replica=$(mktemp /tmp/replica.XXXXXX)
 	defer rm -f "$replica"
@@ -31,11 +31,43 @@ grid_create()
 	openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff \
 		-iv 00000000000000000000000000000000 -in /dev/zero 2> /dev/null |
 		head -c $(($1 * 1048576)) > "$replica" || :
-	dd if="$replica" of="$lower" bs=1M oflag=direct status=none
+}
+
+# replica_setup MIB: the replica, and the content of $lower as far as that goes
+replica_setup()
+{
+	replica_make "$1"
+	dd if="$replica" of="$lower" bs=1M count=$((($(sectors "$lower") + 2047) / 2048)) \
+		oflag=direct status=none
+}
+
+# grid_create MIB [KEY:VALUE...]: replica, content and device, on $lower
+grid_create()
+{
+	replica_setup "$1"
 	shift
 	dm_create t0 "$(grid_table "$@")"
 	dev=$REPLY
 }
+
+# grid_on_gate MIB BLOCK-BYTES [KEY:VALUE...]: as grid_setup, with a linear device below
+# it: what comes from gate_close to gate_open it holds
+grid_on_gate()
+{
+	local mib=$1
+	bs=$2
+	shift 2
+	blocks=$((mib * 1048576 / bs))
+	load_modules
+	ram_disk "$mib"
+	dm_create gate "0 $(sectors "$REPLY") linear $REPLY 0"
+	lower=$REPLY
+	grid_create "$mib" "$@"
+	defer gate_open
+}
+
+gate_close() { dmsetup suspend --noflush --nolockfs gate; }
+gate_open() { dmsetup resume gate; }
 
 # file_disk FILE-NAME DEVICE-NAME MIB: a sparse file and a loop device on it, in
 # variables of these names
@@ -56,8 +88,19 @@ retable()
 	dmsetup resume "$1"
 }
 
+# copy_disk FILE: REPLY is a loop device on a copy of it as it is now, FILE.crash, for
+# whoever calls to detach
+copy_disk()
+{
+	cp "$1" "$1.crash"
+	REPLY=$(losetup -f --show "$1.crash")
+}
+
 # known BLOCK: 1 if the metadata in $meta_file has it as missing, or 0
 known() { gridctl --json metadata dump "$meta_file" | grep -c '"address":'"$1"'[,}]' || :; }
+
+# number_of NAME KEY: it, of gridctl's status
+number_of() { gridctl --json status "$1" | sed -n "s/.*\"$2\":\([0-9]*\).*/\1/p"; }
 
 # faults_of NAME: what is missing, sorted
 faults_of() { gridctl --json faults "$1" | sed 's/.*"address":\([0-9]*\),.*/\1/' | sort -n | tr '\n' ' '; }
@@ -75,14 +118,39 @@ meta_create()
 	gridctl set t0 no_helper_ms:60000
 }
 
+# fua_disk: $lower is a disk with FUA. fua_file: on a grid on that, of its blocks, a file
+# /mnt/fua/file, whose first one is $first; the replica is all there is. On the device node
+# the kernel sends a flush behind a FUA write; ext4 sends nothing else for one of a file.
+fua_disk()
+{
+	bs=4096
+	load_modules
+	need_module ext4 null_blk
+	null_disk gridfua 64 cache_size=16
+	lower=$REPLY
+}
+
+fua_file()
+{
+	mkfs.ext4 -q -b 4096 -O ^has_journal "$dev"
+	mount_at "$dev" /mnt/fua noatime
+	dd if=/dev/urandom of=/mnt/fua/file bs=4096 count=16 oflag=direct conv=fsync status=none
+	sync
+	first=$(filefrag -v /mnt/fua/file | awk '$1 == "0:" { print int($4) }')
+	replica=$(mktemp /tmp/replica.XXXXXX)
+	defer rm -f "$replica"
+	dd if="$dev" of="$replica" bs=1M iflag=direct status=none
+}
+
 # grid_table [KEY:VALUE...]: the table line
 grid_table()
 {
 	echo "0 $(sectors "$lower") grid $lower 0 $((bs / 512)) $# $*"
 }
 
-# What a block should be, what it is, hashed; through grid, or below it.
-sum_replica() { dd if="$replica" bs="$bs" skip="$1" count=1 status=none | sha256sum | cut -c1-64; }
+# What a block should be; and hashed, beside what it is, through grid, or below it.
+block() { dd if="$replica" bs="$bs" skip="$1" count=1 status=none; }
+sum_replica() { block "$1" | sha256sum | cut -c1-64; }
 sum_dev() { dd if="$dev" bs="$bs" skip="$1" count=1 iflag=direct status=none | sha256sum | cut -c1-64; }
 sum_lower() { dd if="$lower" bs="$bs" skip="$1" count=1 iflag=direct status=none | sha256sum | cut -c1-64; }
 
@@ -90,8 +158,25 @@ sum_lower() { dd if="$lower" bs="$bs" skip="$1" count=1 iflag=direct status=none
 checksum()
 {
 	local sum
-	sum=$(dd if="$replica" bs="$bs" skip="$1" count=1 status=none | sha256sum)
+	sum=$(block "$1" | sha256sum)
 	echo "${sum::32}"
+}
+
+# table_index BLOCK FIRST COUNT: that block of the replica becomes the index of a table of
+# so many values, by sha256
+table_index()
+{
+	python3 - "$replica" "$bs" "$@" << 'END'
+import hashlib, struct, sys
+bs, index, first, count = map(int, sys.argv[2:])
+with open(sys.argv[1], "r+b") as f:
+    data = b"GRIDINDX" + struct.pack("<II", 1, count)
+    for v in range(first, first + count):
+        f.seek(v * bs)
+        data += struct.pack("<Q", v) + hashlib.sha256(f.read(bs)).digest()[:16]
+    f.seek(index * bs)
+    f.write(data.ljust(bs, b"\0"))
+END
 }
 
 # spoil BLOCK...: what is below is wrong from now on.
@@ -137,8 +222,17 @@ is() { [ "$(dm_get t0 "$1")" = "$2" ]; }
 detected() { [ "$(dm_get t0 detected)" -ge "$1" ]; }
 waited_ms() { [ "$(dm_get t0 oldest_waiting_ms)" -ge "$1" ]; }
 
+# in_flight N: so many writes have gone into it, and not come out yet.
+in_flight()
+{
+	local writes
+	read -r _ writes < "/sys/dev/block/$(stat -Lc %Hr:%Lr "$dev")/inflight"
+	[ "$writes" = "$1" ]
+}
+
 # The addresses of all faults, in a line.
 faults() { faults_of t0; }
+has_faults() { [ "$(faults)" = "$1" ]; }
 
 # read_fails BLOCK WORDS, flush_fails: these are the errno's.
 read_fails()
@@ -151,6 +245,33 @@ flush_fails() { must_fail "fsync failed for .*: Input/output error" flush; }
 # discard BLOCK [COUNT]; and a flush of the device.
 discard() { blkdiscard -f -o $(($1 * bs)) -l $((${2:-1} * bs)) "$dev"; }
 flush() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none; }
+
+kill_wait()
+{
+	kill -9 "$1" 2> /dev/null || :
+	wait "$1" 2> /dev/null || :
+}
+
+# monitor_begin: from here on /tmp/events has the events of t0; $monitor is who writes it.
+monitor_begin()
+{
+	gridctl --json monitor t0 > /tmp/events &
+	monitor=$!
+	defer rm -f /tmp/events
+	defer kill_wait "$monitor"
+	# Attached, it waits in poll.
+	wait_until 20 grep -q poll "/proc/$monitor/wchan"
+}
+
+monitor_end()
+{
+	kill "$monitor"
+	wait "$monitor" || :
+}
+
+# told REASON [ADDRESS [STATE]]: there is such an event; told_times REASON: how many.
+told() { grep -q "\"reason\":\"$1\",${2:+\"address\":$2,}${3:+\"state\":\"$3\"}" /tmp/events; }
+told_times() { grep -c "\"reason\":\"$1\"," /tmp/events || :; }
 
 now_ms() { awk '{ print int($1 * 1000) }' /proc/uptime; }
 

@@ -5,12 +5,6 @@
 
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 
-kill_wait()
-{
-	kill -9 "$1" 2> /dev/null || :
-	wait "$1" 2> /dev/null || :
-}
-
 # serve PORT NBDKIT-ARGUMENT...: an NBD server on loopback; REPLY is its process.
 # One whose client is killed needs `-t 1`: with more threads nbdkit 1.32 ends
 # with an assertion when that happens while requests are in flight.

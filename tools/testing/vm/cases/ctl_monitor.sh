@@ -5,15 +5,10 @@
 # timeout: 60
 # boot: shared
 # cpus: 1
-. "$GRID_TOP/tools/testing/vm/repaird.sh"
+. "$GRID_TOP/tools/testing/vm/grid.sh"
 grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
 
-gridctl --json monitor t0 > /tmp/events &
-monitor=$!
-defer kill_wait $monitor
-# Attached, it waits in poll.
-polls() { grep -q poll /proc/$monitor/wchan; }
-wait_until 20 polls
+monitor_begin
 lose 3
 head -c 65536 /dev/zero > /tmp/zero
 must_fail "block 3: the data doesn.t match the checksum" gridctl repair t0 3 --data=/tmp/zero
@@ -26,23 +21,22 @@ gridctl enqueue t0 6 > /dev/null
 gridctl unavailable t0 6 > /dev/null
 gridctl retry t0 6 > /dev/null
 
-saw() { grep -q "\"reason\":\"$1\",\"address\":$2,\"state\":\"$3\"" /tmp/events; }
-wait_until 20 saw retried 6 waiting
+wait_until 20 told retried 6 waiting
 lose 7
 dd if="$dev" of=/dev/null bs=4096 skip=112 count=1 iflag=direct status=none &
 reader=$!
-wait_until 20 saw wanted 7 waiting
+wait_until 20 told wanted 7 waiting
 mend 7
 wait $reader
-wait_until 20 saw repaired 7 gone
-saw enqueued 3 waiting
-saw verify-failed 3 waiting
-saw repaired 3 gone
-saw cancelled 4 gone
-saw superseded 5 gone
-saw unavailable 6 waiting
+wait_until 20 told repaired 7 gone
+told enqueued 3 waiting
+told verify-failed 3 waiting
+told repaired 3 gone
+told cancelled 4 gone
+told superseded 5 gone
+told unavailable 6 waiting
 # Once that a read wants it, once that a reader waits.
-assert_eq "$(grep -c '"reason":"wanted"' /tmp/events)" 2
+assert_eq "$(told_times wanted)" 2
 python3 - << 'END'
 import json
 last = 0
@@ -52,7 +46,6 @@ for line in open("/tmp/events"):
     assert e["sequence"] == last + 1, line
     last = e["sequence"]
 END
-kill $monitor
-wait $monitor || :
+monitor_end
 within 20 gridctl monitor t0 --count=1 --timeout=200ms
 dm_remove t0

@@ -5,51 +5,35 @@
 # timeout: 60
 # boot: shared
 # cpus: 1
+. "$GRID_TOP/tools/testing/vm/grid.sh"
+
+bs=65536
 load_modules
 ram_disk 16
 lower=$REPLY
-head -c 16M /dev/urandom > /tmp/replica
-defer rm -f /tmp/replica /tmp/save /tmp/save.loaded /tmp/again /tmp/other
+replica_make 16
+dev=/dev/mapper/g0
+defer rm -f /tmp/save /tmp/save.loaded /tmp/again /tmp/other
 
-block() { dd if=/tmp/replica bs=64K skip="$1" count=1 status=none; }
-sum() { block "$1" | sha256sum | cut -c1-32; }
-count() { gridctl --json status g0 | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"; }
-is() { [ "$(count "$1")" = "$2" ]; }
+count() { number_of g0 "$1"; }
 create()
 {
 	gridctl create g0 "$lower" --block-size=64K --checksum=sha256 \
 		--checkpoint=explicit --no-helper=60s "$@" > /dev/null
 }
-discard() { blkdiscard -f -o $(($1 * 65536)) -l $(($2 * 65536)) /dev/mapper/g0; }
-missing()
-{
-	gridctl --json faults g0 | sed 's/.*"address":\([0-9]*\),.*/\1/' |
-		sort -n | xargs
-}
 
 # Two tables: of one the index is repaired, and two values.
-python3 - /tmp/replica <<'END'
-import hashlib, struct, sys
-with open(sys.argv[1], "r+b") as f:
-    def block(i):
-        f.seek(i * 65536)
-        return hashlib.sha256(f.read(65536)).digest()[:16]
-    data = b"GRIDINDX" + struct.pack("<II", 1, 10)
-    for v in range(100, 110):
-        data += struct.pack("<Q", v) + block(v)
-    f.seek(3 * 65536)
-    f.write(data.ljust(65536, b"\0"))
-END
+table_index 3 100 10
 create
 defer dm_remove g0
-gridctl enqueue-table g0 "3:$(sum 3)" "4:$(sum 4)" > /dev/null
-gridctl repair g0 --from=/tmp/replica 3 > /dev/null
-gridctl repair g0 --from=/tmp/replica 100 105 > /dev/null
+gridctl enqueue-table g0 "3:$(checksum 3)" "4:$(checksum 4)" > /dev/null
+gridctl repair g0 --from="$replica" 3 > /dev/null
+gridctl repair g0 --from="$replica" 100 105 > /dev/null
 # One checkpoint is over, so that the next has an id that a new device would
 # not come to by itself.
 gridctl checkpoint g0 > /dev/null
 # Single blocks; 21 is released before the checkpoint, 31 after it.
-gridctl enqueue g0 "20:$(sum 20)" 21 31 > /dev/null
+gridctl enqueue g0 "20:$(checksum 20)" 21 31 > /dev/null
 discard 21 3
 id=$(gridctl checkpoint g0 take)
 assert_eq "$id" 2
@@ -100,11 +84,12 @@ log "what was taken is freed, and nothing else"
 must_fail "checkpoint durable: .*no such table or checkpoint" gridctl checkpoint g0 durable $((id - 1))
 assert_eq "$(count checkpoint_taken)" "$id" "an id that this device never gave"
 gridctl checkpoint g0 durable "$id"
-wait_until 20 is discarding 0
+freed() { [ "$(dm_get g0 discarding)" = 0 ]; }
+wait_until 20 freed
 assert_eq "$(count released)" 8
-assert_eq "$(missing)" "4 20 31 101 102 103 104 106 107 108 109"
+assert_eq "$(faults_of g0)" "4 20 31 101 102 103 104 106 107 108 109 "
 # A checkpoint that frees the index takes the table with it.
 gridctl checkpoint g0 > /dev/null
-assert_eq "$(missing)" "4 20"
+assert_eq "$(faults_of g0)" "4 20 "
 gridctl cancel g0 --all --force
 gridctl remove g0

@@ -5,11 +5,15 @@
 # timeout: 90
 # boot: shared
 # cpus: 1
+. "$GRID_TOP/tools/testing/vm/grid.sh"
+
+bs=65536
 load_modules
 ram_disk 16
 lower=$REPLY
-head -c 16M /dev/urandom > /tmp/replica
-defer rm -f /tmp/replica /tmp/manifest /tmp/save /tmp/save.loaded
+replica_make 16
+dev=/dev/mapper/g0
+defer rm -f /tmp/manifest /tmp/save /tmp/save.loaded
 
 # exits STATUS PATTERN COMMAND...
 exits()
@@ -21,8 +25,7 @@ exits()
 	grep -qi -- "$pattern" <<< "$out" || fail "'$*' doesn't say '$pattern': $out"
 }
 
-count() { gridctl --json status g0 | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"; }
-block() { dd if=/tmp/replica bs=64K skip="$1" count=1 status=none; }
+count() { number_of g0 "$1"; }
 
 log "create"
 exits 0 "events" gridctl version
@@ -46,7 +49,7 @@ exits 3 "not a device of target grid" gridctl status "$lower"
 exits 3 "no such device" gridctl status 254:77
 
 log "enqueue"
-gridctl manifest /tmp/replica --block-size=64K --output=/tmp/manifest
+gridctl manifest "$replica" --block-size=64K --output=/tmp/manifest
 exits 0 "256 blocks enqueued" gridctl enqueue g0 --manifest=/tmp/manifest
 exits 0 "0 blocks enqueued, 256 were" gridctl enqueue g0 --manifest=/tmp/manifest
 exits 1 "block 7: .*another checksum" gridctl enqueue g0 7:0000
@@ -74,45 +77,33 @@ exits 0 "1 blocks repaired" gridctl repair g0 8 --data=/tmp/block
 exits 1 "no fault" gridctl repair g0 8 --data=/tmp/block
 exits 1 "less than one block" gridctl repair g0 9 --data=/dev/null
 exits 0 "1 blocks unavailable" gridctl unavailable g0 9
-must_fail "error reading .*: No data available" \
-	dd if=/dev/mapper/g0 of=/dev/null bs=64K skip=9 count=1 iflag=direct
+read_fails 9 "No data available"
 exits 0 '"address":9,' gridctl --json faults g0 --unavailable
 exits 2 "1 blocks fail their readers" gridctl check g0
 exits 0 "1 blocks retried" gridctl retry g0 9
-exits 0 "255 blocks repaired" gridctl repair g0 --from=/tmp/replica
+exits 0 "255 blocks repaired" gridctl repair g0 --from="$replica"
 exits 0 "" gridctl wait g0 --timeout="$(long 5)s"
 exits 0 "OK" gridctl check g0
-cmp /tmp/replica /dev/mapper/g0
+cmp "$replica" /dev/mapper/g0
 assert_eq "$(count unverified)" 0
 
 log "tables"
-python3 - /tmp/replica <<'END'
-import hashlib, struct, sys
-with open(sys.argv[1], "r+b") as f:
-    def block(i):
-        f.seek(i * 65536)
-        return hashlib.sha256(f.read(65536)).digest()[:16]
-    data = b"GRIDINDX" + struct.pack("<II", 1, 50)
-    for v in range(100, 150):
-        data += struct.pack("<Q", v) + block(v)
-    f.seek(3 * 65536)
-    f.write(data.ljust(65536, b"\0"))
-END
-sum=$(block 3 | sha256sum | cut -c1-32)
+table_index 3 100 50
+sum=$(checksum 3)
 exits 0 "1 blocks enqueued" gridctl enqueue-table g0 "3:$sum"
 exits 0 "1 were missing already" gridctl enqueue-table g0 3 "$sum"
 exits 0 "indexing" gridctl tables g0
 exits 1 "another checksum" gridctl enqueue g0 3:11111111
-exits 0 "1 blocks repaired" gridctl repair g0 --from=/tmp/replica 3
+exits 0 "1 blocks repaired" gridctl repair g0 --from="$replica" 3
 exits 0 '"state":"filling","values":50,"values_gone":0' gridctl --json tables g0
 exits 0 "3\[49\]" gridctl faults g0
-exits 0 "50 blocks repaired" gridctl repair g0 --from=/tmp/replica
+exits 0 "50 blocks repaired" gridctl repair g0 --from="$replica"
 exits 0 "done" gridctl tables g0
 exits 0 "3  done" gridctl reclaim g0
 assert_eq "$(gridctl --json tables g0 | wc -l)" 0
 # What should be an index and is none.
-exits 0 "1 blocks enqueued" gridctl enqueue-table g0 "8:$(block 8 | sha256sum | cut -c1-32)"
-exits 1 "should be a table's index, but" gridctl repair g0 --from=/tmp/replica
+exits 0 "1 blocks enqueued" gridctl enqueue-table g0 "8:$(checksum 8)"
+exits 1 "should be a table's index, but" gridctl repair g0 --from="$replica"
 exits 6 "is not known to be good" gridctl cancel g0 --all
 exits 0 "" gridctl cancel g0 --all --force
 exits 0 "cancelled" gridctl tables g0

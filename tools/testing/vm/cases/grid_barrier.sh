@@ -97,8 +97,7 @@ wait_until 60 is aborting 1
 for b in 12 13; do
 	must_fail "resource busy" dmsetup message t0 0 enqueue $b
 done
-begin second dd if=/dev/null of="$dev" conv=fsync,notrunc status=none bs=1233
-wait_until 60 waits_for_bio bs=1233
+begin_flush second
 chance
 not_ended barrier "the barrier ended before the repair"
 not_ended second "a later one ended before the repair"
@@ -145,10 +144,8 @@ disk mark
 hold keep flush 0
 begin first flush
 wait_until 60 held 1
-begin second dd if=/dev/null of="$dev" conv=fsync,notrunc status=none bs=1234
-wait_until 60 waits_for_bio bs=1234
-begin third dd if=/dev/null of="$dev" conv=fsync,notrunc status=none bs=1235
-wait_until 60 waits_for_bio bs=1235
+begin_flush second
+begin_flush third
 begin discard blkdiscard -f -o $((21 * bs)) -l "$bs" "$dev"
 chance
 not_ended discard "a discard was acknowledged behind a waiting barrier"
@@ -170,8 +167,7 @@ disk mark
 hold keep flush 0
 begin first flush
 wait_until 60 held 1
-begin second dd if=/dev/null of="$dev" conv=fsync,notrunc status=none bs=1236
-wait_until 60 waits_for_bio bs=1236
+begin_flush second
 # By another device, since one that discards locks its node against writes.
 dm_create over "0 $(sectors "$dev") linear $dev 0"
 begin discard blkdiscard -f -o $((29 * bs)) -l "$bs" /dev/mapper/over

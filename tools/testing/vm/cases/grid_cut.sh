@@ -12,25 +12,10 @@
 
 transactions=100
 [[ $GRID_KERNEL != debug* ]] || transactions=40
-transactions=${GRID_CUT_TRANSACTIONS:-$transactions}
-seed=${GRID_CUT_SEED:-$RANDOM}
 bs=8192
 
 load_modules
-need_module dm-log-writes
-ram_disk 4
-disk=$REPLY
-ram_disk 64
-log_disk=$REPLY
-dm_create log "0 $(sectors "$disk") log-writes $disk $log_disk"
-lower=$REPLY
+log_writes 4 64
 dm_create t0 "$(grid_table no_helper_ms:3600000 park_timeout_ms:3600000)"
 dev=$REPLY
-
-log "seed $seed"
-"$load/cut" run "$dev" "$lower" log transactions="$transactions" seed="$seed" ||
-	fail "seed $seed: an answer was wrong"
-assert_verified
-dm_remove t0
-dm_remove log
-"$load/cut" check "$log_disk" $bs || fail "seed $seed: lost when the power fails"
+cut_anywhere "${GRID_CUT_SEED:-$RANDOM}" "${GRID_CUT_TRANSACTIONS:-$transactions}"

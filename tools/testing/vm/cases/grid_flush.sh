@@ -28,7 +28,32 @@ flushing()
 }
 # The checksums of the faults of a block.
 sums_of() { gridctl --json faults t0 | sed -n "s/.*\"address\":$1,.*\"checksum\":\"\?\([0-9a-z]*\).*/\1/p" | sort | xargs printf '%s '; }
-has_faults() { [ "$(faults)" = "$1" ]; }
+# repair_to_fail BLOCK...: a repair of them waits for its flush, which fails when the
+# disk releases the application's before it; both are ended by `repair_fails`
+repair_to_fail()
+{
+	hold keep flush 0
+	begin flush flush
+	wait_until 60 held 1
+	hold fail flush 0
+	begin repair repair "$@"
+	wait_until 60 flushing
+}
+repair_fails()
+{
+	disk release
+	finish flush
+	finish repair
+	assert_ne "$REPLY" 0 "exit status of a repair that may be lost"
+}
+# twice_missing BLOCK CHECKSUM: as the index of a table, with that, which a jump has set
+# aside, and by itself: when one of the two is repaired it is still missing
+twice_missing()
+{
+	gridctl enqueue-table t0 "$1:$2" > /dev/null
+	gridctl sync-jump t0 commence > /dev/null
+	gridctl enqueue t0 "$1:$(checksum "$1")" > /dev/null
+}
 freed() { is released 0 && is discarding 0; }
 
 # shellcheck disable=SC2086
@@ -62,21 +87,13 @@ random_file /tmp/block "$bs"
 random_file /tmp/other "$bs"
 put /tmp/other 14
 miss 11 12 13 14
-hold keep flush 0
-begin flush flush
-wait_until 60 held 1
-hold fail flush 0
-begin repair repair 11 12 13 14
-wait_until 60 flushing
+repair_to_fail 11 12 13 14
 assert_eq "$(faults)" "" "while the flush is held"
 put /tmp/block 12
 put /tmp/page 13 2
 gridctl enqueue t0 "14:$(checksum 14)" > /dev/null
 put /tmp/other 14
-disk release
-finish flush
-finish repair
-assert_ne "$REPLY" 0 "exit status of a repair that may be lost"
+repair_fails
 assert_eq "$(faults)" "11 " "after a flush that failed"
 holds 12 /tmp/block
 holds 13 /tmp/page 2
@@ -85,20 +102,10 @@ repair 11
 flush_fails
 
 log "... but not what a whole write made good where a jump had set a table's block aside"
-# Two faults of one block: when one is repaired it is still missing.
-gridctl enqueue-table t0 "20:$(checksum 20)" > /dev/null
-gridctl sync-jump t0 commence > /dev/null
-gridctl enqueue t0 "20:$(checksum 20)" > /dev/null
-hold keep flush 0
-begin flush flush
-wait_until 60 held 1
-hold fail flush 0
-begin repair repair 20
-wait_until 60 flushing
+twice_missing 20 "$(checksum 20)"
+repair_to_fail 20
 put /tmp/block 20
-disk release
-finish flush
-finish repair
+repair_fails
 assert_eq "$(faults)" "" "after a flush that failed"
 holds 20 /tmp/block
 gridctl sync-jump t0 complete > /dev/null
@@ -106,19 +113,10 @@ flush_fails
 flush
 
 log "... nor where it was enqueued again since"
-gridctl enqueue-table t0 "20:$(checksum 20)" > /dev/null
-gridctl sync-jump t0 commence > /dev/null
-gridctl enqueue t0 "20:$(checksum 20)" > /dev/null
-hold keep flush 0
-begin flush flush
-wait_until 60 held 1
-hold fail flush 0
-begin repair repair 20
-wait_until 60 flushing
+twice_missing 20 "$(checksum 20)"
+repair_to_fail 20
 miss 20
-disk release
-finish flush
-finish repair
+repair_fails
 assert_eq "$(sums_of 20)" "$(checksum 20) null " "of what is aside, and of what is new"
 put /tmp/block 20
 gridctl sync-jump t0 complete > /dev/null
@@ -126,15 +124,9 @@ flush_fails
 
 log "... nor where what was aside has been repaired since"
 cp "$replica" /tmp/table
-{
-	printf 'GRIDINDX\1\0\0\0\1\0\0\0\25\0\0\0\0\0\0\0'
-	# shellcheck disable=SC2059
-	printf "$(checksum 21 | sed 's/../\\x&/g')"
-} | dd of=/tmp/table bs="$bs" seek=20 conv=notrunc status=none
-index=$(dd if=/tmp/table bs="$bs" skip=20 count=1 status=none | sha256sum)
-gridctl enqueue-table t0 "20:${index::32}" > /dev/null
-gridctl sync-jump t0 commence > /dev/null
-gridctl enqueue t0 "20:$(checksum 20)" > /dev/null
+replica=/tmp/table table_index 20 21 1
+index=$(replica=/tmp/table checksum 20)
+twice_missing 20 "$index"
 hold keep flush 0
 begin repair repair 20
 wait_until 60 held 1
@@ -147,7 +139,7 @@ finish repair
 wait_until 60 held 1
 disk release
 finish index
-assert_eq "$(sums_of 20)" "${index::32} "
+assert_eq "$(sums_of 20)" "$index "
 repair 21
 put /tmp/block 20
 flush_fails
@@ -173,16 +165,9 @@ flush
 log "... without a slot its reads fail until there is one, or a whole write"
 grid blocks_max:2
 miss 16 17
-hold keep flush 0
-begin flush flush
-wait_until 60 held 1
-hold fail flush 0
-begin repair repair 16 17
-wait_until 60 flushing
+repair_to_fail 16 17
 miss 18 19
-disk release
-finish flush
-finish repair
+repair_fails
 assert_eq "$(faults)" "18 19 "
 read_fails 16 "Input/output error"
 read_fails 17 "Input/output error"

@@ -11,26 +11,9 @@
 # repair, and both contents must be there.
 . "$GRID_TOP/tools/testing/load/run.sh"
 
-grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
-dm_remove t0
-dm_create gate "0 $(sectors "$lower") linear $lower 0"
-lower=$REPLY
-dm_create t0 "$(grid_table checksum:sha256 no_helper_ms:60000)"
-inflight=/sys/dev/block/$(lsblk -nro MAJ:MIN "$dev")/inflight
+grid_on_gate 16 65536 checksum:sha256 no_helper_ms:60000
 sum9=$(checksum 9)
 sum12=$(checksum 12)
-
-# A write went into the grid, and did not come out of it yet.
-in_flight()
-{
-	local writes
-	read -r _ writes < "$inflight"
-	[ "$writes" = 1 ]
-}
-
-gate_close() { dmsetup suspend --noflush --nolockfs gate; }
-gate_open() { dmsetup resume gate; }
-defer gate_open
 
 # The repair waits for the write.
 drain_ms 60000
@@ -39,7 +22,7 @@ gate_close
 dd if=/tmp/small of="$dev" bs=4096 seek=$((9 * bs / 4096 + 1)) count=1 \
 	oflag=direct conv=notrunc status=none &
 writer=$!
-wait_until 20 in_flight
+wait_until 20 in_flight 1
 dmsetup message t0 0 enqueue 9 "$sum9"
 mend 9 &
 mender=$!
@@ -51,7 +34,7 @@ assert_eq "$(dm_get t0 waiting)" 0
 dd if="$dev" bs=4096 skip=$((9 * bs / 4096 + 1)) count=1 iflag=direct status=none |
 	cmp - /tmp/small || fail "the write in flight is lost"
 dd if="$dev" bs=4096 skip=$((9 * bs / 4096)) count=1 iflag=direct status=none |
-	cmp -n 4096 - <(dd if="$replica" bs="$bs" skip=9 count=1 status=none) ||
+	cmp -n 4096 - <(block 9) ||
 	fail "the repair is lost"
 
 log "a whole-block write in flight against a repair: the write wins"
@@ -61,7 +44,7 @@ head -c "$bs" /dev/urandom > /tmp/new
 gate_close
 dd if=/tmp/new of="$dev" bs="$bs" seek=12 count=1 oflag=direct conv=notrunc status=none &
 writer=$!
-wait_until 20 in_flight
+wait_until 20 in_flight 1
 assert_eq "$(dm_get t0 waiting)" 1 "superseded before the write had succeeded"
 mend 12 &
 mender=$!

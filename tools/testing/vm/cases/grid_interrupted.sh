@@ -37,7 +37,7 @@ done
 repair 2 3 4
 finish_well reader2 reader3 reader4
 for b in 2 3 4; do
-	dd if="$replica" bs="$bs" skip=$b count=1 status=none | cmp - "/tmp/out$b"
+	block $b | cmp - "/tmp/out$b"
 done
 disk release
 finish_well below

@@ -23,10 +23,7 @@ table_below()
 
 below()
 {
-	table_below "$@" > /tmp/table
-	dmsetup load below /tmp/table
-	dmsetup suspend --nolockfs below
-	dmsetup resume below
+	retable below "$(table_below "$@")"
 }
 
 
@@ -40,7 +37,7 @@ lower=$REPLY
 # One MiB less, for now.
 # shellcheck disable=SC2086
 dm_create t0 "$(grid_table $options | sed "s/^0 $size /0 $((size - 2048)) /")"
-defer rm -f /tmp/table /tmp/out /tmp/out.status /tmp/out.error
+defer rm -f /tmp/out /tmp/out.status /tmp/out.error
 
 log "the bad blocks of one large read, first and last among them"
 below 256 300 301 511
@@ -81,9 +78,7 @@ below
 mend 9 --trust
 
 log "a dead disk: 1024 faults, and no more"
-dmsetup load below --table "0 $size error"
-dmsetup suspend --nolockfs below
-dmsetup resume below
+retable below "0 $size error"
 dd if="$dev" of=/dev/null bs=1M iflag=direct conv=noerror status=none 2> /dev/null || :
 assert_eq "$(dm_get t0 waiting)" 1024 "open detected faults"
 assert_ne "$(dm_get t0 passed_up)" 0
@@ -103,9 +98,7 @@ assert_ne "$(dm_get t0 write_failed)" 0
 
 log "a longer device: they still count"
 # shellcheck disable=SC2086
-dmsetup load t0 --table "$(grid_table $options on_missing:error)"
-dmsetup suspend --noflush --nolockfs t0
-dmsetup resume t0
+retable t0 "$(grid_table $options on_missing:error)"
 read_fails 2047 "Input/output error"
 assert_eq "$(dm_get t0 waiting)" 1024
 
@@ -124,9 +117,7 @@ cmp "$replica" "$dev"
 
 log "no room for another fault: the read fails, and it is counted"
 # shellcheck disable=SC2086
-dmsetup load t0 --table "$(grid_table $options on_missing:error blocks_max:2)"
-dmsetup suspend --noflush --nolockfs t0
-dmsetup resume t0
+retable t0 "$(grid_table $options on_missing:error blocks_max:2)"
 assert_eq "$(dm_get t0 lost_full)" 0
 before=$(dm_get t0 detected)
 below 20 21 22

@@ -24,7 +24,7 @@ begin write put /tmp/page 2 1
 wait_until 60 parked 1
 repair 2
 finish_well write
-wanted <(dd if="$replica" bs="$bs" skip=2 count=1 status=none) 2
+wanted <(block 2) 2
 wanted /tmp/page 2 1
 
 log "a write that is held back"
@@ -36,7 +36,7 @@ disk release
 wait_until 60 parked 1
 repair 4
 finish_well write
-wanted <(dd if="$replica" bs="$bs" skip=4 count=1 status=none) 4
+wanted <(block 4) 4
 wanted /tmp/page 4 2
 
 log "a discard"

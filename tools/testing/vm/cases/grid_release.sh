@@ -7,8 +7,6 @@
 # cpus: 1
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 
-flush() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none; blockdev --flushbufs "$dev"; }
-
 grid_setup 16 65536 checksum:sha256 no_helper_ms:60000
 
 log "a discard releases: still readable, still repairable"

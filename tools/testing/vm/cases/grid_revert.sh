@@ -59,12 +59,7 @@ trimmed 6 0
 log "checkpoint:explicit: both generations, and the checkpoint is none any more"
 dm_remove t0
 dm_create t0 "$(grid_table no_helper_ms:3600000 checkpoint:explicit)"
-gridctl --json monitor t0 > /tmp/events &
-monitor=$!
-# Attached, it waits in poll.
-polls() { grep -q poll /proc/$monitor/wchan; }
-told() { grep -q "\"reason\":\"$1\",\"address\":$2," /tmp/events; }
-wait_until 20 polls
+monitor_begin
 disk mark
 discard 7
 id=$(dmsetup message t0 0 checkpoint take)
@@ -91,8 +86,7 @@ gridctl checkpoint t0 durable "$id"
 wait_until 60 is discarding 0
 trimmed 10 1
 
-kill $monitor
-wait $monitor || :
+monitor_end
 
 log "a device that goes while blocks are missing says so"
 miss 11 12

@@ -57,4 +57,4 @@ echo 0 > /sys/bus/pseudo/drivers/scsi_debug/opts
 mend 3
 wait "$reader"
 assert_eq "$(cat /tmp/out.status)" 0
-cmp /tmp/out <(dd if="$replica" bs="$bs" skip=3 count=1 status=none)
+cmp /tmp/out <(block 3)

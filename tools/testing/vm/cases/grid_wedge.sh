@@ -33,7 +33,7 @@ ends_well()
 {
 	wait "$reader"
 	assert_eq "$(cat /tmp/out.status)" 0 "$(cat /tmp/out.error)"
-	cmp /tmp/out <(dd if="$replica" bs="$bs" skip="$1" count=1 status=none)
+	cmp /tmp/out <(block "$1")
 }
 
 options="checksum:sha256 park_timeout_ms:3600000 no_helper_ms:3600000"
@@ -118,12 +118,7 @@ dm_create below "0 $(sectors "$disk") linear $disk 0"
 lower=$REPLY
 # shellcheck disable=SC2086
 dm_create t0 "$(grid_table $options)"
-becomes()
-{
-	dmsetup load below --table "0 $(sectors "$disk") $*"
-	dmsetup suspend --nolockfs below
-	dmsetup resume below
-}
+becomes() { retable below "0 $(sectors "$disk") $*"; }
 lose 8 9
 read_missing 8
 head -c 4096 /dev/urandom > /tmp/small
@@ -149,7 +144,7 @@ mend 8 9 20 --trust
 ends_well 8
 wait $writer
 wait $other
-cmp /tmp/out2 <(dd if="$replica" bs="$bs" skip=20 count=1 status=none)
+cmp /tmp/out2 <(block 20)
 dd if=/tmp/small of="$replica" bs=4096 seek=$((9 * 16 + 1)) conv=notrunc status=none
 cmp "$replica" "$dev"
 assert_eq "$(dm_get t0 waiting)" 0

@@ -11,16 +11,8 @@
 # back, can't have waited longer than since they were submitted.
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 
-grid_setup 4 65536 checksum:sha256 no_helper_ms:60000
-dm_remove t0
-dm_create gate "0 $(sectors "$lower") linear $lower 0"
-lower=$REPLY
-dm_create t0 "$(grid_table checksum:sha256 no_helper_ms:60000)"
-inflight=/sys/dev/block/$(lsblk -nro MAJ:MIN "$dev")/inflight
+grid_on_gate 4 65536 checksum:sha256 no_helper_ms:60000
 defer rm -f /tmp/small
-
-gate_open() { dmsetup resume gate; }
-in_flight() { [ "$(tr -s ' ' < "$inflight")" = " 0 4" ]; }
 
 lose {1..4}
 readers=()
@@ -39,8 +31,7 @@ for b in {9..12}; do
 	sums[b]=$(checksum "$b")
 done
 head -c 4096 /dev/urandom > /tmp/small
-dmsetup suspend --noflush --nolockfs gate
-defer gate_open
+gate_close
 begin=$(now_ms)
 writers=()
 for b in {9..12}; do
@@ -48,7 +39,7 @@ for b in {9..12}; do
 		oflag=direct conv=notrunc status=none &
 	writers+=($!)
 done
-wait_until 60 in_flight
+wait_until 60 in_flight 4
 for b in {9..12}; do
 	dmsetup message t0 0 enqueue "$b" "${sums[b]}"
 done

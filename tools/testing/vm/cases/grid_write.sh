@@ -53,7 +53,7 @@ wait $writer
 dd if="$dev" bs=4096 skip=$((9 * bs / 4096 + 1)) count=1 iflag=direct status=none |
 	cmp - /tmp/small
 dd if="$dev" bs=4096 skip=$((9 * bs / 4096)) count=1 iflag=direct status=none |
-	cmp -n 4096 - <(dd if="$replica" bs="$bs" skip=9 count=1 status=none)
+	cmp -n 4096 - <(block 9)
 
 log "all of a block but its last page is not all of it"
 lose 10

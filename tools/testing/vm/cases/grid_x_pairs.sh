@@ -9,7 +9,6 @@
 . "$GRID_TOP/tools/testing/load/run.sh"
 
 barrier_waits() { is aborting 1; }
-flush_as() { dd if=/dev/null of="$dev" conv=fsync,notrunc status=none bs="$1"; }
 suspended() { is suspended 1; }
 # Nothing is left open: the next barrier frees, and a jump comes and goes.
 all_closed()
@@ -150,8 +149,7 @@ begin first flush
 wait_until 60 held 1
 # Who comes too late waits for the resume; a discard that comes before the second
 # flush is not held.
-begin second flush_as 1234
-wait_until 60 waits_for_bio bs=1234
+begin_flush second
 begin discard discard 15
 wait_until 60 waits_for_bio "blkdiscard -f -o $((15 * bs))"
 begin suspend dmsetup suspend --noflush --nolockfs t0
@@ -262,13 +260,8 @@ assert_eq "$(dm_get t0 released)" 1
 
 log "taken x reload to checkpoint:flush: the next flush frees it all; a write takes its block out"
 # reload_as MODE
-reload_as()
-{
-	# shellcheck disable=SC2086
-	dmsetup load t0 --table "$(grid_table $options checkpoint:"$1")"
-	dmsetup suspend --noflush --nolockfs t0
-	dmsetup resume t0
-}
+# shellcheck disable=SC2086
+reload_as() { retable t0 "$(grid_table $options checkpoint:"$1")"; }
 id=$(dmsetup message t0 0 checkpoint take)
 discard 22
 discard 23
@@ -313,13 +306,8 @@ wait_until 60 is discarding 0
 holds 24 /tmp/whole
 
 log "a reload with start:held x ready: a device that is ready stays so; one that is held, too"
-reload_held()
-{
-	# shellcheck disable=SC2086
-	dmsetup load t0 --table "$(grid_table $options start:"$1")"
-	dmsetup suspend --noflush --nolockfs t0
-	dmsetup resume t0
-}
+# shellcheck disable=SC2086
+reload_held() { retable t0 "$(grid_table $options start:"$1")"; }
 reload_held held
 is held 0 || fail "held by a reload"
 holds 24 /tmp/whole
@@ -343,4 +331,4 @@ wait_until 60 is held 0
 wait_until 60 parked 1
 repair 25
 wait "$reader"
-cmp /tmp/out <(dd if="$replica" bs="$bs" skip=25 count=1 status=none) || fail "stale"
+cmp /tmp/out <(block 25) || fail "stale"

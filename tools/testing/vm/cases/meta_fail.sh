@@ -13,17 +13,10 @@ bs=65536
 load_modules
 ram_disk 16
 lower=$REPLY
-meta_file=$(mktemp /tmp/meta.XXXXXX)
-defer rm -f "$meta_file"
-truncate -s 64M "$meta_file"
-loop_disk "$meta_file"
-meta_disk=$REPLY
+file_disk meta_file meta_disk 64
 good="0 $(sectors "$meta_disk") linear $meta_disk 0"
 dm_create m0 "$good"
-replica=$(mktemp /tmp/replica.XXXXXX)
-defer rm -f "$replica"
-head -c 16M /dev/urandom > "$replica"
-dd if="$replica" of="$lower" bs=1M oflag=direct status=none
+replica_setup 16
 meta_create /dev/mapper/m0 --block-size=64K --checksum=sha256 --blocks-max=64
 
 # metadata error|good: what is below it from now on
@@ -31,11 +24,8 @@ metadata()
 {
 	local table=$good
 	[ "$1" = good ] || table="0 $(sectors "$meta_disk") error"
-	dmsetup suspend --noflush m0
-	dmsetup load m0 --table "$table"
-	dmsetup resume m0
+	retable m0 "$table"
 }
-in_file() { gridctl --json metadata dump "$meta_file" | grep -c '"address":'"$1"'[,}]' || :; }
 # enqueue_fails BLOCK[:CHECKSUM]: gridctl's words for EIO, whatever has failed
 enqueue_fails() { must_fail "stopped after 0 of 1 blocks: the lower device failed the write" gridctl enqueue t0 "$1"; }
 
@@ -75,7 +65,7 @@ flush
 assert_eq "$(faults)" "3 4 "
 lose 5
 gridctl metadata check "$meta_file" > /dev/null
-assert_eq "$(in_file 1)$(in_file 2)$(in_file 3)$(in_file 4)$(in_file 5)" 00111
+assert_eq "$(known 1)$(known 2)$(known 3)$(known 4)$(known 5)" 00111
 must_fail "Invalid argument" dmsetup message t0 0 metadata retry
 mend 3 4 5
 
@@ -89,21 +79,21 @@ dd if="$replica" of="$dev" bs=$bs skip=11 seek=11 count=1 oflag=direct conv=notr
 metadata good
 dmsetup message t0 0 metadata retry
 wait_until 20 is metadata ok
-assert_eq "$(in_file 10)$(in_file 11)$(in_file 12)" 101
+assert_eq "$(known 10)$(known 11)$(known 12)" 101
 # As long as the map has them they count: here are 12, and 10.
 gridctl enqueue t0 100-161 > /dev/null
 must_fail "block 162: the tracker is full" gridctl enqueue t0 162
 gridctl cancel t0 {100..161} --force > /dev/null
 gridctl sync-jump t0 complete
 flush
-assert_eq "$(in_file 10)$(in_file 11)$(in_file 12)" 001
+assert_eq "$(known 10)$(known 11)$(known 12)" 001
 lose 13
 gridctl sync-jump t0 commence
 flush
-assert_eq "$(in_file 13)" 1
+assert_eq "$(known 13)" 1
 gridctl cancel t0 --all --force > /dev/null
 flush
-assert_eq "$(in_file 12)$(in_file 13)" 00
+assert_eq "$(known 12)$(known 13)" 00
 
 log "a barrier whose commit fails: what it dropped is not good, nor discarded"
 lose 20 21 22 23 25
@@ -136,23 +126,13 @@ dmsetup message t0 0 metadata retry
 wait_until 20 is metadata ok
 discard 23
 flush
-assert_eq "$(in_file 20)$(in_file 21)$(in_file 22)$(in_file 23)" 1000
+assert_eq "$(known 20)$(known 21)$(known 22)$(known 23)" 1000
 assert_eq "$(faults)" "20 "
 gridctl repair t0 --from "$replica" --trust 20 > /dev/null
 assert_eq "$(sum_dev 20)" "$(sum_replica 20)"
 
 log "... nor are the values of a table whose index alone is freed, should that be in use again"
-python3 - "$replica" $bs << 'END'
-import hashlib, struct, sys
-bs = int(sys.argv[2])
-with open(sys.argv[1], "r+b") as f:
-    data = b"GRIDINDX" + struct.pack("<II", 1, 2)
-    for v in 31, 32:
-        f.seek(v * bs)
-        data += struct.pack("<Q", v) + hashlib.sha256(f.read(bs)).digest()[:16]
-    f.seek(30 * bs)
-    f.write(data.ljust(bs, b"\0"))
-END
+table_index 30 31 2
 spoil 30 31 32
 gridctl enqueue-table t0 "30:$(checksum 30)" > /dev/null
 mend 30
@@ -184,10 +164,10 @@ dmsetup suspend t0
 dmsetup resume t0
 assert_eq "$(dm_get t0 metadata)" failed
 flush_fails
-assert_eq "$(in_file 6)" 1
+assert_eq "$(known 6)" 1
 metadata good
 dmsetup message t0 0 metadata retry
 wait_until 20 is metadata ok
 flush
-assert_eq "$(in_file 6)" 0
+assert_eq "$(known 6)" 0
 assert_verified

@@ -9,20 +9,10 @@
 
 . "$GRID_TOP/tools/testing/load/run.sh"
 
-bs=16384
-load_modules
-commits_asked_for
-disk_setup 4 flush trim
-blocks=$((4 * 1048576 / bs))
-file_disk meta_file meta_disk 64
-replica=$(mktemp /tmp/replica.XXXXXX)
-defer rm -f "$replica"
-random_file "$replica" 4194304
-dd if="$replica" of="$lower" bs=1M oflag=direct status=none
+meta_on_disk 4 16384 "flush trim"
 meta_create "$meta_disk" --block-size=16K --checksum=sha256 --blocks-max=1024
 defer disk_let_go
-has_faults() { [ "$(faults)" = "$1" ]; }
-random_file /tmp/block $bs
+random_file /tmp/block "$bs"
 
 log "what was repaired is read before any flush, and no vector has one of its own"
 lose 0 1 2 3 4 5 6 7 8 9
@@ -92,28 +82,22 @@ flush || flush
 assert_eq "$(faults)" ""
 
 log "a barrier's that succeeds, and its commit's after it does not: no event says durable"
-gridctl --json monitor t0 > /tmp/events &
-monitor=$!
-defer eval "kill $monitor 2> /dev/null || :"
-polls() { grep -q poll /proc/$monitor/wchan; }
-wait_until 20 polls
-told() { [ "$(grep -c "\"reason\":\"checkpoint-$1\"" /tmp/events)" = "$2" ]; }
+monitor_begin
 lose 10
 discard 12
 put /tmp/block 10
 hold fail flush 0 1
 flush_fails
 wait_until 60 has_faults "10 "
-wait_until 20 told commenced 1
+wait_until 20 told checkpoint-commenced
 mend 10
 flush || flush
 assert_eq "$(faults)" ""
-wait_until 20 told durable 1
-told commenced 2 || fail "$(cat /tmp/events)"
+wait_until 20 told checkpoint-durable
+assert_eq "$(told_times checkpoint-commenced) $(told_times checkpoint-durable)" "2 1" "$(cat /tmp/events)"
 # They come in order: the first one's would have come before.
 assert_eq "$(grep -o 'checkpoint-[a-z]*' /tmp/events | tail -n 1)" checkpoint-durable
-kill $monitor
-wait $monitor || :
+monitor_end
 
 log "a cancel while a barrier commits is one: its block is good at once (M2)"
 lose 11 13 14

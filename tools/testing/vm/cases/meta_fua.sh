@@ -7,52 +7,37 @@
 # boot: shared
 # cpus: 1
 #
-# On the device node the kernel sends a flush behind a FUA write, and that waits
-# as well. So the writes are those of a file, on a disk that has FUA: ext4 then
-# sends nothing else.
+# The writes are those of a file: a flush behind one would wait as well.
 
 . "$GRID_TOP/tools/testing/vm/grid.sh"
 
-bs=4096
-load_modules
-need_module ext4 null_blk
-null_disk gridfua 64 cache_size=16
-lower=$REPLY
-meta_file=$(mktemp /tmp/meta.XXXXXX)
-replica=$(mktemp /tmp/replica.XXXXXX)
-defer rm -f "$meta_file" "$replica"
-truncate -s 64M "$meta_file"
-loop_disk "$meta_file"
-dm_create m0 "0 $(sectors "$REPLY") linear $REPLY 0"
+fua_disk
+file_disk meta_file meta_disk 64
+good="0 $(sectors "$meta_disk") linear $meta_disk 0"
+dm_create m0 "$good"
 meta_create /dev/mapper/m0 --block-size=4K --checksum=sha256 --blocks-max=1024
 node=/sys/dev/block/$(dmsetup info -c --noheadings --separator : -o major,minor t0)
 [ "$(cat "$node/queue/fua")" = 1 ] || fail "$lower has no FUA"
 
-mkfs.ext4 -q -b 4096 -O ^has_journal $dev
-mount_at $dev /mnt/fua noatime
+fua_file
 # Whatever fails: nobody can be unmounted, nor removed, while it is held.
 defer dmsetup resume m0
-dd if=/dev/urandom of=/mnt/fua/file bs=$bs count=16 oflag=direct conv=fsync status=none
-sync
-first=$(filefrag -v /mnt/fua/file | awk '$1 == "0:" { print int($4) }')
-dd if=$dev of="$replica" bs=1M iflag=direct status=none
 
 # write N: a FUA write of the file's block N, in background; /tmp/new is there
 # afterwards, /tmp/written when it has ended, with its status.
 write()
 {
 	rm -f /tmp/written
-	dd if=/dev/urandom of=/tmp/new bs=$bs count=1 status=none
+	dd if=/dev/urandom of=/tmp/new bs="$bs" count=1 status=none
 	(
 		status=0
-		dd if=/tmp/new of=/mnt/fua/file bs=$bs seek="$1" count=1 \
+		dd if=/tmp/new of=/mnt/fua/file bs="$bs" seek="$1" count=1 \
 			oflag=direct,dsync conv=notrunc,nocreat status=none 2> /tmp/write.error || status=$?
 		echo $status > /tmp/written
 	) &
 	REPLY=$!
 }
-block() { dd if=/mnt/fua/file bs=$bs skip="$1" count=1 iflag=direct status=none; }
-known() { gridctl --json metadata dump "$meta_file" | grep -c '"address":'"$((first + $1))"'[,}]' || :; }
+of_file() { dd if=/mnt/fua/file bs="$bs" skip="$1" count=1 iflag=direct status=none; }
 hold() { dmsetup suspend --noflush --nolockfs m0; }
 
 t=/sys/kernel/tracing
@@ -66,7 +51,7 @@ defer eval "echo 0 > $t/events/block/block_bio_queue/enable"
 
 log "one that makes a missing block good waits for the commit"
 lose "$first"
-assert_eq "$(known 0)" 1
+assert_eq "$(known "$first")" 1
 hold
 write 0
 writer=$REPLY
@@ -76,11 +61,11 @@ nap 1
 dmsetup resume m0
 wait "$writer"
 assert_eq "$(cat /tmp/written)" 0
-assert_eq "$(known 0)" 0
+assert_eq "$(known "$first")" 0
 grep -q "$(tr : , < "$node/dev") WFS $((first * 8)) + 8 " $t/trace ||
 	fail "it had no FUA: $(grep -m5 " $((first * 8)) + 8 " $t/trace)"
 echo 0 > $t/events/block/block_bio_queue/enable
-block 0 | cmp - /tmp/new
+of_file 0 | cmp - /tmp/new
 
 log "a repair does not pass it while it waits"
 lose $((first + 1))
@@ -100,15 +85,12 @@ wait "$writer"
 wait "$enqueuer"
 wait "$mender"
 assert_eq "$(cat /tmp/written)" 0
-block 1 | cmp - /tmp/new
+of_file 1 | cmp - /tmp/new
 assert_eq "$(faults)" ""
 
 log "one whose commit fails, fails"
 lose $((first + 2)) $((first + 3))
-good=$(dmsetup table m0)
-dmsetup load m0 --table "0 $(sectors /dev/mapper/m0) error"
-dmsetup suspend --noflush --nolockfs m0
-dmsetup resume m0
+retable m0 "0 $(sectors "$meta_disk") error"
 write 2
 wait "$REPLY"
 assert_ne "$(cat /tmp/written)" 0
@@ -116,13 +98,11 @@ assert_eq "$(dm_get t0 metadata)" failed
 write 3
 wait "$REPLY"
 assert_ne "$(cat /tmp/written)" 0
-dmsetup load m0 --table "$good"
-dmsetup suspend --noflush --nolockfs m0
-dmsetup resume m0
+retable m0 "$good"
 dmsetup message t0 0 metadata retry
 wait_until 20 is metadata ok
 write 3
 wait "$REPLY"
 assert_eq "$(cat /tmp/written)" 0
-assert_eq "$(known 2)$(known 3)" 00
+assert_eq "$(known $((first + 2)))$(known $((first + 3)))" 00
 assert_verified

@@ -12,25 +12,13 @@
 
 . "$GRID_TOP/tools/testing/load/run.sh"
 
-bs=4096
-load_modules
-need_module ext4 null_blk
-null_disk gridfua 64 cache_size=16
-lower=$REPLY
+fua_disk
 disk_start meta /dev/nbd0 64
 tell meta mark
-replica=$(mktemp /tmp/replica.XXXXXX)
-defer rm -f "$replica"
 meta_create /dev/nbd0 --block-size=4K --checksum=sha256 --blocks-max=1024
-mkfs.ext4 -q -b 4096 -O ^has_journal $dev
-mount_at $dev /mnt/fua noatime
+fua_file
 defer disk_let_go meta
-dd if=/dev/urandom of=/mnt/fua/file bs=$bs count=16 oflag=direct conv=fsync status=none
-sync
-first=$(filefrag -v /mnt/fua/file | awk '$1 == "0:" { print int($4) }')
-dd if=$dev of="$replica" bs=1M iflag=direct status=none
 
-inflight=/sys/dev/block/$(dmsetup info -c --noheadings --separator : -o major,minor t0)/inflight
 # REPLY is how many writes have ended below.
 writes_below()
 {
@@ -41,17 +29,15 @@ writes_below()
 # One more has than before, and is kept by the grid.
 kept()
 {
-	local writes
 	writes_below
-	read -r _ writes < "$inflight"
-	[ "$REPLY" -gt "$before" ] && [ "$writes" = 1 ]
+	[ "$REPLY" -gt "$before" ] && in_flight 1
 }
 keep() { tell meta keep write 0 $((64 << 20)); }
 meta_held() { tell meta held; [ "$REPLY" = 1 ]; }
 # into N [FLAG]: a write of the file's block N
 into()
 {
-	dd if=/tmp/new of=/mnt/fua/file bs=$bs seek="$1" count=1 \
+	dd if=/tmp/new of=/mnt/fua/file bs="$bs" seek="$1" count=1 \
 		oflag="direct${2:+,$2}" conv=notrunc,nocreat status=none
 }
 # fua_and_enqueue N: with a commit that is held, `other`, and one block missing: a FUA
@@ -72,7 +58,7 @@ fua_and_enqueue()
 	finish_well other
 	not_ended fua "it did not wait for its commit"
 }
-dd if=/dev/urandom of=/tmp/new bs=$bs count=1 status=none
+dd if=/dev/urandom of=/tmp/new bs="$bs" count=1 status=none
 lose $((first + 2))
 flush
 
@@ -94,7 +80,7 @@ nap 1
 not_ended fua "what it made good is not committed"
 disk_let_go meta
 finish_well fua
-dd if=/mnt/fua/file bs=$bs skip=1 count=1 iflag=direct status=none | cmp - /tmp/new
+dd if=/mnt/fua/file bs="$bs" skip=1 count=1 iflag=direct status=none | cmp - /tmp/new
 mend $((first + 9))
 assert_verified
 

@@ -16,10 +16,7 @@ load_modules
 file_disk data data_dev 64
 file_disk meta meta_dev 64
 lower=$data_dev
-replica=$(mktemp /tmp/replica.XXXXXX)
-defer rm -f "$replica"
-head -c 96M /dev/urandom > "$replica"
-dd if="$replica" of="$lower" bs=1M count=64 oflag=direct status=none
+replica_setup 96
 dm_create m0 "0 $(sectors "$meta_dev") linear $meta_dev 0"
 
 # grow: the disk below; the grid does not know yet
@@ -34,11 +31,11 @@ grow()
 crash()
 {
 	local a b=
-	cp "$data" "$data.crash"
-	a=$(losetup -f --show "$data.crash")
+	copy_disk "$data"
+	a=$REPLY
 	if [ "$1" != internal ]; then
-		cp "$meta" "$meta.crash"
-		b=$(losetup -f --show "$meta.crash")
+		copy_disk "$meta"
+		b=$REPLY
 		# A longer disk without a name may be another one.
 		gridctl metadata set "$b" --data="$a" > /dev/null
 	fi

@@ -9,24 +9,15 @@
 
 . "$GRID_TOP/tools/testing/load/run.sh"
 
-bs=16384
-load_modules
-commits_asked_for
-disk_setup 4 flush trim
-blocks=$((4 * 1048576 / bs))
-file_disk meta_file meta_disk 64
-replica=$(mktemp /tmp/replica.XXXXXX)
-defer rm -f "$replica" /tmp/data.crash /tmp/meta.crash
+meta_on_disk 4 16384 "flush trim"
+defer rm -f /tmp/data.crash /tmp/meta.crash
 good="0 $(sectors "$meta_disk") linear $meta_disk 0"
 dm_create m0 "$good"
-random_file "$replica" 4194304
-dd if="$replica" of="$lower" bs=1M oflag=direct status=none
 meta_create /dev/mapper/m0 --block-size=16K --checksum=sha256 --blocks-max=4
 defer disk_let_go
-random_file /tmp/block $bs
+random_file /tmp/block "$bs"
 knows() { [ "$(known "$1")" = "$2" ]; }
-has_faults() { [ "$(faults)" = "$1" ]; }
-unreadable() { ! dd if="$1" of=/dev/null bs=$bs skip="$2" count=1 iflag=direct status=none 2> /dev/null; }
+unreadable() { ! dd if="$1" of=/dev/null bs="$bs" skip="$2" count=1 iflag=direct status=none 2> /dev/null; }
 
 log "repairs' slots are taken anew, and then their flush fails"
 lose 0 1 2 3
@@ -68,7 +59,7 @@ gridctl set t1 no_helper_ms:1
 for b in 0 1 3 10 11; do
 	unreadable /dev/mapper/t1 $b || fail "block $b is good after the crash"
 done
-dd if=/dev/mapper/t1 bs=$bs skip=2 count=1 iflag=direct status=none | cmp - /tmp/block
+dd if=/dev/mapper/t1 bs="$bs" skip=2 count=1 iflag=direct status=none | cmp - /tmp/block
 dm_remove t1
 
 log "one that is freed is good, in the map as well, and never a fault"

@@ -17,12 +17,7 @@ load_modules
 file_disk data data_dev 64
 file_disk meta meta_dev 64
 lower=$data_dev
-replica=$(mktemp /tmp/replica.XXXXXX)
-defer rm -f "$replica"
-openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff \
-	-iv 00000000000000000000000000000000 -in /dev/zero 2> /dev/null |
-	head -c $((64 * 1048576)) > "$replica" || :
-dd if="$replica" of="$lower" bs=1M oflag=direct status=none
+replica_setup 64
 
 gridctl format "$data_dev" --metadata="$meta_dev" --block-size=64K \
 	--checksum=sha256 --blocks-max=4096 --tables-max=4 --table-values-max=512 > /dev/null
@@ -50,10 +45,10 @@ defer rest
 # crash: both disks as they are now; a grid t1 on the copies
 crash()
 {
-	cp "$data" "$data.crash"
-	cp "$meta" "$meta.crash"
-	crash_data=$(losetup -f --show "$data.crash")
-	crash_meta=$(losetup -f --show "$meta.crash")
+	copy_disk "$data"
+	crash_data=$REPLY
+	copy_disk "$meta"
+	crash_meta=$REPLY
 	start t1 "$crash_data" "$crash_meta"
 }
 
@@ -219,12 +214,12 @@ gridctl format "$data_dev" --metadata="$meta_dev" --block-size=64K --force > /de
 size=$(sectors "$meta_dev")
 dm_create slow "0 $size delay $meta_dev 0 $((400 * ${GRID_SLOW:-1}))"
 dm_create gate "0 $size linear /dev/mapper/slow 0"
-gate_open() { [ ! -e /dev/mapper/gate ] || dmsetup resume gate; }
-defer gate_open
+unblock() { [ ! -e /dev/mapper/gate ] || gate_open; }
+defer unblock
 gridctl create t0 "$data_dev" --metadata=/dev/mapper/gate > /dev/null &
 creator=$!
 wait_until 60 dmsetup info t0
-dmsetup suspend --noflush --nolockfs gate
+gate_close
 # It has no table yet, and gets none.
 assert_eq "$(dmsetup table t0)" ""
 kill $creator

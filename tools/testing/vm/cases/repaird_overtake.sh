@@ -24,9 +24,9 @@ disk held
 assert_eq "$REPLY" 1 "writes that the disk holds"
 
 last=$((blocks - 1))
-block() { dd "if=$1" bs=$bs skip=$last count=1 status=none "${@:2}"; }
-cmp -s <(block "$disk_file") <(block "$replica") && fail "the last block is there already"
-cmp <(block "$dev" iflag=direct) <(block "$replica")
+last_of() { dd "if=$1" bs=$bs skip=$last count=1 status=none "${@:2}"; }
+cmp -s <(last_of "$disk_file") <(last_of "$replica") && fail "the last block is there already"
+cmp <(last_of "$dev" iflag=direct) <(last_of "$replica")
 disk held
 assert_eq "$REPLY" 1 "writes that the disk still holds"
 log "$(dm_get t0 waiting) of $blocks blocks wait behind it"

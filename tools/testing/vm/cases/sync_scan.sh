@@ -24,18 +24,7 @@ grid_setup 4 16384 checksum:sha256 no_helper_ms:60000
 disk=$lower
 
 # One table: its index is block 3, its values are 100 to 149.
-python3 - "$replica" << 'EOF'
-import hashlib, struct, sys
-with open(sys.argv[1], "r+b") as f:
-    def block(i):
-        f.seek(i * 16384)
-        return hashlib.sha256(f.read(16384)).digest()[:16]
-    data = b"GRIDINDX" + struct.pack("<II", 1, 50)
-    for v in range(100, 150):
-        data += struct.pack("<Q", v) + block(v)
-    f.seek(3 * 16384)
-    f.write(data.ljust(16384, b"\0"))
-EOF
+table_index 3 100 50
 gridctl manifest "$replica" --block-size=16K --tables --output=/tmp/manifest
 assert_eq "$(grep -c '^[0-9]' /tmp/manifest)" $((blocks - 50))
 assert_eq "$(grep ' table$' /tmp/manifest | cut -d' ' -f1)" 3
