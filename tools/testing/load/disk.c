@@ -26,7 +26,9 @@
  *	forget                         none of the above is to come any more
  *	jitter SEED                    from now on every request takes a random
  *	                               time, and lands at its begin or its end
- *	count OP OFFSET LENGTH         how many of these have come since `mark`
+ *	count OP OFFSET LENGTH         how many of these have come since `mark`;
+ *	                               OP may be fua here: writes that go past
+ *	                               the cache
  *	mark                           ... which is now
  *	quit
  *
@@ -110,6 +112,7 @@ struct marked {
 	enum op op;
 	uint64_t offset;
 	uint32_t length;
+	bool fua;
 };
 
 static struct marked *marked;
@@ -247,6 +250,7 @@ static void journalize(const struct request *r)
 	}
 	marked[marked_count].op = r->op;
 	marked[marked_count].offset = r->offset;
+	marked[marked_count].fua = r->fua;
 	marked[marked_count++].length = r->length;
 }
 
@@ -368,12 +372,13 @@ static bool parse_op(const char *name, enum op *op)
 	return false;
 }
 
-static unsigned int count_marked(enum op op, uint64_t offset, uint64_t length)
+static unsigned int count_marked(enum op op, bool fua, uint64_t offset,
+				 uint64_t length)
 {
 	unsigned int i, n = 0;
 
 	for (i = 0; i < marked_count; i++)
-		n += marked[i].op == op &&
+		n += marked[i].op == op && marked[i].fua >= fua &&
 		     (op == FLUSH || touches(marked[i].offset, marked[i].length,
 					     offset, offset + length));
 	return n;
@@ -408,6 +413,10 @@ static void command(char *line)
 	unsigned int skip = 0, value = 0, i;
 	enum op op;
 
+	if (sscanf(line, "count fua %llu %llu", &offset, &length) == 2) {
+		value = count_marked(WRITE, true, offset, length);
+		goto ok;
+	}
 	if (sscanf(line, "%15s %15s %llu %llu %u", verb, name, &offset, &length,
 		   &skip) >= 4 &&
 	    parse_op(name, &op)) {
@@ -417,7 +426,7 @@ static void command(char *line)
 			goto ok;
 		}
 		if (!strcmp(verb, "count")) {
-			value = count_marked(op, offset, length);
+			value = count_marked(op, false, offset, length);
 			goto ok;
 		}
 	}
