@@ -132,7 +132,8 @@ fua_disk()
 
 fua_file()
 {
-	mkfs.ext4 -q -b 4096 -O ^has_journal "$dev"
+	# Nobody writes but who is told to: no journal, no inode table that is zeroed later.
+	mkfs.ext4 -q -b 4096 -N 16 -E lazy_itable_init=0 -O ^has_journal "$dev"
 	mount_at "$dev" /mnt/fua noatime
 	dd if=/dev/urandom of=/mnt/fua/file bs=4096 count=16 oflag=direct conv=fsync status=none
 	sync
