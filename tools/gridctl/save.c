@@ -28,6 +28,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -318,6 +319,9 @@ static int write_save(const struct ctl *ctl, struct gm_dev *dev,
 	return CTL_GOOD;
 }
 
+/* What the process that watches ends with. */
+enum { WATCH_OFF, WATCH_RESUMED, WATCH_FAILED };
+
 /*
  * Where FILE lies is known of local disks only.  By NFS, FUSE or a loop through
  * another machine its writes may come back to the device, and wait for ever
@@ -363,45 +367,48 @@ static int watch_begin(const struct ctl *ctl, struct watch *w, const char *name,
 	p.fd = pair[0];
 	if (read(p.fd, &(char){ 0 }, 1) == 1 && poll(&p, 1, (int)ms) &&
 	    read(p.fd, &(char){ 0 }, 1) == 1)
-		_exit(0);
+		_exit(WATCH_OFF);
 	/* It may have died while it was suspending. */
-	if (!gm_dm_state(name, &state) && state.suspended)
-		gm_dm_resume(name);
+	if ((gm_dm_state(name, &state) || state.suspended) &&
+	    gm_dm_resume(name))
+		_exit(WATCH_FAILED);
 	/* Not before: that might wait for the device. */
 	unplace(place);
-	_exit(1);
+	_exit(WATCH_RESUMED);
 }
 
 /* Nothing was suspended. */
 static void watch_off(const struct watch *w)
 {
-	signal(SIGPIPE, SIG_IGN);
 	if (write(w->end, "\0", 2) == 2)
 		waitpid(w->pid, NULL, 0);
 	close(w->end);
 }
 
-/* False: it was too late, and the device was resumed. */
-static bool watch_end(const struct ctl *ctl, const struct watch *w,
-		      const char *file, const char *name)
+/*
+ * CTL_GOOD, or it was too late, and *@suspended tells what was left to us.  One that
+ * was killed, or could not resume the device, has done nothing.
+ */
+static int watch_end(const struct ctl *ctl, const struct watch *w,
+		     const char *file, const char *name, bool *suspended)
 {
+	struct gm_dm_state state;
 	int status;
 
 	/* It may have ended: that is told by its status. */
-	signal(SIGPIPE, SIG_IGN);
 	if (write(w->end, "", 1) != 1 && errno != EPIPE)
-		return true;
+		return CTL_GOOD;
 	close(w->end);
 	while (waitpid(w->pid, &status, 0) < 0)
 		if (errno != EINTR)
-			return true;
-	if (!status)
-		return true;
-	ctl_fail(
+			return CTL_GOOD;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != WATCH_RESUMED)
+		return CTL_GOOD;
+	*suspended = gm_dm_state(name, &state) || state.suspended;
+	return ctl_fail(
 		ctl, CTL_FAILED,
-		"%s could not be written while %s was suspended, which was resumed: does it lie on that, by NFS or FUSE? (--timeout)",
-		file, name);
-	return false;
+		"%s could not be written while %s was suspended%s: does it lie on that, by NFS or FUSE? (--timeout)",
+		file, name, *suspended ? "" : ", which was resumed");
 }
 
 /* Is there anything that a save cannot hold? */
@@ -433,12 +440,40 @@ static int check_save(const struct ctl *ctl, const char *name,
 	return CTL_GOOD;
 }
 
+/* Said at once.  Who can't be told has a save all the same. */
+static void print_saved(const struct ctl *ctl, const char *name,
+			const struct saved *saved)
+{
+	struct json_object *o;
+
+	if (ctl->json) {
+		o = ctl_object();
+		ctl_put_string(o, "device", name);
+		ctl_put_u64(o, "missing", saved->faults);
+		ctl_put_u64(o, "tables_by_values", saved->tables);
+		ctl_put_u64(o, "released", saved->released);
+		ctl_print(o);
+	} else {
+		printf("%s: %" PRIu64 " missing and %" PRIu64
+		       " released blocks are in %s; the device stays suspended\n",
+		       name, saved->faults, saved->released, ctl->argv[1]);
+	}
+	if (!fflush(stdout) && !ferror(stdout))
+		return;
+	ctl_note(
+		ctl,
+		"%s: saved in %s, and stays suspended, but the output cannot be written: %s",
+		name, ctl->argv[1], strerrordesc_np(errno));
+	/* Or main() would make it a failure. */
+	__fpurge(stdout);
+	clearerr(stdout);
+}
+
 int verb_save(struct ctl *ctl)
 {
 	struct grid_missing_fault *v = NULL;
 	struct grid_missing_status s;
 	struct saved saved = { 0 };
-	struct json_object *o;
 	uint64_t timeout = SAVE_MS;
 	bool suspended = false;
 	struct watch watch = { 0 };
@@ -446,7 +481,7 @@ int verb_save(struct ctl *ctl)
 	struct gm_dev dev;
 	size_t count = 0;
 	char name[128];
-	int code, err;
+	int code, late, err;
 
 	if (!ctl_ms(ctl, "timeout", &timeout))
 		return CTL_USAGE;
@@ -454,6 +489,8 @@ int verb_save(struct ctl *ctl)
 		return ctl_fail(ctl, CTL_USAGE,
 				"--timeout=%s: must be from 1ms to 24 days",
 				ctl_option(ctl, "timeout"));
+	/* Who watches may be gone when it is told something, and who reads us. */
+	signal(SIGPIPE, SIG_IGN);
 	code = ctl_dm_name(ctl, name, sizeof(name));
 	if (code)
 		return code;
@@ -495,27 +532,15 @@ int verb_save(struct ctl *ctl)
 		code = write_save(ctl, &dev, &place, &s, v, count, &saved);
 	free(v);
 	/* From here on nobody watches. */
-	if (suspended)
+	if (suspended) {
 		block_ends(NULL);
-	if (suspended && !watch_end(ctl, &watch, place.path, name)) {
-		suspended = false;
-		code = CTL_FAILED;
+		late = watch_end(ctl, &watch, place.path, name, &suspended);
+		code = code ? code : late;
 	}
 	if (code)
 		goto out_drop;
 	fclose(place.f);
-	if (ctl->json) {
-		o = ctl_object();
-		ctl_put_string(o, "device", name);
-		ctl_put_u64(o, "missing", saved.faults);
-		ctl_put_u64(o, "tables_by_values", saved.tables);
-		ctl_put_u64(o, "released", saved.released);
-		ctl_print(o);
-	} else {
-		printf("%s: %" PRIu64 " missing and %" PRIu64
-		       " released blocks are in %s; the device stays suspended\n",
-		       name, saved.faults, saved.released, ctl->argv[1]);
-	}
+	print_saved(ctl, name, &saved);
 out_drop:
 	/* Without a save there is no stop: whoever uses it must not hang. */
 	if (code && suspended) {
@@ -527,7 +552,6 @@ out_drop:
 	if (code)
 		drop_place(&place);
 	/* Whoever is ended now has told what it did. */
-	fflush(stdout);
 	if (place.watched)
 		sigprocmask(SIG_SETMASK, &place.before, NULL);
 out_close:

@@ -30,7 +30,7 @@
  *
  * $GRID_FAKE_FAILS names what fails: pipe, fork, open (of the device below), or
  * killed (who reads the device below), pwrite, status, enqueue, suspend (it is killed
- * when that is done), suspended (it is resumed when what is released is listed), length
+ * when that is done), suspended (it is resumed when what is released is listed), resume (the first one), length
  * (it has grown to twice of what it was when the file was attached), durable, info
  * (what device-mapper has).  $GRID_FAKE_BUSY times (for ever:
  * -1) the device is in use when it shall be removed.  It is open
@@ -109,7 +109,7 @@ struct state {
 	uint64_t cursor; /* a batch begins there */
 	uint64_t serial; /* the newest fault's */
 	uint32_t blocks_max;
-	int suspended, held, busy, removed;
+	int suspended, held, busy, removed, resume_failed;
 };
 
 int __real_open64(const char *path, int flags, ...);
@@ -656,8 +656,15 @@ int __wrap_gm_dm_suspend(const char *name)
 
 int __wrap_gm_dm_resume(const char *name)
 {
+	struct state *s;
+	int lock, failed;
+
 	(void)name;
-	return set_suspended(0);
+	s = lock_state(&lock);
+	failed = fails("resume") && !s->resume_failed;
+	s->resume_failed |= failed;
+	unlock_state(s, lock);
+	return failed ? -EBUSY : set_suspended(0);
 }
 
 int __wrap_gm_dm_remove(const char *name, bool deferred)
