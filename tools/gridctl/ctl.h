@@ -157,8 +157,12 @@ int ctl_cancel_known(const struct ctl *ctl, struct gm_dev *dev,
  */
 int ctl_not_written(const struct ctl *ctl, const struct gm_dev *dev,
 		    unsigned int own, bool changed);
-/* Remove a dm device, with patience for who only looks at it (udev's blkid). */
-int ctl_remove(const struct ctl *ctl, const char *name);
+/*
+ * Remove a dm device, with patience for who only looks at it (udev's blkid).  @may
+ * (NULL: always) is asked before each try: CTL_GOOD or an exit code.
+ */
+int ctl_remove(const struct ctl *ctl, const char *name,
+	       int (*may)(const struct ctl *ctl, const char *name));
 
 /* Addresses among the operands from @first on; allocated. */
 int ctl_addresses(const struct ctl *ctl, int first, uint64_t **addresses,

@@ -44,13 +44,17 @@ static bool holders(const char *name, enum ctl_holders which, char *text,
 	       ctl_holders(makedev(major, minor), which, text, size);
 }
 
-int ctl_remove(const struct ctl *ctl, const char *name)
+int ctl_remove(const struct ctl *ctl, const char *name,
+	       int (*may)(const struct ctl *ctl, const char *name))
 {
 	double end = ctl_now() + BUSY_SECONDS;
 	char who[512] = "";
-	int err;
+	int code, err;
 
 	for (;;) {
+		code = may ? may(ctl, name) : CTL_GOOD;
+		if (code)
+			return code;
 		err = gm_dm_remove(name, false);
 		if (err != -EBUSY ||
 		    holders(name, HOLDERS_LASTING, who, sizeof(who)) ||
@@ -70,10 +74,26 @@ int ctl_remove(const struct ctl *ctl, const char *name)
 	return CTL_GOOD;
 }
 
+/* Does metadata keep what is missing? */
+static bool is_kept(const char *name)
+{
+	struct grid_missing_status s;
+	struct gm_dev dev;
+	bool kept = false;
+
+	if (gm_open(&dev, O_RDONLY))
+		return false;
+	if (!gm_attach(&dev, name, 0) && !gm_status(&dev, &s))
+		kept = s.state & GRID_MISSING_STATUS_METADATA;
+	gm_close(&dev);
+	return kept;
+}
+
 /* Removed when its last user closes it, which may be now. */
 static int remove_deferred(const struct ctl *ctl, const char *name, bool *later)
 {
 	char *type, *params, who[512];
+	bool kept = is_kept(ctl->argv[0]);
 	int err = gm_dm_remove(name, true);
 
 	*later = false;
@@ -85,8 +105,9 @@ static int remove_deferred(const struct ctl *ctl, const char *name, bool *later)
 	free(params);
 	*later = true;
 	holders(name, HOLDERS_ALL, who, sizeof(who));
-	ctl_note(ctl, "%s is still there, and goes when it is closed: %s", name,
-		 *who ? who : "who holds it cannot be seen from here");
+	ctl_note(ctl, "%s is still there, and goes when it is closed: %s%s",
+		 name, *who ? who : "who holds it cannot be seen from here",
+		 kept ? "" : "; what goes missing until then is forgotten");
 	return CTL_LATER;
 }
 
@@ -136,13 +157,18 @@ int verb_remove(struct ctl *ctl)
 	code = ctl_dm_name(ctl, name, sizeof(name));
 	if (!code)
 		code = ctl_must_be_grid(ctl, name);
-	if (!code && !ctl_option(ctl, "force"))
-		code = check_missing(ctl, name);
 	if (code)
 		return code;
-	code = ctl_option(ctl, "deferred") ?
-		       remove_deferred(ctl, name, &later) :
-		       ctl_remove(ctl, name);
+	if (!ctl_option(ctl, "deferred")) {
+		code = ctl_remove(ctl, name,
+				  ctl_option(ctl, "force") ? NULL :
+							     check_missing);
+	} else {
+		if (!ctl_option(ctl, "force"))
+			code = check_missing(ctl, name);
+		if (!code)
+			code = remove_deferred(ctl, name, &later);
+	}
 	if (ctl->json && (!code || later)) {
 		o = ctl_object();
 		ctl_put_string(o, "device", name);

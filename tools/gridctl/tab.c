@@ -383,7 +383,7 @@ static int detach_name(const struct ctl *ctl, const char *name)
 	 * either is what the table's line says.
 	 */
 	if (!code && there)
-		code = ctl_remove(ctl, name);
+		code = ctl_remove(ctl, name, NULL);
 	if (code || !ctl->json)
 		return code;
 	o = ctl_object();

@@ -49,7 +49,8 @@
  * which nothing keeps right, else right.  A descriptor that leads to /dev/fake is of
  * the device; "open: N" in its fdinfo says which open file it is.
  *
- * $GRID_FAKE_SYNCS: a file that tells, a line each, what is renamed and synced; with
+ * $GRID_FAKE_SYNCS: a file that tells, a line each, what is renamed, synced and (to be)
+ * removed; with
  * $GRID_FAKE_FAILS "sync" a directory can't be.  Who has renamed something gets the
  * signal number $GRID_FAKE_RENAMED; who has failed to switch tables $GRID_FAKE_SWITCHED.  While the file $GRID_FAKE_NO_ACCEPT is there, nobody
  * who connects is accepted, for want of a descriptor; each try is told there as well, and
@@ -672,7 +673,7 @@ int __wrap_gm_dm_remove(const char *name, bool deferred)
 	struct state *s;
 	int lock, err;
 
-	(void)name;
+	record("remove", name);
 	s = lock_state(&lock);
 	err = s->busy && !deferred ? -EBUSY : 0;
 	s->removed = !s->busy;
