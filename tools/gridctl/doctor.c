@@ -16,6 +16,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/timex.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -26,6 +28,8 @@
 #include "gridtab.h"
 #include "helper.h"
 #include "module.h"
+#include "proc.h"
+#include "stack.h"
 
 extern char **environ;
 
@@ -36,6 +40,8 @@ static const char *const level_name[] = { "ok", "warning", "wrong" };
 struct doctor {
 	const struct ctl *ctl;
 	enum level worst;
+	dev_t *grids; /* that are there */
+	size_t grid_count;
 };
 
 __attribute__((format(printf, 4, 5))) static void find(struct doctor *d,
@@ -218,6 +224,25 @@ static void modules(struct doctor *d)
 	signatures(d, &m);
 }
 
+/*
+ * Does a file or disk that is a source of grid @name lie on it, or below it?  Nothing
+ * is touched but what the helper, which has it open, has touched before.
+ */
+static bool is_tangled(const char *name, const char *uri, bool open)
+{
+	const char *path = strncmp(uri, "file://", 7) ? uri : uri + 7;
+	bool tangled = false;
+	struct gm_dev dev;
+
+	if (*path != '/' || (!open && strncmp(path, "/dev/", 5)) ||
+	    gm_open(&dev, O_RDONLY))
+		return false;
+	if (!gm_attach(&dev, name, 0) && dev.block_size)
+		tangled = gm_stack_source(path, makedev(dev.major, dev.minor));
+	gm_close(&dev);
+	return tangled;
+}
+
 /* What gridrepaird says of its devices and their sources. */
 static void sources(struct doctor *d)
 {
@@ -229,6 +254,7 @@ static void sources(struct doctor *d)
 	const char *name, *uri;
 	char buf[4096];
 	size_t n, i, j, up;
+	bool answers;
 
 	while (f && tokener && !all && (n = fread(buf, 1, sizeof(buf), f)))
 		all = json_tokener_parse_ex(tokener, buf, (int)n);
@@ -258,12 +284,17 @@ static void sources(struct doctor *d)
 			source = json_object_array_get_idx(list, j);
 			uri = json_object_get_string(
 				json_object_object_get(source, "source"));
-			if (json_object_get_boolean(
-				    json_object_object_get(source, "up")))
+			answers = json_object_get_boolean(
+				json_object_object_get(source, "up"));
+			if (answers)
 				up++;
 			else
 				find(d, WARNING, "source",
 				     "%s: %s does not answer", name, uri);
+			if (is_tangled(name, uri, answers))
+				find(d, WRONG, "source",
+				     "%s: %s lies on that grid, or below it: it can't have what is missing",
+				     name, uri);
 		}
 		find(d, up ? GOOD : WRONG, "source",
 		     "%s: %zu of %zu sources answer", name, up,
@@ -483,22 +514,45 @@ static bool ordered(const char *dir)
 	return good;
 }
 
+static bool on_grid(const struct doctor *d, dev_t dev)
+{
+	size_t i;
+
+	for (i = 0; i < d->grid_count; i++)
+		if (gm_stack_on(dev, d->grids[i]))
+			return true;
+	return false;
+}
+
+/* Does what is mounted lie on a grid, be it through LVM, a partition, or md? */
+static bool mounted_on_grid(const struct doctor *d, const struct gm_mount *m)
+{
+	struct stat st;
+
+	if (on_grid(d, makedev(m->major, m->minor)))
+		return true;
+	/* Some file systems have a number of their own. */
+	return !m->major && *m->source == '/' && !stat(m->source, &st) &&
+	       S_ISBLK(st.st_mode) && on_grid(d, st.st_rdev);
+}
+
 /* At shutdown the helper stops when what is mounted with _netdev is unmounted. */
 static void mounts(struct doctor *d)
 {
-	FILE *f = setmntent("/proc/self/mounts", "re");
-	struct mntent m;
-	char line[8192];
+	FILE *f = d->grid_count ? fopen("/proc/self/mountinfo", "re") : NULL;
+	struct gm_mount m;
+	char *line = NULL;
+	size_t room = 0;
 
-	/* Not by getmntent(), of which ordered() overwrites what it returned. */
-	while (f && getmntent_r(f, &m, line, sizeof(line)))
-		if (!strncmp(m.mnt_fsname, "/dev/mapper/", 12) &&
-		    is_grid(m.mnt_fsname + 12) && !ordered(m.mnt_dir))
+	while (f && getline(&line, &room, f) > 0)
+		if (gm_parse_mount(line, &m) && mounted_on_grid(d, &m) &&
+		    !ordered(m.point))
 			find(d, WARNING, "fstab",
 			     "%s lies on a grid, and has no _netdev: at shutdown the helper may stop before it is unmounted",
-			     m.mnt_dir);
+			     m.point);
+	free(line);
 	if (f)
-		endmntent(f);
+		fclose(f);
 }
 
 /* Certificates of sources are judged by it. */
@@ -608,15 +662,43 @@ static void devices(struct doctor *d)
 	gm_close(&dev);
 }
 
+/* Those that are there; who may not see them is told so later. */
+static void look_grids(struct doctor *d)
+{
+	struct grid_missing_tracker v[64];
+	uint64_t cursor = 0;
+	struct gm_dev dev;
+	dev_t *grown;
+	int n, i;
+
+	if (!is_file("/sys/module/grid_missing") || gm_open(&dev, O_RDONLY))
+		return;
+	while (cursor != GM_CURSOR_END &&
+	       (n = gm_list_trackers(&dev, &cursor, v, 64)) >= 0) {
+		grown = reallocarray(d->grids, d->grid_count + (size_t)n,
+				     sizeof(*grown));
+		if (!grown)
+			break;
+		d->grids = grown;
+		for (i = 0; i < n; i++)
+			if (v[i].block_size)
+				grown[d->grid_count++] =
+					makedev(v[i].major, v[i].minor);
+	}
+	gm_close(&dev);
+}
+
 int verb_doctor(struct ctl *ctl)
 {
 	struct doctor d = { .ctl = ctl };
 
+	look_grids(&d);
 	modules(&d);
 	helper(&d);
 	table(&d);
 	mounts(&d);
 	devices(&d);
 	clock_of(&d);
+	free(d.grids);
 	return d.worst == WRONG ? CTL_FAILED : CTL_GOOD;
 }
