@@ -487,6 +487,12 @@ static void table(struct doctor *d)
 			     "%s: %s may be another disk after the next boot: use /dev/disk/by-id or PARTUUID=",
 			     e->name, data);
 		}
+		if (!e->error && !gridtab_option(e, "_netdev") &&
+		    !gridtab_option(e, "noauto") &&
+		    is_file("/etc/gridrepaird.conf"))
+			find(d, WARNING, "gridtab",
+			     "%s: attached before the network is up, and gridrepaird runs only after that: what a boot reads of it then waits for its missing blocks (_netdev)",
+			     e->name);
 		/* Of a grid that is there, its table tells the disk. */
 		if (!e->error && !is_grid(e->name))
 			lvm(d, e->name, data);
