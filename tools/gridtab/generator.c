@@ -146,6 +146,25 @@ static void needs_mount(FILE *f, const char *path)
 	}
 }
 
+/*
+ * What gridctl waits for it bounds itself, and says why; this one, in seconds, only
+ * catches what nobody thought of (a disk that doesn't answer).  UINT64_MAX: nothing.
+ */
+static uint64_t start_limit(const struct gridtab_entry *e)
+{
+	uint64_t waits[] = { gridtab_device_timeout(e),
+			     gridtab_device_timeout(e),
+			     gridtab_held(e) ? gridtab_ready_timeout(e) : 0 };
+	uint64_t sum = 60000;
+	size_t i;
+
+	for (i = 0; i < sizeof(waits) / sizeof(*waits); i++)
+		if (__builtin_add_overflow(sum, waits[i], &sum))
+			return UINT64_MAX;
+	/* systemd counts microseconds; who waits for a century waits for ever. */
+	return sum / 1000 > UINT32_MAX ? UINT64_MAX : sum / 1000;
+}
+
 static void generate(const char *dir, const struct gridtab_entry *e,
 		     const char *tab)
 {
@@ -174,14 +193,7 @@ static void generate(const char *dir, const struct gridtab_entry *e,
 		say("%s: %s", path, strerrordesc_np(errno));
 		return;
 	}
-	/*
-	 * What gridctl waits for it bounds itself, and says why; this one only
-	 * catches what nobody thought of (a disk that doesn't answer).
-	 */
-	limit = (gridtab_device_timeout(e) * 2 +
-		 (gridtab_held(e) ? gridtab_ready_timeout(e) : 0)) /
-			1000 +
-		60;
+	limit = start_limit(e);
 	fprintf(f,
 		"# Made by gridtab-generator from %s, line %u.\n"
 		"[Unit]\n"
@@ -203,20 +215,26 @@ static void generate(const char *dir, const struct gridtab_entry *e,
 		      f);
 	if (!nofail)
 		fprintf(f, "Before=%s\n", target);
-	needs_mount(f, gridtab_option(e, "manifest"));
-	needs_mount(f, e->data);
-	unit_options(f, e, "x-systemd.requires", "Requires", true);
-	unit_options(f, e, "x-systemd.wants", "Wants", false);
-	unit_options(f, e, "x-systemd.after", "After", false);
-	unit_options(f, e, "x-systemd.before", "Before", false);
-	fprintf(f,
-		"\n[Service]\n"
-		"Type=oneshot\n"
-		"RemainAfterExit=yes\n"
-		"TimeoutStartSec=%" PRIu64 "s\n"
-		"TimeoutStopSec=90s\n"
-		"ExecStart=" SBINDIR "/gridctl attach -- ",
-		limit);
+	/* Of a wrong line nothing is needed to tell what is wrong. */
+	if (!e->error) {
+		needs_mount(f, gridtab_option(e, "manifest"));
+		needs_mount(f, e->data);
+		unit_options(f, e, "x-systemd.requires", "Requires", true);
+		unit_options(f, e, "x-systemd.wants", "Wants", false);
+		unit_options(f, e, "x-systemd.after", "After", false);
+		unit_options(f, e, "x-systemd.before", "Before", false);
+	}
+	fputs("\n[Service]\n"
+	      "Type=oneshot\n"
+	      "RemainAfterExit=yes\n",
+	      f);
+	if (limit == UINT64_MAX)
+		fputs("TimeoutStartSec=infinity\n", f);
+	else
+		fprintf(f, "TimeoutStartSec=%" PRIu64 "s\n", limit);
+	fputs("TimeoutStopSec=90s\n"
+	      "ExecStart=" SBINDIR "/gridctl attach -- ",
+	      f);
 	put_quoted(f, e->name);
 	fputs("\nExecStop=" SBINDIR "/gridctl detach -- ", f);
 	put_quoted(f, e->name);

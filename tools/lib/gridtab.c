@@ -101,14 +101,27 @@ static bool unescape(char *s)
 	return true;
 }
 
+/* What could forge a line of a unit, or of the log; a character of UTF-8 is none. */
+static bool has_control(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			return true;
+	return false;
+}
+
 /* A time as systemd's options have it: a bare number is seconds. */
 static bool parse_time(const char *text, uint64_t *ms)
 {
 	char copy[32];
 	size_t len = strlen(text);
 
+	if (!strcmp(text, "infinity")) {
+		*ms = GRIDTAB_FOREVER;
+		return true;
+	}
 	if (!gm_parse_u64(text, ms)) {
-		*ms = *ms < UINT64_MAX / 1000 ? *ms * 1000 : UINT64_MAX;
+		*ms = *ms < UINT64_MAX / 1000 ? *ms * 1000 : GRIDTAB_FOREVER;
 		return true;
 	}
 	if (!gm_parse_ms(text, ms))
@@ -169,6 +182,8 @@ static bool split_options(struct gridtab_entry *e, char *text)
 		if (!unescape(e->options[n]))
 			wrong(e,
 			      "options: \\ must be followed by three octal digits");
+		else if (has_control(e->options[n]))
+			wrong(e, "options: control characters");
 		else
 			check_option(e, e->options[n]);
 		n++;
@@ -212,6 +227,8 @@ static bool parse_line(struct gridtab_entry *e, char *line)
 			      "%s: \\ must be followed by three octal digits",
 			      what[i]);
 			nameless |= !i;
+		} else if (i && has_control(field[i])) {
+			wrong(e, "%s: control characters", what[i]);
 		}
 	}
 	/* Whose the disks are is known without a name, too: nobody mounts them. */
@@ -221,8 +238,12 @@ static bool parse_line(struct gridtab_entry *e, char *line)
 		return false;
 	if (nameless)
 		return true;
+	if (has_control(field[0])) {
+		wrong(e, "name: control characters");
+		return true;
+	}
 	if (strchr(field[0], '/') || strlen(field[0]) > 127 ||
-	    strpbrk(field[0], "\n\t") || !strcmp(field[0], "control")) {
+	    !strcmp(field[0], "control")) {
 		wrong(e, "\"%s\" cannot be the name of a dm device", field[0]);
 		return true;
 	}

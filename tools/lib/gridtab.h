@@ -57,8 +57,9 @@ const char *gridtab_option(const struct gridtab_entry *entry, const char *name);
 /*
  * How long to wait for the disks (x-systemd.device-timeout=, 90 s), and for a
  * held grid to become ready (ready-timeout=, 90 s); ms, 0 when the option makes
- * no sense.
+ * no sense, GRIDTAB_FOREVER without an end.
  */
+#define GRIDTAB_FOREVER UINT64_MAX
 uint64_t gridtab_device_timeout(const struct gridtab_entry *entry);
 uint64_t gridtab_ready_timeout(const struct gridtab_entry *entry);
 /* Does it start held? */
