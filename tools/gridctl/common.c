@@ -486,10 +486,60 @@ void ctl_put_u64(struct json_object *o, const char *key, uint64_t value)
 	json_object_object_add(o, key, json_object_new_uint64(value));
 }
 
+/* Bytes of the character of UTF-8 at @s, or 0: there is none. */
+static size_t character(const unsigned char *s)
+{
+	/* The second byte's range is what keeps out what has a shorter form. */
+	unsigned char least = 0x80, most = 0xbf;
+	size_t n, i;
+
+	if (*s < 0x80)
+		return 1;
+	if (*s < 0xc2 || *s > 0xf4)
+		return 0;
+	n = *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : 4;
+	if (*s == 0xe0)
+		least = 0xa0;
+	else if (*s == 0xf0)
+		least = 0x90;
+	else if (*s == 0xed) /* surrogates */
+		most = 0x9f;
+	else if (*s == 0xf4)
+		most = 0x8f;
+	if (s[1] < least || s[1] > most)
+		return 0;
+	for (i = 2; i < n; i++)
+		if (s[i] < 0x80 || s[i] > 0xbf)
+			return 0;
+	return n;
+}
+
+/* Names are any bytes, JSON is UTF-8: each byte that is none becomes U+FFFD. */
+static struct json_object *new_string(const char *value)
+{
+	static const char instead[] = "\xef\xbf\xbd";
+	const unsigned char *s = (const unsigned char *)value;
+	struct json_object *o;
+	char *text, *to;
+	size_t n;
+
+	text = malloc(strlen(value) * strlen(instead) + 1);
+	if (!text)
+		abort(); /* as ctl_object() */
+	for (to = text; *s; s += n ? n : 1) {
+		n = character(s);
+		to = n ? mempcpy(to, s, n) :
+			 mempcpy(to, instead, strlen(instead));
+	}
+	*to = 0;
+	o = json_object_new_string(text);
+	free(text);
+	return o;
+}
+
 void ctl_put_string(struct json_object *o, const char *key, const char *value)
 {
-	json_object_object_add(o, key,
-			       value ? json_object_new_string(value) : NULL);
+	json_object_object_add(o, key, value ? new_string(value) : NULL);
 }
 
 void ctl_put_bool(struct json_object *o, const char *key, bool value)

@@ -476,6 +476,7 @@ static int parse_options(struct ctl *ctl, int argc, char **argv)
 {
 	struct option longs[CTL_OPTIONS_MAX + 3] = { { 0 } };
 	const struct ctl_option *o;
+	char letter[3] = "";
 	int n = 0, c;
 
 	for (o = ctl->verb->options; o->name; o++, n++) {
@@ -495,8 +496,11 @@ static int parse_options(struct ctl *ctl, int argc, char **argv)
 			return 2;
 		}
 		if (c == ':' || c == '?') {
+			/* Of letters in a row optind is still at the first one's word. */
+			if (c == '?' && optopt > ' ' && optopt < 0x7f)
+				snprintf(letter, sizeof(letter), "-%c", optopt);
 			ctl_fail(ctl, CTL_USAGE, "%s: %s (gridctl %s --help)",
-				 argv[optind - 1],
+				 *letter ? letter : argv[optind - 1],
 				 c == ':' ? "needs an argument" :
 					    "unknown option, or a wrong one",
 				 ctl->verb->name);

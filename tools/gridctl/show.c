@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -250,7 +251,7 @@ int verb_status(struct ctl *ctl)
 		fflush(stdout);
 		last = s.repaired;
 		then = ctl_now();
-		ctl_pause((unsigned int)watch);
+		ctl_pause(watch < UINT_MAX ? (unsigned int)watch : UINT_MAX);
 	}
 	gm_close(&dev);
 	return err ? ctl_error(ctl, err, "%s", ctl->argv[0]) : CTL_GOOD;
@@ -719,7 +720,10 @@ int verb_monitor(struct ctl *ctl)
 			if (left <= 0)
 				break;
 		}
-		poll(&p, 1, left < 0 ? -1 : (int)left + 1);
+		poll(&p, 1,
+		     left < 0	     ? -1 :
+		     left >= INT_MAX ? INT_MAX :
+				       (int)left + 1);
 	}
 	if (p.fd >= 0)
 		close(p.fd);
