@@ -36,6 +36,24 @@ static int area_read(void *priv, uint64_t from, void *buf, uint32_t bytes)
 	return 0;
 }
 
+bool area_start(const struct ctl *ctl, uint64_t *start)
+{
+	uint64_t sectors = 0;
+
+	*start = 0;
+	if (!ctl_u64(ctl, "metadata-start", &sectors))
+		return false;
+	/* As format makes it, and what a file offset can be. */
+	if (sectors % 8 || sectors > INT64_MAX / 512) {
+		ctl_fail(ctl, CTL_USAGE, "--metadata-start=%s: %s",
+			 ctl_option(ctl, "metadata-start"),
+			 sectors % 8 ? "must be a multiple of 8" : "too large");
+		return false;
+	}
+	*start = sectors * 512;
+	return true;
+}
+
 int area_open(const struct ctl *ctl, struct area *a, const char *path,
 	      uint64_t start, bool write)
 {

@@ -26,6 +26,8 @@ struct area {
 	struct gmeta_device dev;
 };
 
+/* --metadata-start as bytes (0 when not given); false: it was wrong, which has been said. */
+bool area_start(const struct ctl *ctl, uint64_t *start);
 /* CTL_GOOD or an exit code, which has been said.  @write wants it for itself. */
 int area_open(const struct ctl *ctl, struct area *a, const char *path,
 	      uint64_t start, bool write);

@@ -15,6 +15,7 @@
 
 #include "area.h"
 #include "ctl.h"
+#include "dm.h"
 
 /*
  * Bytes and number of a block device, that nothing lies on ahead of @begin; CTL_GOOD
@@ -145,16 +146,16 @@ static int from_metadata(const struct ctl *ctl, const char *path, char *words,
 					      "table-values-max" };
 	char uuid[AREA_UUID_TEXT];
 	struct gmeta_loaded l;
-	uint64_t start = 0, block_size = 0;
+	uint64_t start, block_size = 0;
 	struct area a;
 	struct stat st;
 	int code, err;
 
-	if (!ctl_u64(ctl, "metadata-start", &start))
+	if (!area_start(ctl, &start))
 		return CTL_USAGE;
 	if (!strcmp(metadata, "internal"))
 		metadata = path;
-	code = area_open(ctl, &a, metadata, start * 512, false);
+	code = area_open(ctl, &a, metadata, start, false);
 	if (code)
 		return code;
 	err = gmeta_load_super(&a.dev, &l);
@@ -195,7 +196,7 @@ static int from_metadata(const struct ctl *ctl, const char *path, char *words,
 				metadata);
 	snprintf(words + strlen(words), size - strlen(words),
 		 " metadata:%u:%u metadata_start:%" PRIu64 " metadata_uuid:%s",
-		 major(st.st_rdev), minor(st.st_rdev), start, uuid);
+		 major(st.st_rdev), minor(st.st_rdev), start / 512, uuid);
 	*count += 3;
 	if (!ctl_option(ctl, "checksum") && strcmp(sb->hash, "none")) {
 		snprintf(words + strlen(words), size - strlen(words),
@@ -252,6 +253,7 @@ int verb_create(struct ctl *ctl)
 	unsigned int major = 0, minor = 0, count = 0;
 	struct gm_dm_create create = { .name = name };
 	struct gmeta_super sb;
+	dev_t made = 0;
 	struct json_object *o;
 	int code, err, log;
 
@@ -388,8 +390,8 @@ int verb_create(struct ctl *ctl)
 	create.params = params;
 	create.read_only = ctl_option(ctl, "read-only");
 	log = ctl_log_open();
-	err = gm_dm_create(&create);
-	ctl_log_close(log, text, sizeof(text));
+	err = gm_dm_make(&create, &made);
+	ctl_log_close(log, major(made), minor(made), text, sizeof(text));
 	if (err == -EEXIST)
 		return ctl_fail(
 			ctl, CTL_FAILED,
@@ -495,9 +497,11 @@ int verb_list(struct ctl *ctl)
 int verb_set(struct ctl *ctl)
 {
 	char name[128], message[512], text[512], *equals;
+	unsigned int major = 0, minor = 0;
 	struct json_object *o, *done;
 	int code, err, i, log;
 
+	gm_resolve(ctl->argv[0], &major, &minor);
 	code = ctl_dm_name(ctl, name, sizeof(name));
 	if (!code)
 		code = ctl_must_be_grid(ctl, name);
@@ -513,7 +517,7 @@ int verb_set(struct ctl *ctl)
 			*equals = ':';
 		log = ctl_log_open();
 		err = gm_dm_message(name, message, NULL);
-		ctl_log_close(log, text, sizeof(text));
+		ctl_log_close(log, major, minor, text, sizeof(text));
 		if (err)
 			code = ctl_fail(
 				ctl, CTL_FAILED, "%s: \"%s\": %s%s", name,

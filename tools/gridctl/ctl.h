@@ -96,9 +96,13 @@ int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags);
 int ctl_dm_name(const struct ctl *ctl, char *name, size_t size);
 /* Is @name a dm device of target grid?  CTL_GOOD or an exit code. */
 int ctl_must_be_grid(const struct ctl *ctl, const char *name);
-/* Where the kernel's log stands, and what device-mapper said since, or "". */
+/*
+ * Where the kernel's log stands, and the last thing that device-mapper said since
+ * of the grid MAJOR:MINOR (or of one that it didn't name), or "".
+ */
 int ctl_log_open(void);
-void ctl_log_close(int fd, char *text, size_t size);
+void ctl_log_close(int fd, unsigned int major, unsigned int minor, char *text,
+		   size_t size);
 /* Open a block device by its number; a negative errno. */
 int ctl_open_block(unsigned int major, unsigned int minor, int flags);
 /*

@@ -307,7 +307,7 @@ int verb_format(struct ctl *ctl)
 				  .begin_previous = GRID_META_SESSION,
 				  .reach = GRID_META_SESSION,
 				  .snapshot_end = GRID_META_SESSION };
-	uint64_t offset = 0, length = 0, start = 0;
+	uint64_t offset = 0, length = 0, start;
 	bool internal = !metadata || !strcmp(metadata, "internal");
 	struct stat data, meta;
 	char why[GMETA_WHY];
@@ -317,12 +317,8 @@ int verb_format(struct ctl *ctl)
 	code = parse(ctl, &sb, &offset, &length);
 	if (code)
 		return code;
-	if (!ctl_u64(ctl, "metadata-start", &start))
+	if (!area_start(ctl, &start))
 		return CTL_USAGE;
-	if (start > UINT64_MAX / 512 || (start * 512) % 4096)
-		return ctl_fail(ctl, CTL_USAGE,
-				"--metadata-start=%s: must be a multiple of 8",
-				ctl_option(ctl, "metadata-start"));
 	if (internal && (offset || start))
 		return ctl_fail(
 			ctl, CTL_USAGE,
@@ -340,7 +336,7 @@ int verb_format(struct ctl *ctl)
 			metadata);
 	code = area_identify(ctl, ctl->argv[0], &sb);
 	if (!code)
-		code = area_open(ctl, &a, metadata, start * 512, true);
+		code = area_open(ctl, &a, metadata, start, true);
 	if (code)
 		return code;
 	sb.flags = internal ? GRID_META_INTERNAL : 0;

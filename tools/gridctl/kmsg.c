@@ -22,10 +22,31 @@ int ctl_log_open(void)
 	return fd;
 }
 
-/* The last thing device-mapper said about a grid since ctl_log_open(), or "". */
-void ctl_log_close(int fd, char *text, size_t size)
+/* How much what device-mapper said has to do with the grid: it may name another. */
+enum about { ABOUT_OTHERS, ABOUT_ANY, ABOUT_IT };
+
+/* "table: MAJOR:MINOR: grid: …" or "grid: MAJOR:MINOR: …"; some have no number. */
+static enum about about(const char *said, unsigned int major,
+			unsigned int minor)
 {
-	char record[2048], *line, *hit;
+	unsigned int ma, mi;
+	int end = 0;
+
+	if (sscanf(said, "table: %u:%u: grid:%n", &ma, &mi, &end) == 2 && end)
+		return ma == major && mi == minor ? ABOUT_IT : ABOUT_OTHERS;
+	if (strncmp(said, "grid: ", 6))
+		return ABOUT_OTHERS;
+	if (sscanf(said, "grid: %u:%u:%n", &ma, &mi, &end) == 2 && end)
+		return ma == major && mi == minor ? ABOUT_IT : ABOUT_OTHERS;
+	return ABOUT_ANY;
+}
+
+void ctl_log_close(int fd, unsigned int major, unsigned int minor, char *text,
+		   size_t size)
+{
+	static const char prefix[] = "device-mapper: ";
+	enum about best = ABOUT_ANY, is;
+	char record[2048], *line;
 	ssize_t n;
 
 	*text = 0;
@@ -41,10 +62,14 @@ void ctl_log_close(int fd, char *text, size_t size)
 			continue;
 		line++;
 		line[strcspn(line, "\n")] = 0;
-		hit = strstr(line, "device-mapper: ");
-		if (hit && strstr(hit, "grid"))
-			snprintf(text, size, "%s",
-				 hit + strlen("device-mapper: "));
+		if (strncmp(line, prefix, strlen(prefix)))
+			continue;
+		line += strlen(prefix);
+		is = about(line, major, minor);
+		if (is < best)
+			continue;
+		best = is;
+		snprintf(text, size, "%s", line);
 	}
 	close(fd);
 }

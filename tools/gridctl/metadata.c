@@ -382,21 +382,17 @@ int verb_metadata(struct ctl *ctl)
 {
 	const char *what = ctl->argv[0];
 	bool writes = !strcmp(what, "repair") || !strcmp(what, "set");
-	uint64_t start = 0;
 	struct area a;
+	uint64_t start;
 	int code;
 
 	if (!writes && strcmp(what, "check") && strcmp(what, "dump"))
 		return ctl_fail(ctl, CTL_USAGE,
 				"\"%s\": must be check, dump, repair or set",
 				what);
-	if (!ctl_u64(ctl, "metadata-start", &start))
+	if (!area_start(ctl, &start))
 		return CTL_USAGE;
-	if (start > UINT64_MAX / 1024)
-		return ctl_fail(ctl, CTL_USAGE,
-				"--metadata-start=%s: too large",
-				ctl_option(ctl, "metadata-start"));
-	code = area_open(ctl, &a, ctl->argv[1], start * 512, writes);
+	code = area_open(ctl, &a, ctl->argv[1], start, writes);
 	if (code)
 		return code;
 	if (!strcmp(what, "repair"))

@@ -60,7 +60,8 @@ static int refused(const struct ctl *ctl, const char *name, const char *what,
 
 /* Load @table and make it live, or leave things as they were with @before. */
 static int load(const struct ctl *ctl, const struct gm_dm_create *table,
-		const struct gm_dm_create *before)
+		const struct gm_dm_create *before,
+		const struct gm_dm_state *state)
 {
 	int log = ctl_log_open(), code, err;
 	bool live = false;
@@ -71,7 +72,7 @@ static int load(const struct ctl *ctl, const struct gm_dm_create *table,
 		err = gm_dm_switch(table->name);
 		live = err;
 	}
-	ctl_log_close(log, text, sizeof(text));
+	ctl_log_close(log, state->major, state->minor, text, sizeof(text));
 	if (!err)
 		return CTL_GOOD;
 	code = refused(ctl, table->name, "refused", text, err);
@@ -88,7 +89,8 @@ static int load(const struct ctl *ctl, const struct gm_dm_create *table,
 
 /* The same, and no signal leaves it suspended amid that. */
 static int change(const struct ctl *ctl, const struct gm_dm_create *table,
-		  const struct gm_dm_create *before)
+		  const struct gm_dm_create *before,
+		  const struct gm_dm_state *state)
 {
 	sigset_t ends, mask;
 	int code;
@@ -99,7 +101,7 @@ static int change(const struct ctl *ctl, const struct gm_dm_create *table,
 	sigaddset(&ends, SIGQUIT);
 	sigaddset(&ends, SIGTERM);
 	sigprocmask(SIG_BLOCK, &ends, &mask);
-	code = load(ctl, table, before);
+	code = load(ctl, table, before, state);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return code;
 }
@@ -163,7 +165,7 @@ static int resize(struct ctl *ctl, const char *name, const char *params)
 			table.sectors / shape.block, *who ? who : "open");
 	}
 	if (table.sectors != state.sectors)
-		code = change(ctl, &table, &before);
+		code = change(ctl, &table, &before, &state);
 	if (code)
 		return code;
 	if (ctl->json) {
@@ -221,7 +223,8 @@ int verb_resume(struct ctl *ctl)
 	if (state.suspended) {
 		log = ctl_log_open();
 		err = gm_dm_resume(name);
-		ctl_log_close(log, text, sizeof(text));
+		ctl_log_close(log, state.major, state.minor, text,
+			      sizeof(text));
 		if (err)
 			return refused(ctl, name, "stays suspended", text, err);
 	}

@@ -12,9 +12,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "gridmissing.h"
+#include "dm.h"
 
 /* Why libdevmapper does nothing, of which it gives no errno. */
 static int no_answer(int otherwise)
@@ -110,9 +111,11 @@ int gm_dm_reload(const struct gm_dm_create *c)
 }
 
 /* @mask: once it is whole, while udev is waited for. */
-static int create(const struct gm_dm_create *c, const sigset_t *mask)
+static int create(const struct gm_dm_create *c, const sigset_t *mask,
+		  dev_t *number)
 {
 	struct dm_task *task;
+	struct dm_info info;
 	int err;
 
 	err = task_for(&task, DM_DEVICE_CREATE, c->name);
@@ -122,6 +125,8 @@ static int create(const struct gm_dm_create *c, const sigset_t *mask)
 		err = -EINVAL;
 	else
 		err = run(task, false);
+	if (!err && dm_task_get_info(task, &info))
+		*number = makedev(info.major, info.minor);
 	dm_task_destroy(task);
 	if (err)
 		return err == -EBUSY ? -EEXIST : err;
@@ -133,7 +138,7 @@ static int create(const struct gm_dm_create *c, const sigset_t *mask)
 	return err;
 }
 
-int gm_dm_create(const struct gm_dm_create *c)
+int gm_dm_make(const struct gm_dm_create *c, dev_t *number)
 {
 	sigset_t ends, before;
 	int err;
@@ -144,11 +149,19 @@ int gm_dm_create(const struct gm_dm_create *c)
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGHUP);
 	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGQUIT);
 	sigaddset(&ends, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &ends, &before);
-	err = create(c, &before);
+	err = create(c, &before, number);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return err;
+}
+
+int gm_dm_create(const struct gm_dm_create *c)
+{
+	dev_t number;
+
+	return gm_dm_make(c, &number);
 }
 
 int gm_dm_remove(const char *name, bool deferred)

@@ -49,6 +49,8 @@
  * which nothing keeps right, else right.  A descriptor that leads to /dev/fake is of
  * the device; "open: N" in its fdinfo says which open file it is.
  *
+ * $GRID_FAKE_KMSG: a file with what the kernel logs from now on, a record a line.
+ *
  * $GRID_FAKE_SYNCS: a file that tells, a line each, what is renamed, synced and (to be)
  * removed; with
  * $GRID_FAKE_FAILS "sync" a directory can't be.  Who has renamed something gets the
@@ -474,6 +476,24 @@ static uint8_t ours[4096];
 static unsigned int claimed;
 static uint32_t min_age[4096];
 
+/* One record a read, as of /dev/kmsg. */
+static int open_log(const char *path)
+{
+	char line[512];
+	int ends[2];
+	FILE *f;
+
+	f = __real_fopen64(path, "re");
+	if (!f || pipe2(ends, O_DIRECT | O_NONBLOCK | O_CLOEXEC))
+		abort();
+	while (fgets(line, sizeof(line), f))
+		if (write(ends[1], line, strlen(line)) < 0)
+			abort();
+	fclose(f);
+	close(ends[1]);
+	return ends[0];
+}
+
 int __wrap_open64(const char *path, int flags, ...)
 {
 	char buf[PATH_MAX];
@@ -483,6 +503,8 @@ int __wrap_open64(const char *path, int flags, ...)
 	va_start(args, flags);
 	mode = va_arg(args, int);
 	va_end(args);
+	if (!strcmp(path, "/dev/kmsg") && getenv("GRID_FAKE_KMSG"))
+		return open_log(getenv("GRID_FAKE_KMSG"));
 	if (!strcmp(path, BELOW) && fails("open")) {
 		errno = EMFILE;
 		return -1;
