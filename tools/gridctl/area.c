@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "area.h"
+#include "proc.h"
 
 static int area_read(void *priv, uint64_t from, void *buf, uint32_t bytes)
 {
@@ -251,16 +252,12 @@ int area_write_map(struct area *a, struct gmeta_super *sb,
 /* The first line of a file, each character that is none of a word a '_'. */
 static void read_word(const char *path, char *word, size_t size)
 {
-	FILE *f = fopen(path, "re");
 	size_t i;
 
 	memset(word, 0, size);
-	if (!f)
-		return;
-	if (!fgets(word, (int)size, f))
+	if (!gm_first_line(path, word, size))
 		*word = 0;
-	fclose(f);
-	i = strcspn(word, "\n");
+	i = strlen(word);
 	memset(word + i, 0, size - i);
 	while (i--)
 		if (word[i] <= ' ' || word[i] > '~')

@@ -152,6 +152,20 @@ bool ctl_ms(const struct ctl *ctl, const char *name, uint64_t *value)
 			    gm_parse_ms(s, value));
 }
 
+bool ctl_block_size(const struct ctl *ctl, uint64_t *value)
+{
+	if (!ctl_size(ctl, "block-size", value))
+		return false;
+	if (!ctl_option(ctl, "block-size") ||
+	    (*value >= GM_BLOCK_SIZE_MIN && *value <= GM_BLOCK_SIZE_MAX &&
+	     !(*value & (*value - 1))))
+		return true;
+	ctl_fail(ctl, CTL_USAGE,
+		 "--block-size=%s: must be a power of two from 4K to 1M",
+		 ctl_option(ctl, "block-size"));
+	return false;
+}
+
 /* ------------------------------------------------------------------ device */
 
 static bool exists(unsigned int major, unsigned int minor)
@@ -225,6 +239,32 @@ int ctl_dm_name(const struct ctl *ctl, char *name, size_t size)
 		return ctl_fail(ctl, CTL_NO_DEVICE,
 				"%s (%u:%u) is not a device-mapper device",
 				ctl->argv[0], major, minor);
+	return CTL_GOOD;
+}
+
+int ctl_target(const char *name, char type[16])
+{
+	char *target, *params;
+	int err = gm_dm_info(name, true, &target, &params);
+
+	if (err)
+		return err;
+	snprintf(type, 16, "%s", target);
+	free(target);
+	free(params);
+	return 0;
+}
+
+int ctl_must_be_grid(const struct ctl *ctl, const char *name)
+{
+	char type[16];
+	int err = ctl_target(name, type);
+
+	if (err)
+		return ctl_dm_error(ctl, err, "%s", name);
+	if (strcmp(type, "grid"))
+		return ctl_fail(ctl, CTL_NO_DEVICE,
+				"%s is not a device of target grid", name);
 	return CTL_GOOD;
 }
 

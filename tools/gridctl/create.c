@@ -273,7 +273,7 @@ int verb_create(struct ctl *ctl)
 		return ctl_fail(ctl, CTL_USAGE,
 				"--metadata-start is for --metadata");
 	}
-	if (!ctl_size(ctl, "block-size", &block_size) ||
+	if (!ctl_block_size(ctl, &block_size) ||
 	    !ctl_size(ctl, "offset", &offset) ||
 	    !ctl_size(ctl, "length", &length) ||
 	    !one_of(ctl, "on-missing", "park", "error") ||
@@ -281,12 +281,6 @@ int verb_create(struct ctl *ctl)
 	    !one_of(ctl, "start", "clean", "held") ||
 	    !one_of(ctl, "detect", "on", "off"))
 		return CTL_USAGE;
-	if (block_size < GM_BLOCK_SIZE_MIN || block_size > GM_BLOCK_SIZE_MAX ||
-	    block_size & (block_size - 1))
-		return ctl_fail(
-			ctl, CTL_USAGE,
-			"--block-size=%s: must be a power of two from 4K to 1M",
-			ctl_option(ctl, "block-size") ?: "of the metadata");
 	if (offset % 512)
 		return ctl_fail(ctl, CTL_USAGE,
 				"--offset=%s: must be a multiple of 512",

@@ -87,6 +87,8 @@ __attribute__((format(printf, 2, 3))) void ctl_note(const struct ctl *ctl,
 bool ctl_u64(const struct ctl *ctl, const char *name, uint64_t *value);
 bool ctl_size(const struct ctl *ctl, const char *name, uint64_t *value);
 bool ctl_ms(const struct ctl *ctl, const char *name, uint64_t *value);
+/* --block-size: the same for what can be the size of a block. */
+bool ctl_block_size(const struct ctl *ctl, uint64_t *value);
 
 /* Open /dev/grid_missing; CTL_GOOD or an exit code, which has been said. */
 int ctl_open(const struct ctl *ctl, struct gm_dev *dev, int flags);
@@ -94,6 +96,8 @@ int ctl_open(const struct ctl *ctl, struct gm_dev *dev, int flags);
 int ctl_attach(const struct ctl *ctl, struct gm_dev *dev, int flags);
 /* The dm name of operand 0. */
 int ctl_dm_name(const struct ctl *ctl, char *name, size_t size);
+/* The target type of the dm device @name; "": it has no table.  A negative errno. */
+int ctl_target(const char *name, char type[16]);
 /* Is @name a dm device of target grid?  CTL_GOOD or an exit code. */
 int ctl_must_be_grid(const struct ctl *ctl, const char *name);
 /*

@@ -74,23 +74,10 @@ static bool is_file(const char *path)
 	return !access(path, F_OK);
 }
 
-/* The first line of a small file; false when it can't be read. */
-static bool line_of(const char *path, char *text, size_t size)
-{
-	FILE *f = fopen(path, "re");
-	bool good = f && fgets(text, (int)size, f);
-
-	if (f)
-		fclose(f);
-	if (good)
-		text[strcspn(text, "\n")] = 0;
-	return good;
-}
-
-/* Its first word. */
+/* The first word of a small file; false when it can't be read. */
 static bool word_of(const char *path, char *text, size_t size)
 {
-	bool good = line_of(path, text, size);
+	bool good = gm_first_line(path, text, size);
 
 	if (good)
 		text[strcspn(text, " \t")] = 0;
@@ -129,7 +116,8 @@ static const char *enforces(void)
 		    sizeof(text)) &&
 	    (*text == 'Y' || *text == '1'))
 		return "module.sig_enforce";
-	if (line_of("/sys/kernel/security/lockdown", text, sizeof(text)) &&
+	if (gm_first_line("/sys/kernel/security/lockdown", text,
+			  sizeof(text)) &&
 	    (strstr(text, "[integrity]") || strstr(text, "[confidentiality]")))
 		return "lockdown";
 	return NULL;
@@ -440,15 +428,9 @@ static void lvm(struct doctor *d, const char *name, const char *disk)
 
 static bool is_grid(const char *name)
 {
-	char *type, *params;
-	bool grid;
+	char type[16];
 
-	if (gm_dm_info(name, true, &type, &params))
-		return false;
-	grid = !strcmp(type, "grid");
-	free(type);
-	free(params);
-	return grid;
+	return !ctl_target(name, type) && !strcmp(type, "grid");
 }
 
 static void table(struct doctor *d)

@@ -139,16 +139,10 @@ static int parse(const struct ctl *ctl, struct gmeta_super *sb,
 	if (!ctl_option(ctl, "block-size"))
 		return ctl_fail(ctl, CTL_USAGE,
 				"--block-size is required (4K to 1M)");
-	if (!ctl_size(ctl, "block-size", &block_size) ||
+	if (!ctl_block_size(ctl, &block_size) ||
 	    !ctl_size(ctl, "offset", offset) ||
 	    !ctl_size(ctl, "length", length))
 		return CTL_USAGE;
-	if (block_size < GM_BLOCK_SIZE_MIN || block_size > GM_BLOCK_SIZE_MAX ||
-	    block_size & (block_size - 1))
-		return ctl_fail(
-			ctl, CTL_USAGE,
-			"--block-size=%s: must be a power of two from 4K to 1M",
-			ctl_option(ctl, "block-size"));
 	if (*offset % 512)
 		return ctl_fail(ctl, CTL_USAGE,
 				"--offset=%s: must be a multiple of 512",

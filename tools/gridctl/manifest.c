@@ -14,10 +14,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
+#include "disk.h"
 
 #define RUN_BYTES (1U << 20)
 #define WINDOW_BLOCKS 65536U
@@ -314,21 +314,6 @@ static int print_tables(struct image *im)
 	return code;
 }
 
-/*
- * A disk is read itself: what a file system or a grid on it writes goes by the
- * cache of its device node, which keeps what anybody has read there before.
- */
-static void past_cache(int fd, uint64_t offset)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) || !S_ISBLK(st.st_mode))
-		return;
-	if (offset % GM_BLOCK_SIZE_MIN ||
-	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_DIRECT))
-		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-}
-
 int verb_manifest(struct ctl *ctl)
 {
 	const char *algorithm = ctl_option(ctl, "checksum");
@@ -347,24 +332,19 @@ int verb_manifest(struct ctl *ctl)
 	if (!ctl_option(ctl, "block-size"))
 		return ctl_fail(ctl, CTL_USAGE,
 				"--block-size is required (4K to 1M)");
-	if (!ctl_size(ctl, "block-size", &block_size) ||
+	if (!ctl_block_size(ctl, &block_size) ||
 	    !ctl_size(ctl, "offset", &offset) ||
 	    !ctl_u64(ctl, "blocks", &blocks) || !ctl_u64(ctl, "jobs", &jobs))
 		return CTL_USAGE;
 	if (!jobs || jobs > JOBS_MAX)
 		return ctl_fail(ctl, CTL_USAGE, "--jobs is from 1 to %d",
 				JOBS_MAX);
-	if (block_size < GM_BLOCK_SIZE_MIN || block_size > GM_BLOCK_SIZE_MAX ||
-	    block_size & (block_size - 1))
-		return ctl_fail(
-			ctl, CTL_USAGE,
-			"--block-size=%s: must be a power of two from 4K to 1M",
-			ctl_option(ctl, "block-size"));
 	fd = open(ctl->argv[0], O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->argv[0],
 				gm_open_reason(errno));
-	past_cache(fd, offset);
+	if (gm_past_cache(fd, offset, block_size))
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	end = lseek(fd, 0, SEEK_END);
 	there = end < 0 || (uint64_t)end < offset ?
 			0 :

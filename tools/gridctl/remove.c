@@ -16,23 +16,6 @@
 
 #define BUSY_SECONDS 10
 
-int ctl_must_be_grid(const struct ctl *ctl, const char *name)
-{
-	char *type, *params;
-	int err = gm_dm_info(name, true, &type, &params);
-	bool grid;
-
-	if (err)
-		return ctl_dm_error(ctl, err, "%s", name);
-	grid = !strcmp(type, "grid");
-	free(type);
-	free(params);
-	if (!grid)
-		return ctl_fail(ctl, CTL_NO_DEVICE,
-				"%s is not a device of target grid", name);
-	return CTL_GOOD;
-}
-
 /* Who holds the dm device @name? */
 static bool holders(const char *name, enum ctl_holders which, char *text,
 		    size_t size)

@@ -11,15 +11,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "ctl.h"
+#include "disk.h"
 #include "stack.h"
 
 /* Bytes and blocks a call: what the kernel copies as one slice. */
@@ -244,24 +242,6 @@ static int pick_faults(struct work *w, uint64_t *addresses, size_t count,
 	return CTL_GOOD;
 }
 
-/*
- * The page cache has old data where a disk is written another way.  So it is read
- * past that; true where its blocks begin amid a sector: there what is cached of each
- * is to be dropped first.
- */
-static bool is_cached(int fd, uint64_t offset, uint32_t block_size)
-{
-	struct stat st;
-	int sector = 0;
-
-	if (fstat(fd, &st) || !S_ISBLK(st.st_mode))
-		return false;
-	return ioctl(fd, BLKSSZGET, &sector) || sector <= 0 ||
-	       offset % (unsigned int)sector ||
-	       block_size % (unsigned int)sector ||
-	       fcntl(fd, F_SETFL, O_DIRECT);
-}
-
 /* Can it have what the grid has not?  CTL_GOOD or an exit code. */
 static int check_source(const struct work *w, const char *source)
 {
@@ -313,7 +293,7 @@ static int repair_from(struct work *w, const char *source)
 	code = check_source(w, source);
 	if (code)
 		goto out_close;
-	cached = is_cached(fd, offset, w->dev.block_size);
+	cached = gm_past_cache(fd, offset, w->dev.block_size);
 	code = pick_faults(w, addresses, count, &faults, &n);
 	if (code)
 		goto out_close;

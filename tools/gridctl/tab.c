@@ -157,25 +157,20 @@ static int wait_disk(const struct ctl *ctl, const struct gridtab_entry *e,
 /* Is there a dm device of that name, and is it a grid?  CTL_GOOD or an exit code. */
 static int is_there(const struct ctl *ctl, const char *name, bool *there)
 {
-	char *type, *params;
-	int err = gm_dm_info(name, true, &type, &params);
-	bool grid, empty;
+	char type[16];
+	int err = ctl_target(name, type);
 
 	*there = !err;
 	if (err == -ENXIO || err == -ENODEV)
 		return CTL_GOOD;
 	if (err)
 		return ctl_dm_error(ctl, err, "%s", name);
-	grid = !strcmp(type, "grid");
-	empty = !*type;
-	free(type);
-	free(params);
-	if (empty)
+	if (!*type)
 		return ctl_fail(
 			ctl, CTL_FAILED,
 			"%s is there already, and has no table: \"dmsetup remove %s\" takes it away, if whoever was making it was killed",
 			name, name);
-	if (!grid)
+	if (strcmp(type, "grid"))
 		return ctl_fail(
 			ctl, CTL_FAILED,
 			"%s is there already, and is not a device of target grid",

@@ -10,30 +10,20 @@
 
 #include "ctl.h"
 #include "module.h"
-
-/* The first line of @f, without its end; closes it. */
-static void line_of(FILE *f, char *text, size_t size)
-{
-	if (!f || !fgets(text, (int)size, f))
-		*text = 0;
-	text[strcspn(text, "\n")] = 0;
-}
+#include "proc.h"
 
 static void file_line(const char *name, const char *file, char *text,
 		      size_t size)
 {
 	char path[256], *c;
-	FILE *f;
 
 	snprintf(path, sizeof(path), "/sys/module/%s/%s", name, file);
 	/* Of sysfs, where a module's dashes are underscores. */
 	for (c = path; *c; c++)
 		if (*c == '-')
 			*c = '_';
-	f = fopen(path, "re");
-	line_of(f, text, size);
-	if (f)
-		fclose(f);
+	if (!gm_first_line(path, text, size))
+		*text = 0;
 }
 
 /* What modinfo says of the installed one; it may be compressed. */
@@ -48,7 +38,9 @@ static void modinfo(const char *name, const char *field, char *text,
 		"PATH=$PATH:/usr/sbin:/sbin modinfo -F %s %s 2> /dev/null < /dev/null",
 		field, name);
 	f = popen(command, "re");
-	line_of(f, text, size);
+	if (!f || !fgets(text, (int)size, f))
+		*text = 0;
+	text[strcspn(text, "\n")] = 0;
 	if (f)
 		pclose(f);
 }

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "gridmissing.h"
+#include "proc.h"
 
 /* All of the tools are built alike: else a disk's offsets wrap, in 32 bits. */
 _Static_assert(sizeof(off_t) == 8, "-D_FILE_OFFSET_BITS=64 is missing");
@@ -67,25 +68,6 @@ static int parse_number(const char *name, unsigned int *major,
 	return 0;
 }
 
-/* The first line of a small file, without its newline. */
-static int read_line(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, size - 1);
-	if (n < 0)
-		err = -errno;
-	else
-		text[n] = 0;
-	close(fd);
-	if (!err)
-		text[strcspn(text, "\n")] = 0;
-	return err;
-}
-
 static int hex(char c)
 {
 	return isdigit((unsigned char)c) ? c - '0' :
@@ -117,7 +99,7 @@ int gm_dm_name(unsigned int major, unsigned int minor, char *name, size_t size)
 
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/dm/name", major,
 		 minor);
-	if (read_line(path, text, sizeof(text)))
+	if (!gm_first_line(path, text, sizeof(text)))
 		return -ENODEV;
 	unmangle(text);
 	snprintf(name, size, "%s", text);
@@ -143,7 +125,7 @@ static int find_dm(const char *name, unsigned int *major, unsigned int *minor)
 			continue;
 		snprintf(path, sizeof(path), "/sys/block/%s/dm/name",
 			 entry->d_name);
-		if (read_line(path, text, sizeof(text)))
+		if (!gm_first_line(path, text, sizeof(text)))
 			continue;
 		if (strcmp(text, name)) {
 			unmangle(text);
@@ -152,8 +134,7 @@ static int find_dm(const char *name, unsigned int *major, unsigned int *minor)
 		}
 		snprintf(path, sizeof(path), "/sys/block/%s/dev",
 			 entry->d_name);
-		err = read_line(path, text, sizeof(text));
-		if (!err)
+		if (gm_first_line(path, text, sizeof(text)))
 			err = parse_number(text, major, minor);
 		break;
 	}
