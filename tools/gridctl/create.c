@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * gridctl create, list, set, version: the devices themselves.
+ * gridctl create: a device, by a table line that is looked at before.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -429,104 +429,5 @@ int verb_create(struct ctl *ctl)
 		"forgets it, and blocks not repaired by then would read as good again.  After a\n"
 		"crash start with --start=held and enqueue what is missing; over a planned stop\n"
 		"use \"gridctl save\" and \"gridctl load\".");
-	return CTL_GOOD;
-}
-
-/* -------------------------------------------------------------------- list */
-
-int verb_list(struct ctl *ctl)
-{
-	struct grid_missing_tracker v[64];
-	char human[32], device[32];
-	struct json_object *o;
-	uint64_t cursor = 0;
-	struct gm_dev dev;
-	int err, n, i;
-
-	err = ctl_open(ctl, &dev, O_RDONLY);
-	if (err)
-		return err;
-	if (!ctl->json)
-		printf("%6s  %-8s  %-20s %10s %12s %12s\n", "ID", "DEVICE",
-		       "NAME", "BLOCK", "BLOCKS", "MISSING");
-	while (cursor != GM_CURSOR_END) {
-		n = gm_list_trackers(&dev, &cursor, v, 64);
-		if (n < 0) {
-			gm_close(&dev);
-			return ctl_error(ctl, n, "%s", GRID_MISSING_DEVICE);
-		}
-		for (i = 0; i < n; i++) {
-			v[i].name[sizeof(v[i].name) - 1] = 0;
-			/* It may have been renamed since the tracker was made. */
-			if (v[i].block_size)
-				gm_dm_name(v[i].major, v[i].minor, v[i].name,
-					   sizeof(v[i].name));
-			snprintf(device, sizeof(device), "%u:%u", v[i].major,
-				 v[i].minor);
-			if (ctl->json) {
-				o = ctl_object();
-				ctl_put_u64(o, "id", v[i].id);
-				ctl_put_string(o, "name", v[i].name);
-				ctl_put_string(o, "device", device);
-				ctl_put_bool(o, "private", !v[i].block_size);
-				ctl_put_u64(o, "block_size", v[i].block_size);
-				ctl_put_u64(o, "blocks", v[i].blocks);
-				ctl_put_u64(o, "missing", v[i].faults);
-				ctl_print(o);
-				continue;
-			}
-			printf("%6" PRIu64 "  %-8s  %-20s %10s %12" PRIu64
-			       " %12" PRIu64 "\n",
-			       (uint64_t)v[i].id,
-			       v[i].block_size ? device : "private", v[i].name,
-			       gm_format_size(v[i].block_size, human,
-					      sizeof(human)),
-			       (uint64_t)v[i].blocks, (uint64_t)v[i].faults);
-		}
-	}
-	gm_close(&dev);
-	return CTL_GOOD;
-}
-
-int verb_set(struct ctl *ctl)
-{
-	char name[128], message[512], text[512], *equals;
-	unsigned int major = 0, minor = 0;
-	struct json_object *o, *done;
-	int code, err, i, log;
-
-	gm_resolve(ctl->argv[0], &major, &minor);
-	code = ctl_dm_name(ctl, name, sizeof(name));
-	if (!code)
-		code = ctl_must_be_grid(ctl, name);
-	for (i = 1; !code && i < ctl->argc; i++)
-		if (!strpbrk(ctl->argv[i], ":=") || strchr(ctl->argv[i], ' '))
-			return ctl_fail(ctl, CTL_USAGE,
-					"\"%s\" is not OPTION:VALUE",
-					ctl->argv[i]);
-	for (i = 1; !code && i < ctl->argc; i++) {
-		snprintf(message, sizeof(message), "set %s", ctl->argv[i]);
-		equals = strchr(message, '=');
-		if (equals && !strchr(message, ':'))
-			*equals = ':';
-		log = ctl_log_open();
-		err = gm_dm_message(name, message, NULL);
-		ctl_log_close(log, major, minor, text, sizeof(text));
-		if (err)
-			code = ctl_fail(
-				ctl, CTL_FAILED, "%s: \"%s\": %s%s", name,
-				ctl->argv[i], *text ? text : gm_dm_reason(err),
-				i > 1 ? "; what stands before it is set" : "");
-	}
-	if (code || !ctl->json)
-		return code;
-	o = ctl_object();
-	done = json_object_new_array();
-	for (i = 1; i < ctl->argc; i++)
-		json_object_array_add(done,
-				      json_object_new_string(ctl->argv[i]));
-	ctl_put_string(o, "device", name);
-	json_object_object_add(o, "set", done);
-	ctl_print(o);
 	return CTL_GOOD;
 }

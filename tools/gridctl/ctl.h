@@ -211,6 +211,10 @@ void ctl_put_checksum(struct json_object *o, const char *key,
 		      const struct grid_missing_checksum *sum, uint32_t flags);
 void ctl_print(struct json_object *o);
 
+/* A status as JSON; @rate: blocks repaired a second, 0 when that is not known. */
+void ctl_status_json(const struct ctl *ctl, const struct gm_dev *dev,
+		     const struct grid_missing_status *s, double rate);
+
 /* One fault as a line (or the heading, when @fault is NULL). */
 void ctl_print_fault(const struct ctl *ctl,
 		     const struct grid_missing_fault *fault);

@@ -3,9 +3,9 @@
  * gridctl: the command line of grid_missing.
  *
  * This file holds the table of verbs, which is also the help, and the parsing
- * of the command line by that table.  The verbs themselves are in create.c,
- * remove.c, resize.c, tab.c, show.c, check.c, change.c, repair.c, save.c, sync.c,
- * manifest.c, doctor.c, format.c and metadata.c.
+ * of the command line by that table.  The verbs themselves are in files of their
+ * own, mostly by their names: also show.c (what is listed), change.c (blocks),
+ * tab.c (attach, detach), resize.c (and resume).
  */
 #include <errno.h>
 #include <getopt.h>
