@@ -244,190 +244,270 @@ static int check_internal(const struct ctl *ctl, const char *path)
 #define UNUSED \
 	"%s: the last %" PRIu64 " bytes of %s are no whole block, and unused"
 
-int verb_create(struct ctl *ctl)
+/**
+ * struct plan - the device that is to be
+ * @path: the disk below, which is @major:@minor
+ * @words: of its table line, each behind a blank; @count of them
+ * @offset: where it begins on the disk, in bytes
+ * @length: likewise; 0: as long as there is room
+ * @unused: bytes of the disk's end that are no block
+ */
+struct plan {
+	const char *name, *path;
+	char words[1024];
+	unsigned int count, major, minor;
+	uint64_t block_size, offset, length, unused;
+};
+
+/* Sizes and places, of the options and of the metadata. */
+static int plan_place(const struct ctl *ctl, struct plan *p)
 {
-	const char *name = ctl->argv[0], *path = ctl->argv[1];
-	uint64_t size = 0, block_size = 0, offset = 0, length = 0, unused = 0;
-	char words[1024] = "", params[1280], text[1024], human[32], uuid[128];
-	bool explicit_length = ctl_option(ctl, "length");
-	unsigned int major = 0, minor = 0, count = 0;
-	struct gm_dm_create create = { .name = name };
 	struct gmeta_super sb;
-	dev_t made = 0;
-	struct json_object *o;
-	int code, err, log;
+	int code;
 
 	if (!ctl_option(ctl, "block-size") && !ctl_option(ctl, "metadata"))
 		return ctl_fail(ctl, CTL_USAGE,
 				"--block-size is required (4K to 1M)");
 	if (ctl_option(ctl, "metadata")) {
-		code = from_metadata(ctl, path, words, sizeof(words), &count,
-				     &sb);
+		code = from_metadata(ctl, p->path, p->words, sizeof(p->words),
+				     &p->count, &sb);
 		if (code)
 			return code;
-		block_size = sb.block_size;
-		offset = sb.data_start * 512;
-		length = sb.blocks * sb.block_size;
-		explicit_length = true;
+		p->block_size = sb.block_size;
+		p->offset = sb.data_start * 512;
+		p->length = sb.blocks * sb.block_size;
 	} else if (ctl_option(ctl, "metadata-start")) {
 		return ctl_fail(ctl, CTL_USAGE,
 				"--metadata-start is for --metadata");
 	}
-	if (!ctl_block_size(ctl, &block_size) ||
-	    !ctl_size(ctl, "offset", &offset) ||
-	    !ctl_size(ctl, "length", &length) ||
-	    !one_of(ctl, "on-missing", "park", "error") ||
+	if (!ctl_block_size(ctl, &p->block_size) ||
+	    !ctl_size(ctl, "offset", &p->offset) ||
+	    !ctl_size(ctl, "length", &p->length))
+		return CTL_USAGE;
+	if (p->offset % 512)
+		return ctl_fail(ctl, CTL_USAGE,
+				"--offset=%s: must be a multiple of 512",
+				ctl_option(ctl, "offset"));
+	return CTL_GOOD;
+}
+
+/* The other words of the table line. */
+static int plan_words(const struct ctl *ctl, struct plan *p)
+{
+	const char *checksum = ctl_option(ctl, "checksum");
+	static const char *const words[][2] = {
+		{ "on-missing", "on_missing" }, { "checksum", "checksum" },
+		{ "checkpoint", "checkpoint" }, { "start", "start" },
+		{ "detect", "detect" },
+	};
+	static const struct {
+		const char *name, *key;
+		bool time;
+	} numbers[] = {
+		{ "park-timeout", "park_timeout_ms", true },
+		{ "no-helper", "no_helper_ms", true },
+		{ "blocks-max", "blocks_max", false },
+		{ "tables-max", "tables_max", false },
+		{ "table-values-max", "table_values_max", false },
+	};
+	size_t i;
+
+	if (!one_of(ctl, "on-missing", "park", "error") ||
 	    !one_of(ctl, "checkpoint", "flush", "explicit") ||
 	    !one_of(ctl, "start", "clean", "held") ||
 	    !one_of(ctl, "detect", "on", "off"))
 		return CTL_USAGE;
-	if (offset % 512)
-		return ctl_fail(ctl, CTL_USAGE,
-				"--offset=%s: must be a multiple of 512",
-				ctl_option(ctl, "offset"));
-	if (!*name || strlen(name) > 127 || strchr(name, '/'))
-		return ctl_fail(ctl, CTL_USAGE,
-				"\"%s\" cannot be the name of a dm device",
-				name);
-
-	add_word(ctl, words, sizeof(words), &count, "on-missing", "on_missing");
-	add_word(ctl, words, sizeof(words), &count, "checksum", "checksum");
-	add_word(ctl, words, sizeof(words), &count, "checkpoint", "checkpoint");
-	add_word(ctl, words, sizeof(words), &count, "start", "start");
-	add_word(ctl, words, sizeof(words), &count, "detect", "detect");
-	if (strpbrk(words + (*words ? 1 : 0), "\t\n\\") ||
-	    (ctl_option(ctl, "checksum") &&
-	     (strlen(ctl_option(ctl, "checksum")) > 63 ||
-	      strchr(ctl_option(ctl, "checksum"), ' '))))
+	for (i = 0; i < sizeof(words) / sizeof(*words); i++)
+		add_word(ctl, p->words, sizeof(p->words), &p->count,
+			 words[i][0], words[i][1]);
+	if (strpbrk(p->words + (*p->words ? 1 : 0), "\t\n\\") ||
+	    (checksum && (strlen(checksum) > 63 || strchr(checksum, ' '))))
 		return ctl_fail(ctl, CTL_USAGE,
 				"--checksum: not the name of a hash");
-	if (!add_number(ctl, words, sizeof(words), &count, "park-timeout",
-			"park_timeout_ms", true) ||
-	    !add_number(ctl, words, sizeof(words), &count, "no-helper",
-			"no_helper_ms", true) ||
-	    !add_number(ctl, words, sizeof(words), &count, "blocks-max",
-			"blocks_max", false) ||
-	    !add_number(ctl, words, sizeof(words), &count, "tables-max",
-			"tables_max", false) ||
-	    !add_number(ctl, words, sizeof(words), &count, "table-values-max",
-			"table_values_max", false))
-		return CTL_USAGE;
+	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		if (!add_number(ctl, p->words, sizeof(p->words), &p->count,
+				numbers[i].name, numbers[i].key,
+				numbers[i].time))
+			return CTL_USAGE;
+	return CTL_GOOD;
+}
+
+/* Is the disk one that it may lie on, and has it room? */
+static int plan_disk(const struct ctl *ctl, struct plan *p)
+{
+	bool given = p->length || ctl_option(ctl, "length");
+	uint64_t size = 0;
+	int code;
 
 	/* What format has looked at, and put there, is not looked at again. */
-	code = lower_device(ctl, path, ctl_option(ctl, "metadata") ? 0 : offset,
-			    &size, &major, &minor);
+	code = lower_device(ctl, p->path,
+			    ctl_option(ctl, "metadata") ? 0 : p->offset, &size,
+			    &p->major, &p->minor);
 	if (!code && !ctl_option(ctl, "metadata"))
-		code = check_internal(ctl, path);
+		code = check_internal(ctl, p->path);
 	if (code)
 		return code;
-	if (offset >= size)
+	if (p->offset >= size)
 		return ctl_fail(ctl, CTL_FAILED,
 				"%s: --offset=%" PRIu64
 				" lies beyond its end (%" PRIu64 " bytes)",
-				path, offset, size);
-	if (!explicit_length) {
-		length = (size - offset) / block_size * block_size;
-		unused = size - offset - length;
+				p->path, p->offset, size);
+	if (!given) {
+		p->length = (size - p->offset) / p->block_size * p->block_size;
+		p->unused = size - p->offset - p->length;
 	}
-	if (length % block_size)
+	if (p->length % p->block_size)
 		return ctl_fail(
 			ctl, CTL_USAGE,
 			"--length=%s is not a multiple of the block size",
 			ctl_option(ctl, "length"));
-	if (!length || length > size - offset)
+	if (!p->length || p->length > size - p->offset)
 		return ctl_fail(ctl, CTL_FAILED,
 				"%s: %s: it has %" PRIu64
 				" bytes after the offset",
-				path,
-				explicit_length ? "too small for that length" :
-						  "too small for one block",
-				size - offset);
+				p->path,
+				given ? "too small for that length" :
+					"too small for one block",
+				size - p->offset);
+	return CTL_GOOD;
+}
 
-	snprintf(params, sizeof(params), "%u:%u %" PRIu64 " %" PRIu64, major,
-		 minor, offset / 512, block_size / 512);
-	if (count)
-		snprintf(params + strlen(params),
-			 sizeof(params) - strlen(params), " %u%s", count,
-			 words);
-	if (ctl_option(ctl, "print-table") && ctl->json) {
+static void print_table(const struct ctl *ctl, const struct plan *p,
+			const char *params)
+{
+	struct json_object *o;
+
+	if (ctl->json) {
 		o = ctl_object();
-		ctl_put_string(o, "name", name);
-		ctl_put_u64(o, "sectors", length / 512);
+		ctl_put_string(o, "name", p->name);
+		ctl_put_u64(o, "sectors", p->length / 512);
 		ctl_put_string(o, "target", "grid");
 		ctl_put_string(o, "params", params);
-		ctl_put_u64(o, "unused_bytes", unused);
+		ctl_put_u64(o, "unused_bytes", p->unused);
 		ctl_print(o);
-		return CTL_GOOD;
+		return;
 	}
-	if (ctl_option(ctl, "print-table")) {
-		printf("0 %" PRIu64 " grid %s\n", length / 512, params);
-		if (unused)
-			ctl_note(ctl, UNUSED, name, unused, path);
-		return CTL_GOOD;
-	}
+	printf("0 %" PRIu64 " grid %s\n", p->length / 512, params);
+	if (p->unused)
+		ctl_note(ctl, UNUSED, p->name, p->unused, p->path);
+}
 
-	/* By the prefix the udev rule knows it. */
-	if (ctl_option(ctl, "uuid")) {
-		if (snprintf(uuid, sizeof(uuid), "%s%s",
-			     strncmp(ctl_option(ctl, "uuid"), "GRID-", 5) ?
-				     "GRID-" :
-				     "",
-			     ctl_option(ctl, "uuid")) >= (int)sizeof(uuid))
-			return ctl_fail(ctl, CTL_USAGE,
-					"--uuid=%s: it is too long",
-					ctl_option(ctl, "uuid"));
-		create.uuid = uuid;
-	} else if (new_uuid(uuid, sizeof(uuid))) {
-		create.uuid = uuid;
-	}
-	create.sectors = length / 512;
-	create.params = params;
-	create.read_only = ctl_option(ctl, "read-only");
-	log = ctl_log_open();
-	err = gm_dm_make(&create, &made);
-	ctl_log_close(log, major(made), minor(made), text, sizeof(text));
+/* Why device-mapper made none; @text: what the kernel said. */
+static int create_error(const struct ctl *ctl, const struct plan *p, int err,
+			const char *text)
+{
 	if (err == -EEXIST)
 		return ctl_fail(
 			ctl, CTL_FAILED,
 			"%s: a dm device of this name (or uuid) exists already",
-			name);
-	if (err && strstr(text, "unknown target type"))
+			p->name);
+	if (strstr(text, "unknown target type"))
 		return ctl_fail(
 			ctl, CTL_FAILED,
 			"%s: the module dm-grid is not there: \"modprobe dm-grid\" says why (Secure Boot: its key has to be enrolled), \"gridctl doctor\" what to do",
-			name);
-	if (err && *text)
-		return ctl_fail(ctl, CTL_FAILED, "%s on %s: %s (%s)", name,
-				path, text, strerrordesc_np(-err));
+			p->name);
+	if (*text)
+		return ctl_fail(ctl, CTL_FAILED, "%s on %s: %s (%s)", p->name,
+				p->path, text, strerrordesc_np(-err));
 	if (err == -EINVAL)
 		return ctl_fail(
 			ctl, CTL_FAILED,
 			"%s on %s: refused by device-mapper (is the module dm-grid loaded? dmesg may say more)",
-			name, path);
-	if (err)
-		return ctl_dm_error(ctl, err, "%s on %s", name, path);
+			p->name, p->path);
+	return ctl_dm_error(ctl, err, "%s on %s", p->name, p->path);
+}
+
+static void print_created(const struct ctl *ctl, const struct plan *p)
+{
+	struct json_object *o;
+	char human[32];
+
 	if (ctl->json) {
 		o = ctl_object();
-		ctl_put_string(o, "name", name);
-		ctl_put_u64(o, "block_size", block_size);
-		ctl_put_u64(o, "blocks", length / block_size);
-		ctl_put_u64(o, "unused_bytes", unused);
+		ctl_put_string(o, "name", p->name);
+		ctl_put_u64(o, "block_size", p->block_size);
+		ctl_put_u64(o, "blocks", p->length / p->block_size);
+		ctl_put_u64(o, "unused_bytes", p->unused);
 		ctl_put_bool(o, "volatile", !ctl_option(ctl, "metadata"));
 		ctl_print(o);
-		return CTL_GOOD;
+		return;
 	}
-	printf("%s: %" PRIu64 " blocks of %s on %s\n", name,
-	       length / block_size,
-	       gm_format_size(block_size, human, sizeof(human)), path);
-	if (unused)
-		printf(UNUSED "\n", name, unused, path);
+	printf("%s: %" PRIu64 " blocks of %s on %s\n", p->name,
+	       p->length / p->block_size,
+	       gm_format_size(p->block_size, human, sizeof(human)), p->path);
+	if (p->unused)
+		printf(UNUSED "\n", p->name, p->unused, p->path);
 	if (ctl_option(ctl, "metadata"))
-		return CTL_GOOD;
+		return;
 	ctl_note(
 		ctl,
 		"without --metadata the set of missing blocks is volatile: a crash, a removal or a module upgrade\n"
 		"forgets it, and blocks not repaired by then would read as good again.  After a\n"
 		"crash start with --start=held and enqueue what is missing; over a planned stop\n"
 		"use \"gridctl save\" and \"gridctl load\".");
+}
+
+/* By the prefix the udev rule knows it; NULL in *@uuid: there is no random one. */
+static int choose_uuid(const struct ctl *ctl, char *text, size_t size,
+		       const char **uuid)
+{
+	const char *given = ctl_option(ctl, "uuid");
+
+	*uuid = text;
+	if (!given) {
+		if (!new_uuid(text, size))
+			*uuid = NULL;
+		return CTL_GOOD;
+	}
+	if (snprintf(text, size, "%s%s",
+		     strncmp(given, "GRID-", 5) ? "GRID-" : "",
+		     given) >= (int)size)
+		return ctl_fail(ctl, CTL_USAGE, "--uuid=%s: it is too long",
+				given);
+	return CTL_GOOD;
+}
+
+int verb_create(struct ctl *ctl)
+{
+	struct plan p = { .name = ctl->argv[0], .path = ctl->argv[1] };
+	struct gm_dm_create create = { .name = p.name };
+	char params[1280], text[1024], uuid[128];
+	dev_t made = 0;
+	int code, err, log;
+
+	code = plan_place(ctl, &p);
+	if (code)
+		return code;
+	if (!*p.name || strlen(p.name) > 127 || strchr(p.name, '/'))
+		return ctl_fail(ctl, CTL_USAGE,
+				"\"%s\" cannot be the name of a dm device",
+				p.name);
+	code = plan_words(ctl, &p);
+	if (!code)
+		code = plan_disk(ctl, &p);
+	if (code)
+		return code;
+	snprintf(params, sizeof(params), "%u:%u %" PRIu64 " %" PRIu64, p.major,
+		 p.minor, p.offset / 512, p.block_size / 512);
+	if (p.count)
+		snprintf(params + strlen(params),
+			 sizeof(params) - strlen(params), " %u%s", p.count,
+			 p.words);
+	if (ctl_option(ctl, "print-table")) {
+		print_table(ctl, &p, params);
+		return CTL_GOOD;
+	}
+	code = choose_uuid(ctl, uuid, sizeof(uuid), &create.uuid);
+	if (code)
+		return code;
+	create.sectors = p.length / 512;
+	create.params = params;
+	create.read_only = ctl_option(ctl, "read-only");
+	log = ctl_log_open();
+	err = gm_dm_make(&create, &made);
+	ctl_log_close(log, major(made), minor(made), text, sizeof(text));
+	if (err)
+		return create_error(ctl, &p, err, text);
+	print_created(ctl, &p);
 	return CTL_GOOD;
 }

@@ -314,120 +314,145 @@ static int print_tables(struct image *im)
 	return code;
 }
 
+/* How much of the file is blocks; CTL_GOOD or an exit code. */
+static int measure(struct image *im)
+{
+	off_t end = lseek(im->fd, 0, SEEK_END);
+	uint64_t there = 0;
+
+	if (end >= 0 && (uint64_t)end >= im->offset)
+		there = ((uint64_t)end - im->offset) / im->block_size;
+	if (im->blocks == UINT64_MAX)
+		im->blocks = there;
+	if (im->blocks && im->blocks <= there)
+		return CTL_GOOD;
+	return ctl_fail(im->ctl, CTL_FAILED,
+			"%s has %" PRIu64 " blocks of %" PRIu64 " bytes",
+			im->ctl->argv[0], there, im->block_size);
+}
+
+/* Of a hash that isn't there nothing is begun. */
+static int check_hash(const struct image *im)
+{
+	struct gm_hash hash;
+	int err = gm_hash_open(&hash, im->algorithm);
+
+	if (err)
+		return ctl_fail(
+			im->ctl, CTL_FAILED, "hash \"%s\": %s", im->algorithm,
+			err == -ENOENT || err == -EAFNOSUPPORT ?
+				"neither the kernel nor libgcrypt has such a hash" :
+				strerrordesc_np(-err));
+	gm_hash_close(&hash);
+	return CTL_GOOD;
+}
+
+/* All of the manifest, to @im->out. */
+static int print_manifest(struct image *im, bool text)
+{
+	int code;
+
+	if (text)
+		fprintf(im->out, "#! block_size %" PRIu64 "\n#! checksum %s\n",
+			im->block_size, im->algorithm);
+	code = ctl_option(im->ctl, "tables") ? print_tables(im) : print_all(im);
+	/* One that was cut has no end. */
+	if (!code && text)
+		fprintf(im->out, "#! end %" PRIu64 "\n", im->listed);
+	return code;
+}
+
+/* The same to the file @output, which is there complete or not at all. */
+static int write_manifest(struct image *im, const char *output)
+{
+	char temporary[4096];
+	int code, err = 0;
+
+	if (snprintf(temporary, sizeof(temporary), "%s.new", output) >=
+	    (int)sizeof(temporary))
+		return ctl_fail(im->ctl, CTL_FAILED, "%s: the name is too long",
+				output);
+	im->out = fopen(temporary, "we");
+	if (!im->out)
+		return ctl_fail(im->ctl, CTL_FAILED, "%s: %s", temporary,
+				strerrordesc_np(errno));
+	code = print_manifest(im, true);
+	if (ferror(im->out) || fflush(im->out) || fsync(fileno(im->out)))
+		err = errno;
+	if (fclose(im->out) && !err)
+		err = errno;
+	if (!code && !err)
+		err = -ctl_rename(temporary, output);
+	if (!code && err)
+		code = ctl_fail(im->ctl, CTL_FAILED, "%s: %s", output,
+				strerrordesc_np(err));
+	if (code)
+		unlink(temporary);
+	return code;
+}
+
+static void tell_end(const struct image *im, const char *output)
+{
+	struct json_object *o = ctl_object();
+
+	if (output)
+		ctl_put_string(o, "file", output);
+	ctl_put_u64(o, "block_size", im->block_size);
+	ctl_put_string(o, "checksum", im->algorithm);
+	ctl_put_u64(o, "listed", im->listed);
+	ctl_put_u64(o, "end", im->listed);
+	ctl_print(o);
+}
+
 int verb_manifest(struct ctl *ctl)
 {
 	const char *algorithm = ctl_option(ctl, "checksum");
 	const char *output = ctl_option(ctl, "output");
-	uint64_t block_size = 0, offset = 0, blocks = UINT64_MAX, there,
-		 jobs = 4;
-	struct image im = { .ctl = ctl, .out = stdout };
-	char temporary[4096];
-	struct json_object *o;
-	struct gm_hash hash;
-	int code, err, fd;
-	off_t end;
+	struct image im = { .ctl = ctl,
+			    .out = stdout,
+			    .algorithm = algorithm ? algorithm : "sha256",
+			    .blocks = UINT64_MAX };
+	uint64_t jobs = 4;
+	int code;
 
-	if (!algorithm)
-		algorithm = "sha256";
 	if (!ctl_option(ctl, "block-size"))
 		return ctl_fail(ctl, CTL_USAGE,
 				"--block-size is required (4K to 1M)");
-	if (!ctl_block_size(ctl, &block_size) ||
-	    !ctl_size(ctl, "offset", &offset) ||
-	    !ctl_u64(ctl, "blocks", &blocks) || !ctl_u64(ctl, "jobs", &jobs))
+	if (!ctl_block_size(ctl, &im.block_size) ||
+	    !ctl_size(ctl, "offset", &im.offset) ||
+	    !ctl_u64(ctl, "blocks", &im.blocks) || !ctl_u64(ctl, "jobs", &jobs))
 		return CTL_USAGE;
 	if (!jobs || jobs > JOBS_MAX)
 		return ctl_fail(ctl, CTL_USAGE, "--jobs is from 1 to %d",
 				JOBS_MAX);
-	fd = open(ctl->argv[0], O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	im.jobs = (unsigned int)jobs;
+	im.fd = open(ctl->argv[0], O_RDONLY | O_CLOEXEC);
+	if (im.fd < 0)
 		return ctl_fail(ctl, CTL_FAILED, "%s: %s", ctl->argv[0],
 				gm_open_reason(errno));
-	if (gm_past_cache(fd, offset, block_size))
-		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	end = lseek(fd, 0, SEEK_END);
-	there = end < 0 || (uint64_t)end < offset ?
-			0 :
-			((uint64_t)end - offset) / block_size;
-	if (blocks == UINT64_MAX)
-		blocks = there;
-	if (!blocks || blocks > there) {
-		code = ctl_fail(ctl, CTL_FAILED,
-				"%s has %" PRIu64 " blocks of %" PRIu64
-				" bytes",
-				ctl->argv[0], there, block_size);
+	if (gm_past_cache(im.fd, im.offset, im.block_size))
+		posix_fadvise(im.fd, 0, 0, POSIX_FADV_DONTNEED);
+	code = measure(&im);
+	if (!code)
+		code = check_hash(&im);
+	if (code)
 		goto out_close;
-	}
-	im.fd = fd;
-	im.block_size = block_size;
-	im.offset = offset;
-	im.blocks = blocks;
-	im.data = aligned_alloc(4096, block_size);
+	im.data = aligned_alloc(4096, im.block_size);
 	if (!im.data) {
 		code = ctl_error(ctl, -ENOMEM, "a block");
 		goto out_close;
 	}
-	/* Of a hash that isn't there nothing is begun. */
-	err = gm_hash_open(&hash, algorithm);
-	if (err) {
-		code = ctl_fail(
-			ctl, CTL_FAILED, "hash \"%s\": %s", algorithm,
-			err == -ENOENT || err == -EAFNOSUPPORT ?
-				"neither the kernel nor libgcrypt has such a hash" :
-				strerrordesc_np(-err));
-		goto out_close;
-	}
-	gm_hash_close(&hash);
-	im.algorithm = algorithm;
-	im.jobs = (unsigned int)jobs;
 	im.start = ctl_now();
 	/* A bar would be drawn over what is listed on the same terminal. */
 	im.show = !ctl->json && (ctl_option(ctl, "progress") ||
 				 (isatty(STDERR_FILENO) &&
 				  (output || !isatty(STDOUT_FILENO))));
-	if (output) {
-		snprintf(temporary, sizeof(temporary), "%s.new", output);
-		im.out = fopen(temporary, "we");
-		if (!im.out) {
-			code = ctl_fail(ctl, CTL_FAILED, "%s: %s", temporary,
-					strerrordesc_np(errno));
-			goto out_close;
-		}
-	}
-	if (!ctl->json || output)
-		fprintf(im.out, "#! block_size %" PRIu64 "\n#! checksum %s\n",
-			block_size, algorithm);
-	code = ctl_option(ctl, "tables") ? print_tables(&im) : print_all(&im);
-	/* One that was cut has no end. */
-	if (!code && (!ctl->json || output))
-		fprintf(im.out, "#! end %" PRIu64 "\n", im.listed);
-	if (output) {
-		err = ferror(im.out) || fflush(im.out) ||
-				      fsync(fileno(im.out)) ?
-			      errno :
-			      0;
-		if (fclose(im.out) && !err)
-			err = errno;
-		if (!code && !err)
-			err = -ctl_rename(temporary, output);
-		if (!code && err)
-			code = ctl_fail(ctl, CTL_FAILED, "%s: %s", output,
-					strerrordesc_np(err));
-		if (code)
-			unlink(temporary);
-	}
-	if (!code && ctl->json) {
-		o = ctl_object();
-		if (output)
-			ctl_put_string(o, "file", output);
-		ctl_put_u64(o, "block_size", block_size);
-		ctl_put_string(o, "checksum", algorithm);
-		ctl_put_u64(o, "listed", im.listed);
-		ctl_put_u64(o, "end", im.listed);
-		ctl_print(o);
-	}
+	code = output ? write_manifest(&im, output) :
+			print_manifest(&im, !ctl->json);
+	if (!code && ctl->json)
+		tell_end(&im, output);
 out_close:
 	free(im.data);
-	close(fd);
+	close(im.fd);
 	return code;
 }
