@@ -165,16 +165,89 @@ static uint64_t start_limit(const struct gridtab_entry *e)
 	return sum / 1000 > UINT32_MAX ? UINT64_MAX : sum / 1000;
 }
 
+static const char *target_of(const struct gridtab_entry *e)
+{
+	return gridtab_option(e, "_netdev") ? "remote-grid.target" :
+					      "grid.target";
+}
+
+/* @device: its node, as systemd escapes it. */
+static void put_unit(FILE *f, const struct gridtab_entry *e, const char *tab,
+		     const char *device)
+{
+	fprintf(f,
+		"# Made by gridtab-generator from %s, line %u.\n"
+		"[Unit]\n"
+		"Description=Grid device %%I\n"
+		"Documentation=man:gridtab(5) man:gridctl(8)\n"
+		"SourcePath=%s\n"
+		"DefaultDependencies=no\n"
+		"IgnoreOnIsolate=true\n"
+		"After=systemd-udevd.service systemd-modules-load.service\n"
+		"Wants=gridrepaird.service\n"
+		"Conflicts=umount.target\n"
+		"Before=umount.target blk-availability.service\n"
+		"Wants=blockdev@%s.target\n"
+		"Before=blockdev@%s.target\n",
+		tab, e->line, tab, device, device);
+	if (gridtab_option(e, "_netdev"))
+		fputs("After=remote-fs-pre.target network-online.target\n"
+		      "Wants=network-online.target\n",
+		      f);
+	if (!gridtab_option(e, "nofail"))
+		fprintf(f, "Before=%s\n", target_of(e));
+	/* Of a wrong line nothing is needed to tell what is wrong. */
+	if (e->error)
+		return;
+	needs_mount(f, gridtab_option(e, "manifest"));
+	needs_mount(f, e->data);
+	unit_options(f, e, "x-systemd.requires", "Requires", true);
+	unit_options(f, e, "x-systemd.wants", "Wants", false);
+	unit_options(f, e, "x-systemd.after", "After", false);
+	unit_options(f, e, "x-systemd.before", "Before", false);
+}
+
+static void put_service(FILE *f, const struct gridtab_entry *e)
+{
+	uint64_t limit = start_limit(e);
+
+	fputs("\n[Service]\n"
+	      "Type=oneshot\n"
+	      "RemainAfterExit=yes\n",
+	      f);
+	if (limit == UINT64_MAX)
+		fputs("TimeoutStartSec=infinity\n", f);
+	else
+		fprintf(f, "TimeoutStartSec=%" PRIu64 "s\n", limit);
+	fputs("TimeoutStopSec=90s\n"
+	      "ExecStart=" SBINDIR "/gridctl attach -- ",
+	      f);
+	put_quoted(f, e->name);
+	fputs("\nExecStop=" SBINDIR "/gridctl detach -- ", f);
+	put_quoted(f, e->name);
+	putc('\n', f);
+}
+
+/* At boot it is wanted by its target, and that by what the boot is for. */
+static void want(const char *dir, const struct gridtab_entry *e,
+		 const char *unit)
+{
+	char sub[64];
+
+	snprintf(sub, sizeof(sub), "%s.%s", target_of(e),
+		 gridtab_option(e, "nofail") ? "wants" : "requires");
+	link_unit(dir, sub, "..", unit);
+	link_unit(dir,
+		  gridtab_option(e, "_netdev") ? "multi-user.target.wants" :
+						 "sysinit.target.wants",
+		  UNITDIR, target_of(e));
+}
+
 static void generate(const char *dir, const struct gridtab_entry *e,
 		     const char *tab)
 {
-	bool netdev = gridtab_option(e, "_netdev");
-	bool noauto = gridtab_option(e, "noauto");
-	bool nofail = gridtab_option(e, "nofail");
-	const char *target = netdev ? "remote-grid.target" : "grid.target";
 	char instance[NAME_MAX - 16], unit[NAME_MAX], device[NAME_MAX],
 		path[PATH_MAX];
-	uint64_t limit;
 	FILE *f;
 
 	if (!gridtab_node(e->name, path, sizeof(path)) ||
@@ -193,67 +266,14 @@ static void generate(const char *dir, const struct gridtab_entry *e,
 		say("%s: %s", path, strerrordesc_np(errno));
 		return;
 	}
-	limit = start_limit(e);
-	fprintf(f,
-		"# Made by gridtab-generator from %s, line %u.\n"
-		"[Unit]\n"
-		"Description=Grid device %%I\n"
-		"Documentation=man:gridtab(5) man:gridctl(8)\n"
-		"SourcePath=%s\n"
-		"DefaultDependencies=no\n"
-		"IgnoreOnIsolate=true\n"
-		"After=systemd-udevd.service systemd-modules-load.service\n"
-		"Wants=gridrepaird.service\n"
-		"Conflicts=umount.target\n"
-		"Before=umount.target blk-availability.service\n"
-		"Wants=blockdev@%s.target\n"
-		"Before=blockdev@%s.target\n",
-		tab, e->line, tab, device, device);
-	if (netdev)
-		fputs("After=remote-fs-pre.target network-online.target\n"
-		      "Wants=network-online.target\n",
-		      f);
-	if (!nofail)
-		fprintf(f, "Before=%s\n", target);
-	/* Of a wrong line nothing is needed to tell what is wrong. */
-	if (!e->error) {
-		needs_mount(f, gridtab_option(e, "manifest"));
-		needs_mount(f, e->data);
-		unit_options(f, e, "x-systemd.requires", "Requires", true);
-		unit_options(f, e, "x-systemd.wants", "Wants", false);
-		unit_options(f, e, "x-systemd.after", "After", false);
-		unit_options(f, e, "x-systemd.before", "Before", false);
-	}
-	fputs("\n[Service]\n"
-	      "Type=oneshot\n"
-	      "RemainAfterExit=yes\n",
-	      f);
-	if (limit == UINT64_MAX)
-		fputs("TimeoutStartSec=infinity\n", f);
-	else
-		fprintf(f, "TimeoutStartSec=%" PRIu64 "s\n", limit);
-	fputs("TimeoutStopSec=90s\n"
-	      "ExecStart=" SBINDIR "/gridctl attach -- ",
-	      f);
-	put_quoted(f, e->name);
-	fputs("\nExecStop=" SBINDIR "/gridctl detach -- ", f);
-	put_quoted(f, e->name);
-	putc('\n', f);
+	put_unit(f, e, tab, device);
+	put_service(f, e);
 	if (fclose(f)) {
 		say("%s: %s", path, strerrordesc_np(errno));
 		return;
 	}
-	if (!noauto) {
-		char sub[64];
-
-		snprintf(sub, sizeof(sub), "%s.%s", target,
-			 nofail ? "wants" : "requires");
-		link_unit(dir, sub, "..", unit);
-		link_unit(dir,
-			  netdev ? "multi-user.target.wants" :
-				   "sysinit.target.wants",
-			  UNITDIR, target);
-	}
+	if (!gridtab_option(e, "noauto"))
+		want(dir, e, unit);
 }
 
 int main(int argc, char **argv)
