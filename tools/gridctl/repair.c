@@ -264,95 +264,120 @@ static int check_source(const struct work *w, const char *source)
 	return CTL_GOOD;
 }
 
-static int repair_from(struct work *w, const char *source)
-{
-	bool trust = ctl_option(w->ctl, "trust");
-	struct grid_missing_fault *faults, *f;
-	uint64_t *addresses, offset = 0;
-	size_t count, n, i;
-	uint64_t untrusted = 0, at;
-	bool cached;
-	ssize_t got;
-	int code, fd;
+/* Where the data comes from: blocks of @fd from byte @offset on. */
+struct source {
+	const char *path;
+	int fd;
+	uint64_t offset;
+	bool cached; /* a disk that is read through the page cache */
+};
 
-	if (!ctl_size(w->ctl, "source-offset", &offset))
+/* The block at @address to work_buffer(); false: told. */
+static bool read_source(struct work *w, const struct source *s,
+			uint64_t address)
+{
+	uint32_t size = w->dev.block_size;
+	ssize_t got;
+	uint64_t at;
+
+	if (address >= ((uint64_t)INT64_MAX - s->offset) / size) {
+		tell(w, address, -ERANGE);
+		return false;
+	}
+	at = s->offset + address * size;
+	/* Only whole pages are dropped. */
+	if (s->cached)
+		posix_fadvise(s->fd, (off_t)(at - at % PAGE_MOST),
+			      size + 2 * PAGE_MOST, POSIX_FADV_DONTNEED);
+	got = read_full(s->fd, work_buffer(w), size, (off_t)at);
+	if (got == (ssize_t)size)
+		return true;
+	w->failed++;
+	ctl_fail(w->ctl, CTL_FAILED, "%s: block %" PRIu64 ": %s", s->path,
+		 address,
+		 got < 0 ? strerrordesc_np((int)-got) : "it ends before");
+	return false;
+}
+
+static void tell_untrusted(struct work *w, const char *source, uint64_t count)
+{
+	w->failed += count;
+	if (w->hashing)
+		ctl_note(
+			w->ctl,
+			"%" PRIu64
+			" blocks have no checksum, and were left: --trust repairs them, if %s is no stale replica",
+			count, source);
+	else
+		ctl_note(
+			w->ctl,
+			"%" PRIu64
+			" blocks can't be verified (%s has no hash), and were left: --trust repairs them, if %s is no stale replica",
+			count, w->ctl->argv[0], source);
+}
+
+static int repair_all(struct work *w, const struct source *s,
+		      const struct grid_missing_fault *v, size_t n)
+{
+	bool trust = ctl_option(w->ctl, "trust"), unknown;
+	uint64_t untrusted = 0;
+	int code = CTL_GOOD;
+	size_t i;
+
+	for (i = 0; i < n && !code; i++) {
+		unknown = v[i].flags & GRID_MISSING_F_NO_CHECKSUM;
+		/* Without a hash neither we nor the kernel verify the data. */
+		if ((unknown || !w->hashing) && !trust) {
+			untrusted++;
+			continue;
+		}
+		if (!read_source(w, s, v[i].address))
+			continue;
+		work_add(w, &v[i], unknown ? NULL : &v[i].checksum);
+		if (w->count == w->room)
+			code = work_flush(w);
+	}
+	if (!code && w->count)
+		code = work_flush(w);
+	if (untrusted)
+		tell_untrusted(w, s->path, untrusted);
+	return code;
+}
+
+static int repair_from(struct work *w, const char *path)
+{
+	struct source s = { .path = path };
+	struct grid_missing_fault *faults;
+	uint64_t *addresses;
+	size_t count, n;
+	int code;
+
+	if (!ctl_size(w->ctl, "source-offset", &s.offset))
 		return CTL_USAGE;
-	if (offset > INT64_MAX)
+	if (s.offset > INT64_MAX)
 		return ctl_fail(w->ctl, CTL_USAGE,
 				"--source-offset=%s is too large",
 				ctl_option(w->ctl, "source-offset"));
 	code = ctl_addresses(w->ctl, 1, &addresses, &count);
 	if (code)
 		return code;
-	fd = open(source, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		code = ctl_fail(w->ctl, CTL_FAILED, "%s: %s", source,
+	s.fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (s.fd < 0) {
+		code = ctl_fail(w->ctl, CTL_FAILED, "%s: %s", path,
 				strerrordesc_np(errno));
 		goto out_free;
 	}
-	code = check_source(w, source);
+	code = check_source(w, path);
 	if (code)
 		goto out_close;
-	cached = gm_past_cache(fd, offset, w->dev.block_size);
+	s.cached = gm_past_cache(s.fd, s.offset, w->dev.block_size);
 	code = pick_faults(w, addresses, count, &faults, &n);
 	if (code)
 		goto out_close;
-	for (i = 0; i < n && !code; i++) {
-		f = &faults[i];
-		/* Without a hash neither we nor the kernel verify the data. */
-		if ((f->flags & GRID_MISSING_F_NO_CHECKSUM || !w->hashing) &&
-		    !trust) {
-			untrusted++;
-			continue;
-		}
-		if (f->address >=
-		    ((uint64_t)INT64_MAX - offset) / w->dev.block_size) {
-			tell(w, f->address, -ERANGE);
-			continue;
-		}
-		at = offset + f->address * w->dev.block_size;
-		/* Only whole pages are dropped. */
-		if (cached)
-			posix_fadvise(fd, (off_t)(at - at % PAGE_MOST),
-				      w->dev.block_size + 2 * PAGE_MOST,
-				      POSIX_FADV_DONTNEED);
-		got = read_full(fd, work_buffer(w), w->dev.block_size,
-				(off_t)at);
-		if (got != (ssize_t)w->dev.block_size) {
-			w->failed++;
-			ctl_fail(w->ctl, CTL_FAILED,
-				 "%s: block %" PRIu64 ": %s", source,
-				 (uint64_t)f->address,
-				 got < 0 ? strerrordesc_np((int)-got) :
-					   "it ends before");
-			continue;
-		}
-		work_add(w, f,
-			 f->flags & GRID_MISSING_F_NO_CHECKSUM ? NULL :
-								 &f->checksum);
-		if (w->count == w->room)
-			code = work_flush(w);
-	}
-	if (!code && w->count)
-		code = work_flush(w);
+	code = repair_all(w, &s, faults, n);
 	free(faults);
-	if (untrusted) {
-		w->failed += untrusted;
-		if (w->hashing)
-			ctl_note(
-				w->ctl,
-				"%" PRIu64
-				" blocks have no checksum, and were left: --trust repairs them, if %s is no stale replica",
-				untrusted, source);
-		else
-			ctl_note(
-				w->ctl,
-				"%" PRIu64
-				" blocks can't be verified (%s has no hash), and were left: --trust repairs them, if %s is no stale replica",
-				untrusted, w->ctl->argv[0], source);
-	}
 out_close:
-	close(fd);
+	close(s.fd);
 out_free:
 	free(addresses);
 	return code;

@@ -443,9 +443,49 @@ static void print_saved(const struct ctl *ctl, const char *name,
 	clearerr(stdout);
 }
 
-int verb_save(struct ctl *ctl)
+/* Under watch.  What @suspended says is true of a failure, too. */
+static int suspend(const struct ctl *ctl, const char *name, struct place *place,
+		   struct watch *watch, uint64_t timeout, bool *suspended)
+{
+	int err, code = watch_begin(ctl, watch, name, place, timeout);
+
+	if (code)
+		return code;
+	err = gm_dm_suspend(name);
+	if (err) {
+		watch_off(watch);
+		return ctl_dm_error(ctl, err, "%s: suspend", name);
+	}
+	*suspended = true;
+	return write(watch->end, "", 1) == 1 ?
+		       CTL_GOOD :
+		       ctl_fail(ctl, CTL_FAILED, "pipe: %s",
+				strerrordesc_np(errno));
+}
+
+/* Of a device that is suspended. */
+static int save(const struct ctl *ctl, const char *name, struct gm_dev *dev,
+		struct place *place, struct saved *saved)
 {
 	struct grid_missing_fault *v = NULL;
+	struct grid_missing_status s;
+	size_t count = 0;
+	int code, err;
+
+	err = gm_status(dev, &s);
+	if (err)
+		return ctl_error(ctl, err, "%s", name);
+	code = check_save(ctl, name, &s);
+	if (!code)
+		code = ctl_all_faults(ctl, dev, &v, &count);
+	if (!code)
+		code = write_save(ctl, dev, place, &s, v, count, saved);
+	free(v);
+	return code;
+}
+
+int verb_save(struct ctl *ctl)
+{
 	struct grid_missing_status s;
 	struct saved saved = { 0 };
 	uint64_t timeout = SAVE_MS;
@@ -453,7 +493,6 @@ int verb_save(struct ctl *ctl)
 	struct watch watch = { 0 };
 	struct place place;
 	struct gm_dev dev;
-	size_t count = 0;
 	char name[128];
 	int code, late, err;
 
@@ -480,42 +519,16 @@ int verb_save(struct ctl *ctl)
 	if (code)
 		goto out_close;
 	if (ctl_option(ctl, "suspend") &&
-	    !(s.state & GRID_MISSING_STATUS_SUSPENDED)) {
-		code = watch_begin(ctl, &watch, name, &place, timeout);
-		if (code)
-			goto out_drop;
-		err = gm_dm_suspend(name);
-		if (err) {
-			watch_off(&watch);
-			code = ctl_dm_error(ctl, err, "%s: suspend", name);
-			goto out_drop;
-		}
-		suspended = true;
-		if (write(watch.end, "", 1) != 1)
-			code = ctl_fail(ctl, CTL_FAILED, "pipe: %s",
-					strerrordesc_np(errno));
-	}
-	err = code ? 0 : gm_status(&dev, &s);
-	if (err)
-		code = ctl_error(ctl, err, "%s", name);
+	    !(s.state & GRID_MISSING_STATUS_SUSPENDED))
+		code = suspend(ctl, name, &place, &watch, timeout, &suspended);
 	if (!code)
-		code = check_save(ctl, name, &s);
-	if (!code)
-		code = ctl_all_faults(ctl, &dev, &v, &count);
-	if (!code)
-		code = write_save(ctl, &dev, &place, &s, v, count, &saved);
-	free(v);
+		code = save(ctl, name, &dev, &place, &saved);
 	/* From here on nobody watches. */
 	if (suspended) {
 		block_ends(NULL);
 		late = watch_end(ctl, &watch, place.path, name, &suspended);
 		code = code ? code : late;
 	}
-	if (code)
-		goto out_drop;
-	fclose(place.f);
-	print_saved(ctl, name, &saved);
-out_drop:
 	/* Without a save there is no stop: whoever uses it must not hang. */
 	if (code && suspended) {
 		err = gm_dm_resume(name);
@@ -523,8 +536,12 @@ out_drop:
 			ctl_dm_error(ctl, err, "%s stays suspended: resume",
 				     name);
 	}
-	if (code)
+	if (code) {
 		drop_place(&place);
+	} else {
+		fclose(place.f);
+		print_saved(ctl, name, &saved);
+	}
 	/* Whoever is ended now has told what it did. */
 	if (place.watched)
 		sigprocmask(SIG_SETMASK, &place.before, NULL);

@@ -193,33 +193,50 @@ void ctl_show_table(const struct ctl *ctl, const struct grid_missing_table *t)
 	       aside ? "aside" : "-");
 }
 
-int verb_tables(struct ctl *ctl)
+/* Attach, and call @next until its cursor is at the end. */
+static int each(const struct ctl *ctl, const char *heading,
+		int (*next)(const struct ctl *ctl, struct gm_dev *dev,
+			    uint64_t *cursor, void *arg),
+		void *arg)
 {
-	struct grid_missing_table v[64];
 	uint64_t cursor = 0;
 	struct gm_dev dev;
-	int code, n = 0, i;
+	int code, n = 0;
 
 	code = ctl_attach(ctl, &dev, O_RDONLY);
 	if (code)
 		return code;
 	if (!ctl->json)
-		printf("%12s  %-9s  %8s  %8s  %-32s  %s\n", "ADDRESS", "STATE",
-		       "VALUES", "GONE", "CHECKSUM", "FLAGS");
+		puts(heading);
 	while (cursor != GM_CURSOR_END) {
-		n = gm_list_tables(&dev, &cursor, v, 64);
-		if (n == -EINTR)
-			continue;
-		if (n < 0)
+		n = next(ctl, &dev, &cursor, arg);
+		if (n < 0 && n != -EINTR)
 			break;
-		for (i = 0; i < n; i++)
-			ctl_show_table(ctl, &v[i]);
 	}
 	gm_close(&dev);
 	return n < 0 ? ctl_error(ctl, n, "%s", ctl->argv[0]) : CTL_GOOD;
 }
 
-/* ---------------------------------------------------------------- released */
+static int next_tables(const struct ctl *ctl, struct gm_dev *dev,
+		       uint64_t *cursor, void *arg)
+{
+	struct grid_missing_table v[64];
+	int n = gm_list_tables(dev, cursor, v, 64), i;
+
+	(void)arg;
+	for (i = 0; i < n; i++)
+		ctl_show_table(ctl, &v[i]);
+	return n;
+}
+
+int verb_tables(struct ctl *ctl)
+{
+	char heading[128];
+
+	snprintf(heading, sizeof(heading), "%12s  %-9s  %8s  %8s  %-32s  %s",
+		 "ADDRESS", "STATE", "VALUES", "GONE", "CHECKSUM", "FLAGS");
+	return each(ctl, heading, next_tables, NULL);
+}
 
 static void print_run(const struct ctl *ctl,
 		      const struct grid_missing_released *run)
@@ -241,37 +258,34 @@ static void print_run(const struct ctl *ctl,
 	ctl_print(o);
 }
 
+/* One that goes on where the last, @arg, ended is the same. */
+static int next_released(const struct ctl *ctl, struct gm_dev *dev,
+			 uint64_t *cursor, void *arg)
+{
+	struct grid_missing_released v[256], *run = arg;
+	int n = gm_list_released(dev, cursor, v, 256), i;
+
+	for (i = 0; i < n; i++) {
+		if (run->count && v[i].address == run->address + run->count &&
+		    v[i].flags == run->flags) {
+			run->count += v[i].count;
+			continue;
+		}
+		print_run(ctl, run);
+		*run = v[i];
+	}
+	return n;
+}
+
 int verb_released(struct ctl *ctl)
 {
-	struct grid_missing_released v[256], run = { 0 };
-	uint64_t cursor = 0;
-	struct gm_dev dev;
-	int code, n = 0, i;
+	struct grid_missing_released run = { 0 };
+	char heading[64];
+	int code;
 
-	code = ctl_attach(ctl, &dev, O_RDONLY);
-	if (code)
-		return code;
-	if (!ctl->json)
-		printf("%12s  %12s  %s\n", "ADDRESS", "COUNT", "STATE");
-	while (cursor != GM_CURSOR_END) {
-		n = gm_list_released(&dev, &cursor, v, 256);
-		if (n == -EINTR)
-			continue;
-		if (n < 0)
-			break;
-		for (i = 0; i < n; i++) {
-			/* One that goes on where the last ended is the same. */
-			if (run.count &&
-			    v[i].address == run.address + run.count &&
-			    v[i].flags == run.flags) {
-				run.count += v[i].count;
-				continue;
-			}
-			print_run(ctl, &run);
-			run = v[i];
-		}
-	}
+	snprintf(heading, sizeof(heading), "%12s  %12s  %s", "ADDRESS", "COUNT",
+		 "STATE");
+	code = each(ctl, heading, next_released, &run);
 	print_run(ctl, &run);
-	gm_close(&dev);
-	return n < 0 ? ctl_error(ctl, n, "%s", ctl->argv[0]) : CTL_GOOD;
+	return code;
 }

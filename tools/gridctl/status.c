@@ -17,11 +17,61 @@ static const char *metadata_of(const struct grid_missing_status *s)
 	return s->state & GRID_MISSING_STATUS_METADATA ? "ok" : "none";
 }
 
+static void put_passed_up(struct json_object *o,
+			  const struct grid_missing_status *s)
+{
+	struct json_object *list;
+	uint32_t i;
+
+	ctl_put_u64(o, "passed_up", s->passed_up);
+	ctl_put_u64(o, "passed_up_medium", s->passed_up_medium);
+	ctl_put_u64(o, "passed_up_io", s->passed_up_io);
+	if (s->passed_up)
+		ctl_put_u64(o, "passed_up_block", s->passed_up_block);
+	if (!s->passed_up_count)
+		return;
+	list = json_object_new_array();
+	for (i = 0; i < s->passed_up_count; i++)
+		json_object_array_add(
+			list, json_object_new_uint64(s->passed_up_blocks[i]));
+	json_object_object_add(o, "passed_up_blocks", list);
+}
+
+static void put_room(struct json_object *o, const struct grid_missing_status *s)
+{
+	struct json_object *capacity = json_object_new_object(),
+			   *use = json_object_new_object();
+
+	ctl_put_u64(capacity, "blocks_max", s->blocks_max);
+	ctl_put_u64(capacity, "tables_max", s->tables_max);
+	ctl_put_u64(capacity, "table_values_max", s->table_values_max);
+	json_object_object_add(o, "capacity", capacity);
+	ctl_put_u64(use, "blocks_single", s->blocks_single);
+	ctl_put_u64(use, "blocks_table", s->blocks_table);
+	ctl_put_u64(use, "tables", s->tables);
+	ctl_put_u64(use, "tables_reclaimable", s->tables_free);
+	json_object_object_add(o, "use", use);
+}
+
+static void put_progress(struct json_object *o,
+			 const struct grid_missing_status *s, double rate)
+{
+	struct json_object *progress = json_object_new_object();
+
+	ctl_put_u64(progress, "repaired", s->repaired);
+	ctl_put_u64(progress, "total", s->repaired + ctl_missing(s));
+	json_object_object_add(progress, "blocks_per_s",
+			       json_object_new_double(rate));
+	json_object_object_add(
+		progress, "left_s",
+		json_object_new_double((double)ctl_missing(s) / rate));
+	json_object_object_add(o, "progress", progress);
+}
+
 void ctl_status_json(const struct ctl *ctl, const struct gm_dev *dev,
 		     const struct grid_missing_status *s, double rate)
 {
-	struct json_object *o = ctl_object(), *capacity, *use, *progress, *list;
-	uint32_t i;
+	struct json_object *o = ctl_object();
 
 	ctl_put_string(o, "device", ctl->argv[0]);
 	ctl_put_u64(o, "id", s->id);
@@ -52,19 +102,7 @@ void ctl_status_json(const struct ctl *ctl, const struct gm_dev *dev,
 	ctl_put_u64(o, "detected", s->detected);
 	ctl_put_u64(o, "lost", s->lost);
 	ctl_put_u64(o, "lost_full", s->lost_full);
-	ctl_put_u64(o, "passed_up", s->passed_up);
-	ctl_put_u64(o, "passed_up_medium", s->passed_up_medium);
-	ctl_put_u64(o, "passed_up_io", s->passed_up_io);
-	if (s->passed_up)
-		ctl_put_u64(o, "passed_up_block", s->passed_up_block);
-	if (s->passed_up_count) {
-		list = json_object_new_array();
-		for (i = 0; i < s->passed_up_count; i++)
-			json_object_array_add(
-				list,
-				json_object_new_uint64(s->passed_up_blocks[i]));
-		json_object_object_add(o, "passed_up_blocks", list);
-	}
+	put_passed_up(o, s);
 	ctl_put_u64(o, "verify_failed", s->verify_failed);
 	ctl_put_u64(o, "write_failed", s->write_failed);
 	ctl_put_u64(o, "freed", s->freed);
@@ -74,28 +112,9 @@ void ctl_status_json(const struct ctl *ctl, const struct gm_dev *dev,
 	ctl_put_u64(o, "released", s->released);
 	ctl_put_u64(o, "discarding", s->discarding);
 	ctl_put_u64(o, "helpers", s->helpers);
-	capacity = json_object_new_object();
-	ctl_put_u64(capacity, "blocks_max", s->blocks_max);
-	ctl_put_u64(capacity, "tables_max", s->tables_max);
-	ctl_put_u64(capacity, "table_values_max", s->table_values_max);
-	json_object_object_add(o, "capacity", capacity);
-	use = json_object_new_object();
-	ctl_put_u64(use, "blocks_single", s->blocks_single);
-	ctl_put_u64(use, "blocks_table", s->blocks_table);
-	ctl_put_u64(use, "tables", s->tables);
-	ctl_put_u64(use, "tables_reclaimable", s->tables_free);
-	json_object_object_add(o, "use", use);
-	if (ctl_missing(s) && rate > 0) {
-		progress = json_object_new_object();
-		ctl_put_u64(progress, "repaired", s->repaired);
-		ctl_put_u64(progress, "total", s->repaired + ctl_missing(s));
-		json_object_object_add(progress, "blocks_per_s",
-				       json_object_new_double(rate));
-		json_object_object_add(
-			progress, "left_s",
-			json_object_new_double((double)ctl_missing(s) / rate));
-		json_object_object_add(o, "progress", progress);
-	}
+	put_room(o, s);
+	if (ctl_missing(s) && rate > 0)
+		put_progress(o, s, rate);
 	ctl_print(o);
 }
 
@@ -113,13 +132,8 @@ static void line(const char *key, const char *format, ...)
 	putchar('\n');
 }
 
-static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
-			 const struct grid_missing_status *s, double rate)
+static void headline(const struct ctl *ctl, const struct grid_missing_status *s)
 {
-	char size[32], human[32], left[32];
-
-	gm_format_size(s->block_size, size, sizeof(size));
-	gm_format_size(s->block_size * s->blocks, human, sizeof(human));
 	printf("%s: %s%s%s%s%s%s\n", ctl->argv[0],
 	       ctl_missing(s) ? "blocks missing" : "clean",
 	       s->state & GRID_MISSING_STATUS_HELD ?
@@ -135,6 +149,31 @@ static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
 	       s->state & GRID_MISSING_STATUS_METADATA_FAILED ?
 		       ", METADATA FAILED" :
 		       "");
+}
+
+static void progress_line(const struct grid_missing_status *s, double rate)
+{
+	char human[32], left[32];
+
+	gm_format_size((uint64_t)(rate * s->block_size), human, sizeof(human));
+	ctl_format_left((double)ctl_missing(s) / rate, left, sizeof(left));
+	line("progress",
+	     "%" PRIu64 " of %" PRIu64
+	     " blocks (%.1f %%), %.0f blocks/s (%s/s), %s left",
+	     (uint64_t)s->repaired, (uint64_t)(s->repaired + ctl_missing(s)),
+	     100.0 * (double)s->repaired /
+		     (double)(s->repaired + ctl_missing(s)),
+	     rate, human, left);
+}
+
+static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
+			 const struct grid_missing_status *s, double rate)
+{
+	char size[32], human[32];
+
+	gm_format_size(s->block_size, size, sizeof(size));
+	gm_format_size(s->block_size * s->blocks, human, sizeof(human));
+	headline(ctl, s);
 	if (s->state & GRID_MISSING_STATUS_PRIVATE)
 		line("tracker", "%" PRIu64 ", private", (uint64_t)s->id);
 	else
@@ -156,20 +195,8 @@ static void status_human(const struct ctl *ctl, const struct gm_dev *dev,
 	     (uint64_t)s->timeouts);
 	line("repaired", "%" PRIu64 " (%" PRIu64 " unverified)",
 	     (uint64_t)s->repaired, (uint64_t)s->unverified);
-	if (ctl_missing(s) && rate > 0) {
-		gm_format_size((uint64_t)(rate * s->block_size), human,
-			       sizeof(human));
-		ctl_format_left((double)ctl_missing(s) / rate, left,
-				sizeof(left));
-		line("progress",
-		     "%" PRIu64 " of %" PRIu64
-		     " blocks (%.1f %%), %.0f blocks/s (%s/s), %s left",
-		     (uint64_t)s->repaired,
-		     (uint64_t)(s->repaired + ctl_missing(s)),
-		     100.0 * (double)s->repaired /
-			     (double)(s->repaired + ctl_missing(s)),
-		     rate, human, left);
-	}
+	if (ctl_missing(s) && rate > 0)
+		progress_line(s, rate);
 	line("otherwise gone",
 	     "%" PRIu64 " superseded, %" PRIu64 " freed, %" PRIu64 " cancelled",
 	     (uint64_t)s->superseded, (uint64_t)s->freed,
