@@ -253,7 +253,7 @@ int gm_tables(struct grid_missing *gm, u64 *cursor, u32 max,
 }
 
 /* gm_verify() has the lock over all of them: not over more slots, or buckets. */
-#define GM_VERIFY_MAX (1U << 20)
+#define GM_VERIFY_MAX 1048576U
 
 /* gm_verify(); may sleep.  -E2BIG: there are too many. */
 int gm_verify_idle(struct grid_missing *gm, char *why, size_t len)

@@ -33,7 +33,7 @@
 #define GMETA_DROPPED_MAX (GMETA_RESERVE - 2 * GMETA_ENDS_MAX)
 
 /* Numbers of commits and snapshots end here, and floors at half of it: none wraps. */
-#define GMETA_NUMBERS (1ULL << 62)
+#define GMETA_NUMBERS 0x4000000000000000ULL
 
 /* Entries of a commit that who can wait leaves free for who can't. */
 #define GRID_META_MARGIN 8192U

@@ -7,9 +7,10 @@
  * anything in between.  Only at the end must it all fit together.
  *
  * Faults are in a hash table with linear probing, which grows; tables in an
- * array.  Its hash is multiply-shift (Dietzfelbinger and others, 1997) with a random
- * multiplier, or who makes an image could make all its blocks meet in one cell.  A run of good blocks costs as many steps as it has blocks or the
- * table has cells, whichever is less.
+ * array.  Its hash is multiply-shift (Dietzfelbinger and others, 1997) with a
+ * random multiplier, or who makes an image could make all its blocks meet in one
+ * cell.  A run of good blocks costs as many steps as it has blocks or the table
+ * has cells, whichever is less.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>

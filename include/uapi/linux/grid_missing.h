@@ -55,9 +55,9 @@
  * was done, else the errno.  Elements are handled in order, those from done on
  * were not looked at.  Memory that cannot be read or written, an element too
  * long, a suspend or a signal end the call at that element; what is wrong with
- * the element itself, also with a pointer in it, is its result.  When its result cannot be delivered any
- * more, an element does not count although it was handled (a commence is taken
- * back then).
+ * the element itself, also with a pointer in it, is its result.  When its result
+ * cannot be delivered any more, an element does not count although it was handled
+ * (a commence is taken back then).
  */
 
 /**
