@@ -784,10 +784,12 @@ static void work_end(void)
 		have_cut = false;
 	for (i = 0; !have_cut && i < BLOCKS; i++)
 		memset(&blocks[i].cut, 0, sizeof(blocks[i].cut));
-	/* What is open becomes part of the whole as well. */
-	if (failed && !engine.failed)
+	/* What is open becomes part of the whole as well, which a flush was behind. */
+	if (failed && !engine.failed) {
+		told_others = false;
 		for (i = 0; i < BLOCKS; i++)
 			memset(&blocks[i].open, 0, sizeof(blocks[i].open));
+	}
 	look_at_waiters();
 }
 
