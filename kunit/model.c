@@ -368,6 +368,8 @@ static int model_enqueue_table(struct model_run *r, u64 address,
 		if (sum && f->has_sum && !model_same(sum, &f->sum))
 			return -ESTALE;
 	}
+	if (address == m->refused)
+		return -ERANGE;
 	for (i = 0; i < m->limits.tables_max; i++)
 		if (!m->tables[i].state)
 			break;
@@ -1102,7 +1104,8 @@ static void model_change(struct gm_tracker *t, const struct gm_change *c)
 	r->seen[i] = c->to;
 }
 
-static int model_admit(struct gm_tracker *t, u64 address, bool member)
+static int model_admit(struct gm_tracker *t, u64 address,
+		       enum grid_missing_as as)
 {
 	const struct model_run *r = container_of(t, struct model_run, t);
 

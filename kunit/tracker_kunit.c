@@ -2035,7 +2035,8 @@ static void m2_twins_in_slices(struct kunit *test)
 }
 
 /* The owner's own idea of what may be enqueued: 5 and 9 may not. */
-static int admit_hook(struct gm_tracker *t, u64 address, bool member)
+static int admit_hook(struct gm_tracker *t, u64 address,
+		      enum grid_missing_as as)
 {
 	return address == 5 || address == 9 ? -ERANGE : 0;
 }
@@ -2062,6 +2063,33 @@ static void d5_values_admitted(struct kunit *test)
 	EQ(gm_repair_complete(T, 1, SUM(1), 1, v, 2), 0);
 	EQ(counts().blocks_single, 0);
 	EQ(counts().blocks_table, 2);
+	VERIFIED();
+}
+
+static int no_table_hook(struct gm_tracker *t, u64 address,
+			 enum grid_missing_as as)
+{
+	return as == GRID_MISSING_AS_TABLE ? -ENOSPC : 0;
+}
+
+/* M1: the owner has no room for another table, also where its index is missing. */
+static void m1_tables_admitted(struct kunit *test)
+{
+	make(test, 16, 2, 4);
+	EQ(begin_table(1), GM_INSERTED);
+	EQ(fault(9), GM_INSERTED);
+	T->admit = no_table_hook;
+	EQ(begin_table(9), -ENOSPC);
+	EQ(begin_table(10), -ENOSPC);
+	EQ(values_of(10, 2, 2), -ENOSPC);
+	EQ(counts().tables, 1);
+	VERIFIED();
+	/* What is there goes on. */
+	EQ(begin_table(1), GM_DUPLICATE);
+	EQ(begin_write(1), 0);
+	EQ(complete_index(1, 2, 3), 0);
+	EQ(begin_table(1), GM_DUPLICATE);
+	EQ(counts().blocks_table, 3);
 	VERIFIED();
 }
 
@@ -2570,6 +2598,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(d03_unavailable),
 	KUNIT_CASE(d09_move),
 	KUNIT_CASE(d5_values_admitted),
+	KUNIT_CASE(m1_tables_admitted),
 	KUNIT_CASE(d11_table_by_values),
 	KUNIT_CASE(t5_readers_leave_in_a_jump),
 	KUNIT_CASE(m1_commence_in_a_sweep),

@@ -117,9 +117,10 @@ enum grid_missing_room_how {
  *	runs; interruptible.  0; -EIO: it is, but the metadata does not say so;
  *	-EAGAIN while suspended; -EINTR: what was begun goes on.
  * @ready: ends start:held.  Never sleeps.  -EINVAL when not held.
- * @enqueue_ok: may @address be enqueued, as a value of a table (@member) or for
- *	itself: 0, -ERANGE, -EBUSY (its discard is not through), -ENOSPC (the map is
- *	full; never of a value).  Tracker lock held, interrupts off.
+ * @enqueue_ok: may @address be enqueued, @as what it is: 0, -ERANGE, -EBUSY (its
+ *	discard is not through), -ENOSPC (the map is full) or -EAGAIN (it is until a
+ *	barrier has ended); none of these two of a value.  Tracker lock held,
+ *	interrupts off.
  * @list_released: fill in up to @max runs of released blocks from *@cursor on,
  *	which is moved; U64_MAX at the end.  Also while suspended.
  * @release: @n runs of blocks join the open generation, before @ready.  May sleep.
@@ -156,7 +157,7 @@ struct grid_missing_ops {
 	int (*durable)(void *priv, u64 id);
 	int (*revert)(void *priv);
 	int (*ready)(void *priv);
-	int (*enqueue_ok)(void *priv, u64 address, bool member);
+	int (*enqueue_ok)(void *priv, u64 address, enum grid_missing_as as);
 	u32 (*list_released)(void *priv, u64 *cursor, u32 max,
 			     struct grid_missing_released *out);
 	int (*release)(void *priv, const struct grid_missing_released *runs,

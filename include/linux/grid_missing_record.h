@@ -9,6 +9,20 @@
 #include <linux/types.h>
 #include <uapi/linux/grid_missing.h>
 
+/**
+ * enum grid_missing_as - as what a block is to be enqueued, for who says whether it may
+ * @GRID_MISSING_AS_BLOCK: for itself; one that is missing already is none more
+ * @GRID_MISSING_AS_TABLE: as the index of another table, which has room for all its
+ *	values from then on
+ * @GRID_MISSING_AS_VALUE: as a value of a table, which has that room; or the table is
+ *	still to be asked for
+ */
+enum grid_missing_as {
+	GRID_MISSING_AS_BLOCK,
+	GRID_MISSING_AS_TABLE,
+	GRID_MISSING_AS_VALUE,
+};
+
 /** enum grid_missing_record_kind - what a record says of its block */
 enum grid_missing_record_kind {
 	GRID_MISSING_RECORD_GOOD, /* it is not missing */

@@ -276,8 +276,9 @@ u32 gm_events_read(struct grid_missing *gm, u64 *cursor,
 u64 gm_events_unread(struct grid_missing *gm, u64 cursor);
 
 /* faults.c */
-int __gm_enqueue_ok(struct grid_missing *gm, u64 address, bool member);
-int gm_admit_value(struct gm_tracker *t, u64 address, bool member);
+int __gm_enqueue_ok(struct grid_missing *gm, u64 address,
+		    enum grid_missing_as as);
+int gm_admit(struct gm_tracker *t, u64 address, enum grid_missing_as as);
 void gm_say_full(struct grid_missing *gm, bool table);
 void gm_tell_commenced(struct grid_missing *gm, u64 id, u64 count);
 int gm_cancel_one(struct grid_missing *gm, u64 address);

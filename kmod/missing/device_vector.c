@@ -254,7 +254,12 @@ static void gm_run_enqueue(struct gm_ioctl_call *c,
 	for (i = 0; i < n; i++) {
 		if (b[i].result)
 			continue;
-		b[i].result = __gm_enqueue_ok(c->gm, b[i].address, false);
+		/* Whether it is another table, the tracker finds out, and asks. */
+		b[i].result =
+			__gm_enqueue_ok(c->gm, b[i].address,
+					b[i].flags & GRID_MISSING_F_TABLE ?
+						GRID_MISSING_AS_VALUE :
+						GRID_MISSING_AS_BLOCK);
 		sum = gm_sum(b[i].flags, &b[i].checksum);
 		if (!b[i].result && (b[i].flags & GRID_MISSING_F_TABLE))
 			b[i].result = __gm_enqueue_table(t, b[i].address, sum);

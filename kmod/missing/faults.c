@@ -200,11 +200,11 @@ int __grid_missing_timed_out(struct grid_missing *gm, u64 address)
 EXPORT_SYMBOL_GPL(__grid_missing_timed_out);
 
 /*
- * May @address be enqueued on this tracker, as a value of a table (@member) or for
- * itself: 0, -ERANGE, -EBUSY, -ENOSPC, -EAGAIN while no target is there to say.  Lock
- * held.
+ * May @address be enqueued on this tracker, @as what it is: 0, -ERANGE, -EBUSY,
+ * -ENOSPC, -EAGAIN, also while no target is there to say.  Lock held.
  */
-int __gm_enqueue_ok(struct grid_missing *gm, u64 address, bool member)
+int __gm_enqueue_ok(struct grid_missing *gm, u64 address,
+		    enum grid_missing_as as)
 {
 	lockdep_assert_held(&gm->tracker.lock);
 	if (gm->private)
@@ -215,14 +215,14 @@ int __gm_enqueue_ok(struct grid_missing *gm, u64 address, bool member)
 		return -EAGAIN;
 	if (!gm->ops->enqueue_ok)
 		return 0;
-	return gm->ops->enqueue_ok(gm->priv, address, member);
+	return gm->ops->enqueue_ok(gm->priv, address, as);
 }
 
-/* The tracker's hook: the same of a table's values.  Lock held. */
-int gm_admit_value(struct gm_tracker *t, u64 address, bool member)
+/* The tracker's hook: the same of tables and their values.  Lock held. */
+int gm_admit(struct gm_tracker *t, u64 address, enum grid_missing_as as)
 {
 	return __gm_enqueue_ok(container_of(t, struct grid_missing, tracker),
-			       address, member);
+			       address, as);
 }
 
 /*
@@ -285,7 +285,7 @@ int grid_missing_enqueue(struct grid_missing *gm, u64 address,
 	if (ret)
 		goto out_end;
 	GM_LOCK(&gm->tracker, flags);
-	ret = __gm_enqueue_ok(gm, address, false);
+	ret = __gm_enqueue_ok(gm, address, GRID_MISSING_AS_BLOCK);
 	if (!ret)
 		ret = __gm_enqueue_block(&gm->tracker, address, sum,
 					 GRID_MISSING_WHY_ENQUEUED);

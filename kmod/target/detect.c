@@ -163,7 +163,8 @@ static blk_status_t grid_decide(struct grid *g, struct grid_table *t, u64 b)
 		__grid_pass_up(g, b, status);
 		goto out;
 	}
-	r = __grid_missing_detected(g->gm, b);
+	r = __grid_map_room(g, b, GRID_MISSING_AS_BLOCK) ?:
+		    __grid_missing_detected(g->gm, b);
 	if (!r) {
 		g->detected++;
 		set_bit(b, g->by_error);

@@ -677,7 +677,7 @@ void grid_meta_last(struct grid *g);
 
 /* jump.c */
 void __grid_jump_took(struct grid *g, u64 b);
-bool __grid_map_has_room(struct grid *g, u64 b);
+int __grid_map_room(struct grid *g, u64 b, enum grid_missing_as as);
 void __grid_jump_written(struct grid *g, u64 b);
 void grid_jump_over(void *priv);
 

@@ -39,28 +39,36 @@ void __grid_jump_took(struct grid *g, u64 b)
 }
 
 /**
- * __grid_map_has_room - may block @b be enqueued, as to the map's maxima
+ * __grid_map_room - may block @b be enqueued, as to the map's maxima
  * @g: the grid
  * @b: the block
+ * @as: _BLOCK or _TABLE: of a table that begins, all values will have room
  *
- * What is lost counts, too, with metadata: a disk that goes on losing what a store
- * goes on to enqueue would make the map longer than a snapshot has room for.  So does
- * what is dropped, which may be in use again, beyond what there is room for.
+ * What a jump took counts.  With metadata so does what is lost: a disk that goes on
+ * losing what a store goes on to enqueue would make the map longer than a snapshot has
+ * room for.  And what is dropped, which may be in use again, beyond what there is room
+ * for; that passes when the barrier's commit has come.
+ *
+ * Return: 0; -ENOSPC; -EAGAIN.
  */
-bool __grid_map_has_room(struct grid *g, u64 b)
+int __grid_map_room(struct grid *g, u64 b, enum grid_missing_as as)
 {
-	u64 more = g->jumped.count;
+	u64 used = __grid_missing_single(g->gm), more = g->jumped.count;
+	u64 max = grid_missing_limits(g->gm)->blocks_max, dropped = 0;
 
 	grid_assert_locked(g);
 	if (g->meta) {
 		more += g->lost.count;
 		if (g->dropped.count > GMETA_DROPPED_MAX)
-			more += g->dropped.count - GMETA_DROPPED_MAX;
+			dropped = g->dropped.count - GMETA_DROPPED_MAX;
 	}
-	if (!more || test_bit(b, g->missing) || grid_bits_test(&g->jumped, b))
-		return true;
-	return __grid_missing_single(g->gm) + more <
-	       grid_missing_limits(g->gm)->blocks_max;
+	/* It is in the map already. */
+	if (as == GRID_MISSING_AS_BLOCK &&
+	    (test_bit(b, g->missing) || grid_bits_test(&g->jumped, b)))
+		return 0;
+	if (more && used + more >= max)
+		return -ENOSPC;
+	return dropped && used + more + dropped >= max ? -EAGAIN : 0;
 }
 
 /**

@@ -38,6 +38,8 @@
 /* ... and after so many times the last one's duration, but no later than. */
 #define GRID_META_TICK_TIMES 9U
 #define GRID_META_TICK_MAX (30 * HZ)
+/* How often who waits for the worker looks whether it has ended. */
+#define GRID_META_PAUSE_MS 20
 /* Records that one hold of the lock puts into a snapshot. */
 #define GRID_META_FILL 16U
 
@@ -1047,11 +1049,12 @@ int grid_meta_grow(struct grid_table *t)
 				   HZ))
 		;
 	/*
-	 * A snapshot may follow: what it looks at is about to be another one.  In turns
-	 * of a second: a slow disk is no hung task.
+	 * A snapshot may follow: what it looks at is about to be another one.  In short
+	 * turns: a slow disk is no hung task, and its last wake comes before it ends.
 	 */
 	while (work_busy(&m->work))
-		wait_event_timeout(m->wait, !work_busy(&m->work), HZ);
+		wait_event_timeout(m->wait, !work_busy(&m->work),
+				   msecs_to_jiffies(GRID_META_PAUSE_MS));
 	flush_work(&m->work);
 	return r;
 }

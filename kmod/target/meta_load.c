@@ -212,9 +212,10 @@ static int gmeta_apply(struct gmeta_load *m, const struct gmeta_head *head,
 		if (r == -EINTR)
 			return r;
 		if (r) {
-			gmeta_say(m->l->why,
-				  "no memory for more than %llu records",
-				  (unsigned long long)m->l->map.count);
+			gmeta_say(
+				m->l->why,
+				"no memory for more than %llu records: load it with the maxima that it had",
+				(unsigned long long)m->l->map.count);
 			return r;
 		}
 		if (m->dev->seen)
@@ -422,9 +423,13 @@ int gmeta_load_map(const struct gmeta_device *dev, struct gmeta_loaded *l)
 	r = gmeta_scan(&m);
 	if (r)
 		goto out;
-	if (l->highest > GMETA_NUMBERS / 2 - GRID_META_SESSION) {
-		gmeta_say(l->why, "impossible number of a commit: %llu",
-			  (unsigned long long)l->highest);
+	if (max(l->highest, sb->floor) >
+		    GMETA_NUMBERS / 2 - GRID_META_SESSION ||
+	    sb->snapshot >= GMETA_NUMBERS / 2) {
+		gmeta_say(l->why,
+			  "impossible number: commit %llu, snapshot %llu",
+			  (unsigned long long)l->highest,
+			  (unsigned long long)sb->snapshot);
 		r = gmeta_damage(l);
 		goto out;
 	}

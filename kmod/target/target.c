@@ -126,7 +126,7 @@ static int grid_ready(void *priv)
 }
 
 /* May block @b be enqueued?  Tables have room of their own.  The lock is held. */
-static int grid_enqueue_ok(void *priv, u64 b, bool member)
+static int grid_enqueue_ok(void *priv, u64 b, enum grid_missing_as as)
 {
 	struct grid *g = priv;
 
@@ -134,7 +134,7 @@ static int grid_enqueue_ok(void *priv, u64 b, bool member)
 		return -ERANGE;
 	if (__grid_is_freed(g, b))
 		return -EBUSY;
-	return member || __grid_map_has_room(g, b) ? 0 : -ENOSPC;
+	return as == GRID_MISSING_AS_VALUE ? 0 : __grid_map_room(g, b, as);
 }
 
 static void grid_get_status(void *priv, struct grid_missing_status *st)
@@ -222,21 +222,18 @@ static void grid_ready_worker(struct work_struct *work)
 
 /* Between two tries of a cancel that something else is in the way of. */
 #define GRID_CANCEL_PAUSE_MS 20
-#define GRID_CANCEL_TRIES 100
+#define GRID_CANCEL_TRIES (2 * HZ)
 
 static void grid_cancel_worker(struct work_struct *work)
 {
 	struct grid *g = container_of(work, struct grid, cancel_work);
-	unsigned int i;
+	unsigned long end = jiffies + GRID_CANCEL_TRIES;
 	int r;
 
 	/* What is being carried out ends; but much later nobody means it any more. */
-	for (i = 0; i < GRID_CANCEL_TRIES; i++) {
-		r = grid_missing_cancel_all(g->gm);
-		if (r != -EBUSY)
-			break;
+	while ((r = grid_missing_cancel_all(g->gm)) == -EBUSY &&
+	       time_before(jiffies, end))
 		msleep(GRID_CANCEL_PAUSE_MS);
-	}
 	if (r)
 		DMWARN("%u:%u: cancel all: suspended, or busy, try again (%d)",
 		       g->major, g->minor, r);

@@ -298,11 +298,12 @@ static u32 gm_settle_head(struct gm_tracker *t, struct gm_queue *q, u32 max,
 static u32 gm_settle_class(struct gm_tracker *t, struct gm_side *s, u32 cls,
 			   u32 max, int *budget)
 {
+	u32 sure, twins;
 	bool changed;
-	u32 sure;
 
 	do {
 		changed = false;
+		twins = t->twins;
 		sure = gm_settle_head(t, &s->never[cls], max, budget, &changed);
 		/* Behind an unsure one nothing is. */
 		if (sure == s->never[cls].count)
@@ -312,7 +313,7 @@ static u32 gm_settle_class(struct gm_tracker *t, struct gm_side *s, u32 cls,
 		 * One that went has left its readers to the other one of its pair,
 		 * which may be ahead of where we were, and pending as well.
 		 */
-		changed &= !!t->twins;
+		changed &= !!twins;
 	} while (changed && *budget > 0);
 	return changed ? 0 : sure;
 }

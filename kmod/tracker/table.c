@@ -204,12 +204,19 @@ static void gm_promote(struct gm_tracker *t, u32 slot, u32 member)
  * Enqueue (T3, T4).
  */
 
+static inline int gm_admit(struct gm_tracker *t, u64 address,
+			   enum grid_missing_as as)
+{
+	return unlikely(t->admit) ? t->admit(t, address, as) : 0;
+}
+
 int gm_enqueue_table_key(struct gm_tracker *t, const struct gm_key *k,
 			 const struct grid_missing_checksum *sum)
 {
 	struct gm_table *tab;
 	struct gm_fault *f;
 	u32 slot, s;
+	int r;
 
 	/* The jump's target decides about tables: they come after it. */
 	if (t->jump)
@@ -237,6 +244,9 @@ int gm_enqueue_table_key(struct gm_tracker *t, const struct gm_key *k,
 		if (sum && (f->word & GM_W_SUM) && !gm_same_sum(f->sum, sum))
 			return -ESTALE;
 	}
+	r = gm_admit(t, k->address, GRID_MISSING_AS_TABLE);
+	if (unlikely(r))
+		return r;
 	s = gm_table_alloc(t);
 	if (s == GM_NIL)
 		return -ENOSPC;
@@ -344,11 +354,6 @@ static void gm_dequeue_values(struct gm_tracker *t, u32 base, u32 n)
 	}
 }
 
-static inline int gm_admit(struct gm_tracker *t, u64 address, bool member)
-{
-	return unlikely(t->admit) ? t->admit(t, address, member) : 0;
-}
-
 static int gm_enqueue_value(struct gm_tracker *t, u32 member,
 			    const struct gm_key *k,
 			    const struct grid_missing_checksum *sum)
@@ -361,7 +366,7 @@ static int gm_enqueue_value(struct gm_tracker *t, u32 member,
 	if (unlikely(t->recording && gm_is_due(t, k)))
 		return -EAGAIN;
 	slot = gm_get(t, k);
-	r = gm_admit(t, k->address, true);
+	r = gm_admit(t, k->address, GRID_MISSING_AS_VALUE);
 	if (unlikely(r))
 		return r;
 	if (likely(slot == GM_NIL)) {
@@ -479,7 +484,7 @@ int gm_enqueue_values_of(struct gm_tracker *t, u64 address,
 
 	gm_key_init(t, address, &k);
 	GM_LOCK(t, flags);
-	r = gm_admit(t, address, false);
+	r = gm_admit(t, address, GRID_MISSING_AS_VALUE);
 	if (r)
 		goto out_unlock;
 	r = -EBUSY;
@@ -492,6 +497,9 @@ int gm_enqueue_values_of(struct gm_tracker *t, u64 address,
 			r = -ESTALE;
 		goto out_unlock;
 	}
+	r = gm_admit(t, address, GRID_MISSING_AS_TABLE);
+	if (r)
+		goto out_unlock;
 	r = -ENOSPC;
 	s = gm_table_alloc(t);
 	if (s == GM_NIL)

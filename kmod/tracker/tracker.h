@@ -71,7 +71,7 @@ struct gm_change {
  *	always what @to was, the last time that this address was told of.
  * @event: something happened to a table: its values were enqueued, it has ended.
  *	@address is its index's.  Called as @change.  May be NULL.
- * @admit: may this value of a table (or the table with this index) be enqueued:
+ * @admit: may this value of a table, or another table with this index, be enqueued:
  *	0 or a negative errno, which the call returns.  Called under the lock,
  *	in the same hold as the enqueue.  May be NULL.
  * @record: what __gm_record() says of this address may have changed (M1).
@@ -84,7 +84,8 @@ struct gm_change {
 struct gm_hooks {
 	void (*change)(struct gm_tracker *t, const struct gm_change *c);
 	void (*event)(struct gm_tracker *t, u8 why, u64 address, u64 count);
-	int (*admit)(struct gm_tracker *t, u64 address, bool member);
+	int (*admit)(struct gm_tracker *t, u64 address,
+		     enum grid_missing_as as);
 	void (*record)(struct gm_tracker *t, u64 address);
 	void (*record_table)(struct gm_tracker *t, u32 s);
 	void (*room)(struct gm_tracker *t);
@@ -305,7 +306,8 @@ struct gm_tracker {
 	u32 reserve; /* slots for aborting members, see gm_init_sizes() */
 	struct gm_limits limits;
 	void (*change)(struct gm_tracker *t, const struct gm_change *c);
-	int (*admit)(struct gm_tracker *t, u64 address, bool member);
+	int (*admit)(struct gm_tracker *t, u64 address,
+		     enum grid_missing_as as);
 	const struct gm_hooks *hooks; /* the rest of them, or NULL */
 	bool recording; /* record hooks are called; the lock */
 	bool restored; /* there may be more than blocks_max single ones */

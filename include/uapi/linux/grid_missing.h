@@ -102,7 +102,8 @@
  *          through; a checkpoint or a sync jump is open, or one of them or a
  *          cancel is being carried out; ENQUEUE_VALUES: the table's index block
  *          is missing
- * EAGAIN   the device is suspended, or too much is under way: try again
+ * EAGAIN   the device is suspended, or too much is under way (what a checkpoint drops
+ *          counts for blocks_max until that is committed): try again
  * ENOENT   no fault at this address, no such table or checkpoint id
  * ESTALE   there is a fault at this address, with another checksum, or
  *          (REPAIR) another one than its serial number says
