@@ -15,13 +15,19 @@
 
 #define DEPTH_MAX 16
 
-/* What is looked for below: a block device, or with @file a file. */
+/*
+ * What is looked for below: a block device, or with @file a file.  No device is
+ * looked below twice: a loop whose backing file is found by its path can lie on
+ * itself.
+ */
 struct base {
 	dev_t dev;
 	const struct stat *file;
+	dev_t seen[64];
+	unsigned int seen_count;
 };
 
-static bool path_on(const char *path, const struct base *base, int depth);
+static bool path_on(const char *path, struct base *base, int depth);
 
 static bool is_file(const char *path, const struct stat *file)
 {
@@ -31,10 +37,41 @@ static bool is_file(const char *path, const struct stat *file)
 	       st.st_ino == file->st_ino;
 }
 
-/* Is @top the base, or stacked on it? */
-static bool device_on(dev_t top, const struct base *base, int depth)
+/* With too many of them, only the depth is an end. */
+static bool is_seen(dev_t dev, struct base *base)
 {
-	char path[PATH_MAX], sys[64], text[PATH_MAX];
+	unsigned int i;
+
+	for (i = 0; i < base->seen_count; i++)
+		if (base->seen[i] == dev)
+			return true;
+	if (i < sizeof(base->seen) / sizeof(*base->seen))
+		base->seen[base->seen_count++] = dev;
+	return false;
+}
+
+/* The file of the loop device @sys, if it is one. */
+static bool loop_on(const char *sys, struct base *base, int depth)
+{
+	char path[64 + sizeof("/loop/backing_file")];
+	char *file = malloc(PATH_MAX);
+	bool on = false;
+
+	snprintf(path, sizeof(path), "%s/loop/backing_file", sys);
+	if (file && gm_first_line(path, file, PATH_MAX))
+		on = (base->file && is_file(file, base->file)) ||
+		     path_on(file, base, depth);
+	free(file);
+	return on;
+}
+
+/*
+ * Is @top the base, or stacked on it?  Called on threads with little stack: a level
+ * of it is small.
+ */
+static bool device_on(dev_t top, struct base *base, int depth)
+{
+	char path[64 + NAME_MAX + 16], sys[64], text[32];
 	unsigned int ma, mi;
 	struct dirent *entry;
 	bool on = false;
@@ -42,7 +79,7 @@ static bool device_on(dev_t top, const struct base *base, int depth)
 
 	if (!base->file && top == base->dev)
 		return true;
-	if (!depth)
+	if (depth <= 0 || is_seen(top, base))
 		return false;
 	snprintf(sys, sizeof(sys), "/sys/dev/block/%u:%u", major(top),
 		 minor(top));
@@ -65,15 +102,11 @@ static bool device_on(dev_t top, const struct base *base, int depth)
 		     sscanf(text, "%u:%u", &ma, &mi) == 2 &&
 		     device_on(makedev(ma, mi), base, depth - 1);
 	}
-	snprintf(path, sizeof(path), "%s/loop/backing_file", sys);
-	if (!on && gm_first_line(path, text, sizeof(text)))
-		on = (base->file && is_file(text, base->file)) ||
-		     path_on(text, base, depth - 1);
-	return on;
+	return on || loop_on(sys, base, depth - 1);
 }
 
 /* A file system without a number of its own: what its mount says. */
-static bool mount_on(unsigned int id, const struct base *base, int depth)
+static bool mount_on(unsigned int id, struct base *base, int depth)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL, *upper;
@@ -101,7 +134,7 @@ static bool mount_on(unsigned int id, const struct base *base, int depth)
 	return on;
 }
 
-static bool path_on(const char *path, const struct base *base, int depth)
+static bool path_on(const char *path, struct base *base, int depth)
 {
 	struct statx st;
 
