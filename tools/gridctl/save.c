@@ -361,24 +361,30 @@ static void watch_off(const struct watch *w)
 
 /*
  * CTL_GOOD, or it was too late, and *@suspended tells what was left to us.  One that
- * was killed, or could not resume the device, has done nothing.
+ * was killed, or could not resume the device, has done nothing; it may have resumed
+ * it before, so the device is asked, unless the one that watches says it was in time.
  */
 static int watch_end(const struct ctl *ctl, const struct watch *w,
 		     const char *file, const char *name, bool *suspended)
 {
 	struct gm_dm_state state;
-	int status;
+	int status, by = -1;
+	pid_t pid;
 
 	/* It may have ended: that is told by its status. */
 	if (write(w->end, "", 1) != 1 && errno != EPIPE)
 		return CTL_GOOD;
 	close(w->end);
-	while (waitpid(w->pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return CTL_GOOD;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != WATCH_RESUMED)
+	do
+		pid = waitpid(w->pid, &status, 0);
+	while (pid < 0 && errno == EINTR);
+	if (pid == w->pid && WIFEXITED(status))
+		by = WEXITSTATUS(status);
+	if (by == WATCH_OFF)
 		return CTL_GOOD;
 	*suspended = gm_dm_state(name, &state) || state.suspended;
+	if (*suspended && by != WATCH_RESUMED)
+		return CTL_GOOD;
 	return ctl_fail(
 		ctl, CTL_FAILED,
 		"%s could not be written while %s was suspended%s: does it lie on that, by NFS or FUSE? (--timeout)",
@@ -504,6 +510,8 @@ int verb_save(struct ctl *ctl)
 				ctl_option(ctl, "timeout"));
 	/* Who watches may be gone when it is told something, and who reads us. */
 	signal(SIGPIPE, SIG_IGN);
+	/* Ignored by who started us, it would keep from us how the watcher ended. */
+	signal(SIGCHLD, SIG_DFL);
 	code = ctl_dm_name(ctl, name, sizeof(name));
 	if (code)
 		return code;
