@@ -9,10 +9,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "ctl.h"
+#include "stack.h"
 
 /* ------------------------------------------------------------------ errors */
 
@@ -290,23 +292,15 @@ int ctl_open_block(unsigned int major, unsigned int minor, int flags)
 
 int ctl_open_below(const struct gm_dev *dev, int flags, uint64_t *offset)
 {
-	char name[128], *type, *params;
-	unsigned int major, minor;
-	uint64_t sectors;
+	uint64_t sector;
+	dev_t data;
 	int err, fd;
 
-	err = gm_dm_name(dev->major, dev->minor, name, sizeof(name));
-	if (!err)
-		err = gm_dm_info(name, true, &type, &params);
+	err = gm_stack_data(makedev(dev->major, dev->minor), &data, &sector);
 	if (err)
 		return err;
-	if (sscanf(params, "%u:%u %" SCNu64, &major, &minor, &sectors) == 3)
-		fd = ctl_open_block(major, minor, flags);
-	else
-		fd = -EINVAL;
-	*offset = fd < 0 ? 0 : sectors * 512;
-	free(type);
-	free(params);
+	fd = ctl_open_block(major(data), minor(data), flags);
+	*offset = fd < 0 ? 0 : sector * 512;
 	return fd;
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What is stacked on a block device: see stack.h. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "gridmissing.h"
 #include "proc.h"
 #include "stack.h"
 
@@ -156,10 +160,37 @@ bool gm_stack_holds(dev_t dev, const char *path)
 	return path_on(path, &(struct base){ .dev = dev }, DEPTH_MAX);
 }
 
+int gm_stack_data(dev_t grid, dev_t *data, uint64_t *sector)
+{
+	/* libdevmapper is not made for threads. */
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	char name[128], *type, *params;
+	unsigned int ma, mi;
+	int err;
+
+	err = gm_dm_name(major(grid), minor(grid), name, sizeof(name));
+	if (err)
+		return err;
+	pthread_mutex_lock(&lock);
+	err = gm_dm_info(name, true, &type, &params);
+	pthread_mutex_unlock(&lock);
+	if (err)
+		return err;
+	if (sscanf(params, "%u:%u %" SCNu64, &ma, &mi, sector) == 3)
+		*data = makedev(ma, mi);
+	else
+		err = -EINVAL;
+	free(type);
+	free(params);
+	return err;
+}
+
 enum gm_stacked gm_stack_source(const char *path, dev_t grid)
 {
 	struct base base = { 0 };
+	uint64_t sector;
 	struct stat st;
+	dev_t data;
 
 	if (stat(path, &st))
 		return GM_APART;
@@ -171,5 +202,8 @@ enum gm_stacked gm_stack_source(const char *path, dev_t grid)
 		base.dev = st.st_rdev;
 	else
 		base.file = &st;
-	return device_on(grid, &base, DEPTH_MAX) ? GM_BELOW_GRID : GM_APART;
+	/* Where its metadata lies is no matter, if that can be told. */
+	if (gm_stack_data(grid, &data, &sector))
+		data = grid;
+	return device_on(data, &base, DEPTH_MAX) ? GM_BELOW_GRID : GM_APART;
 }

@@ -38,6 +38,7 @@
  * set, and once by who claimed it.
  *
  * With $GRID_FAKE_EXPLICIT it has checkpoint:explicit; there is a checkpoint 7.
+ * $GRID_FAKE_TABLE: its whole table.
  *
  * Nobody may look at the file /dev/hidden.
  *
@@ -630,6 +631,7 @@ int __wrap_gm_dm_name(unsigned int major, unsigned int minor, char *name,
 
 int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params)
 {
+	const char *line;
 	struct state *s;
 	int lock, removed, err;
 
@@ -650,9 +652,12 @@ int __wrap_gm_dm_info(const char *name, bool table, char **type, char **params)
 	if (removed)
 		return -ENXIO;
 	*type = strdup("grid");
-	*params = strdup(getenv("GRID_FAKE_EXPLICIT") ?
-				 "0:0 0 8 1 checkpoint:explicit" :
-				 "0:0 0 8 0");
+	line = getenv("GRID_FAKE_TABLE");
+	if (!line)
+		line = getenv("GRID_FAKE_EXPLICIT") ?
+			       "0:0 0 8 1 checkpoint:explicit" :
+			       "0:0 0 8 0";
+	*params = strdup(line);
 	return *type && *params ? 0 : -ENOMEM;
 }
 
