@@ -663,7 +663,8 @@ static void look_grids(struct doctor *d)
 		return;
 	while (cursor != GM_CURSOR_END &&
 	       (n = gm_list_trackers(&dev, &cursor, v, 64)) >= 0) {
-		grown = reallocarray(d->grids, d->grid_count + (size_t)n,
+		/* One more: of none it would be freed. */
+		grown = reallocarray(d->grids, d->grid_count + (size_t)n + 1,
 				     sizeof(*grown));
 		if (!grown)
 			break;

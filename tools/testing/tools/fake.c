@@ -38,7 +38,8 @@
  * set, and once by who claimed it.
  *
  * With $GRID_FAKE_EXPLICIT it has checkpoint:explicit; there is a checkpoint 7.
- * $GRID_FAKE_TABLE: its whole table.
+ * $GRID_FAKE_TABLE: its whole table.  With $GRID_FAKE_PRIVATE nothing but 64 private
+ * trackers is there.
  *
  * Nobody may look at the file /dev/hidden.
  *
@@ -1070,6 +1071,15 @@ static int lists(struct state *s, unsigned long request,
 			     (i >= v->first && i <= v->last)))
 				fill(s, i, &f[v->done++]);
 		v->cursor = i == s->blocks ? UINT64_MAX : i;
+		return 0;
+	}
+	if (request == GRID_MISSING_LIST_TRACKERS &&
+	    getenv("GRID_FAKE_PRIVATE")) {
+		for (; i < 64 && v->done < v->count; i++) {
+			memset(&tr[v->done], 0, sizeof(*tr));
+			tr[v->done++].id = i + 1;
+		}
+		v->cursor = v->done ? i : UINT64_MAX;
 		return 0;
 	}
 	v->cursor = UINT64_MAX;
