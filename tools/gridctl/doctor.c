@@ -519,9 +519,13 @@ static bool mounted_on_grid(const struct doctor *d, const struct gm_mount *m)
 
 	if (on_grid(d, makedev(m->major, m->minor)))
 		return true;
-	/* Some file systems have a number of their own. */
-	return !m->major && *m->source == '/' && !stat(m->source, &st) &&
-	       S_ISBLK(st.st_mode) && on_grid(d, st.st_rdev);
+	/*
+	 * Some file systems have a number of their own.  Sources elsewhere may be
+	 * names on a server that doesn't answer.
+	 */
+	return !m->major && !strncmp(m->source, "/dev/", 5) &&
+	       !stat(m->source, &st) && S_ISBLK(st.st_mode) &&
+	       on_grid(d, st.st_rdev);
 }
 
 /* At shutdown the helper stops when what is mounted with _netdev is unmounted. */

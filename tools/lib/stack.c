@@ -123,7 +123,8 @@ static bool mount_on(unsigned int id, struct base *base, int depth)
 		if (!gm_parse_mount(line, &m) || m.id != id)
 			continue;
 		upper = strstr(m.options, "upperdir=");
-		if (*m.source == '/' && !stat(m.source, &st) &&
+		/* Others may be names on a server that doesn't answer. */
+		if (!strncmp(m.source, "/dev/", 5) && !stat(m.source, &st) &&
 		    S_ISBLK(st.st_mode)) {
 			on = device_on(st.st_rdev, base, depth);
 		} else if (upper) {
