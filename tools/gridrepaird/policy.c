@@ -356,6 +356,7 @@ static struct policy_request *ask(struct policy *p, struct policy_job *job,
 	r->sent = now;
 	r->late = false;
 	r->doubtful = pace_in_doubt(s);
+	s->doubtful += r->doubtful;
 	p->doubtful += r->doubtful;
 	r->data = NULL;
 	list_add(&r->link, &s->requests);
@@ -475,7 +476,8 @@ void policy_tick(struct policy *p, uint64_t now)
 			s->inflight--;
 			s->background -= r->background;
 			s->late++;
-			p->doubtful += !r->doubtful;
+			s->doubtful += !r->doubtful;
+			p->doubtful += !r->doubtful && s->up;
 			r->doubtful = true;
 			if (now - s->shrunk >= pace_expiry(p, s)) {
 				s->shrunk = now;
@@ -581,7 +583,8 @@ enum policy_verdict policy_answer(struct policy *p, struct policy_request *r,
 		s->inflight--;
 		s->background -= r->background;
 	}
-	p->doubtful -= r->doubtful;
+	s->doubtful -= r->doubtful;
+	p->doubtful -= r->doubtful && s->up;
 	job->asked &= ~bit(source);
 	if (outcome != POLICY_LOST)
 		pace_sample(s, now - r->sent);

@@ -136,6 +136,7 @@ struct policy_source {
 	uint64_t down_since;
 	struct policy_link requests; /* not late */
 	unsigned int inflight, late; /* late ones are beside the budget */
+	unsigned int doubtful; /* of both; all->doubtful has those of sources that are up */
 	unsigned int background; /* of those in flight */
 	unsigned int budget, acks;
 	uint64_t shrunk; /* when the budget was last halved */

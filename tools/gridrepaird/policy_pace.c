@@ -58,9 +58,14 @@ unsigned int pace_room(const struct policy *p, const struct policy_source *s,
 	share = late_share(p);
 	if (s->late >= (urgent ? share + share / 2 : share))
 		return 0;
-	/* Many sources' shares are more than there is. */
+	/*
+	 * Many sources' shares are more than there is.  But where they aren't that
+	 * many, one with nothing out has one request, or it would never be known.
+	 */
 	share = p->config.requests_max / 2;
 	if (pace_in_doubt(s) &&
+	    (s->inflight + s->late ||
+	     p->source_count > p->config.requests_max / 8) &&
 	    p->doubtful >= (urgent ? share + share / 2 : share))
 		return 0;
 	if (urgent)
@@ -263,6 +268,8 @@ void policy_source_up(struct policy *p, unsigned int source, uint64_t now)
 {
 	struct policy_source *s = &p->sources[source];
 
+	if (!s->up)
+		p->doubtful += s->doubtful;
 	s->up = true;
 	s->up_since = now;
 	s->tried = true;
@@ -297,6 +304,7 @@ void policy_source_down(struct policy *p, unsigned int source, bool silent,
 	struct policy_source *s = &p->sources[source];
 
 	if (s->up) {
+		p->doubtful -= s->doubtful;
 		/* One that comes and goes for nothing is away all the time. */
 		if (s->useful)
 			s->down_since = now;

@@ -1411,6 +1411,63 @@ static void test_many_silent(void **state)
 }
 
 /*
+ * @hung say nothing, and go down at 2 s; one more comes up at 0.5 s: what it serves
+ * till they do, and in all.
+ */
+static void late_comer(unsigned int hung, unsigned int *before,
+		       unsigned int *served)
+{
+	struct policy_config config = standard;
+	struct policy_request *r;
+	enum policy_why why;
+	struct policy_job *job;
+	uint64_t address = 0;
+	unsigned int i, t;
+	struct policy p;
+
+	config.jobs_max = 64;
+	config.requests_max = 64;
+	config.budget = 16;
+	config.budget_max = 64;
+	begin(&p, &config, hung);
+	policy_add_source(&p, false, 0, now);
+	*before = *served = 0;
+	for (t = 0; t < 1000; t++) {
+		if (t == 100)
+			policy_source_up(&p, hung, now);
+		for (i = 0; t == 400 && i < hung; i++)
+			policy_source_down(&p, i, true, now);
+		for (i = policy_room(&p, false, now); i--;)
+			add(&p, address++, 0);
+		while ((r = next(&p))) {
+			if (r->source != hung)
+				continue;
+			accept(&p, r);
+			*before += t < 400;
+			++*served;
+		}
+		while ((job = policy_unserved(&p, &why, now)))
+			policy_finish(&p, job);
+		pass(&p, 5 * MS);
+	}
+	policy_exit(&p);
+}
+
+/* What others have never answered keeps none from being asked that comes up later. */
+static void test_late_comer(void **state)
+{
+	unsigned int before, served;
+
+	(void)state;
+	late_comer(4, &before, &served);
+	assert_in_range(before, 100, UINT32_MAX);
+	assert_in_range(served, 300, UINT32_MAX);
+	/* So many that one request more of each is too much: once they are down. */
+	late_comer(POLICY_SOURCES_MAX - 1, &before, &served);
+	assert_in_range(served, 300, UINT32_MAX);
+}
+
+/*
  * A simulation, with every kind of source: everything that can be repaired is,
  * nothing that is wrong lands, nothing leaks, and the cost is bounded.
  */
@@ -1646,6 +1703,7 @@ int main(void)
 		cmocka_unit_test(test_lost_unanswered),
 		cmocka_unit_test(test_stuck_request),
 		cmocka_unit_test(test_many_silent),
+		cmocka_unit_test(test_late_comer),
 		cmocka_unit_test(test_simulation),
 		cmocka_unit_test(test_storm),
 	};
