@@ -9,7 +9,9 @@
  * ends only by an answer or by lasting: a server that takes every connection and
  * drops it is not worn down.  One that answers nothing for answer_timeout counts
  * as dead, and so does one that goes on answering, but not one of the reads for twice
- * as long: what it forgot can be asked for again only on another connection.
+ * as long, though it has answered later ones: what it forgot can be asked for again
+ * only on another connection.  (Where it answers in their order the oldest has
+ * waited for those before it.)
  *
  * The second, while the first is up, has what readers wait for: on one
  * connection it would wait behind the background.  A server that takes only one
@@ -45,6 +47,7 @@ struct connection {
 	struct read out; /* reads with the server: a ring, oldest first */
 	unsigned int out_count;
 	uint64_t heard; /* when the server last answered */
+	uint64_t newest; /* of what it answered: when that was asked for */
 	bool answered; /* on this connection */
 };
 
@@ -110,6 +113,8 @@ static void finish(struct pending *p)
 	else if (p->wide)
 		memcpy(r->buf, p->wide + p->before, r->len);
 	c->answered |= status == READ_GOOD;
+	if (status != READ_LOST && r->nbd_since > c->newest)
+		c->newest = r->nbd_since;
 	source_answer(c->source, c->hashing ? &c->hash : NULL, r, status,
 		      p->error);
 }
@@ -315,12 +320,14 @@ static void lose_all(struct connection *c)
 static const char *silence(const struct connection *c)
 {
 	uint64_t timeout = c->source->answer_timeout_ms * 1000, now = now_us();
+	uint64_t oldest;
 
 	if (!c->out_count)
 		return NULL;
 	if (now - c->heard > timeout)
 		return "no answers";
-	if (now - c->out.nbd_next->nbd_since > 2 * timeout)
+	oldest = c->out.nbd_next->nbd_since;
+	if (now - oldest > 2 * timeout && c->newest > oldest + timeout)
 		return "one answer is missing";
 	return NULL;
 }
@@ -340,6 +347,7 @@ static unsigned int stay(struct connection *c, unsigned int *times)
 			 s->config->uri, (unsigned long long)c->least,
 			 (unsigned long long)c->most);
 	c->heard = begin;
+	c->newest = 0;
 	c->answered = false;
 	atomic_store(&s->size, (unsigned long long)c->size);
 	atomic_store(&s->multi, nbd_can_multi_conn(c->nbd) == 1);
@@ -442,6 +450,7 @@ static bool serve_readers(struct connection *c, unsigned int *times, bool *told)
 				 s->config->uri);
 		begin = now_us();
 		c->heard = begin;
+		c->newest = 0;
 		c->answered = false;
 		atomic_store(&s->urgent_up, true);
 		while (!atomic_load(&s->stop) && atomic_load(&s->up) &&
