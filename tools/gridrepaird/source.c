@@ -9,7 +9,7 @@
 #include "source.h"
 
 #define BEGUN_MAX \
-	3U /* of one source; a reload's begins while others still end */
+	3U /* sessions' of one source; a reload's begins while others still end */
 
 static const struct source_ops *const kinds[] = {
 	[SOURCE_NBD] = &source_nbd,
@@ -20,17 +20,37 @@ static const struct source_ops *const kinds[] = {
 static pthread_mutex_t begun_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct source *begun;
 
+static bool is_same(const struct source *a, const struct source *b)
+{
+	return !strcmp(a->config->uri, b->config->uri) &&
+	       !strcmp(a->device, b->device);
+}
+
+/* The sessions beside its own that have begun with @s: each may do so more than once. */
+static unsigned int others_begun(const struct source *s)
+{
+	const struct source *o, *first;
+	unsigned int count = 0;
+
+	for (o = begun; o; o = o->begun_next) {
+		if (o->owner == s->owner || !is_same(o, s))
+			continue;
+		for (first = begun;
+		     first->owner != o->owner || !is_same(first, s);)
+			first = first->begun_next;
+		count += first == o;
+	}
+	return count;
+}
+
 bool source_begin(struct source *s)
 {
-	const struct source *o;
-	unsigned int same = 0;
+	unsigned int same;
 
 	if (s->begun)
 		return true;
 	pthread_mutex_lock(&begun_lock);
-	for (o = begun; o; o = o->begun_next)
-		same += !strcmp(o->config->uri, s->config->uri) &&
-			!strcmp(o->device, s->device);
+	same = others_begun(s);
 	if (same < BEGUN_MAX) {
 		s->begun = true;
 		s->begun_next = begun;

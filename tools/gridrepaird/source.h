@@ -151,6 +151,8 @@ void source_says(struct source *s, enum mail_kind what);
  * reload there would be another.
  */
 bool source_begin(struct source *s);
+/* Pauses of one that may not begin, before that counts as a failure. */
+#define BARRED_TIMES 6U
 /* It could not come up; its owner hears that once. */
 void source_failed(struct source *s);
 /* How long to wait, in ms: jittered, and doubling from 250 ms to 10 s or so. */

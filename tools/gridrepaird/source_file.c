@@ -342,7 +342,8 @@ static void *feeder(void *arg)
 
 	while (!atomic_load(&s->stop) && s->file_fd < 0)
 		if (!begin(s, &said, &hash_said)) {
-			source_failed(s);
+			if (!s->barred || times >= BARRED_TIMES)
+				source_failed(s);
 			source_wait(s, source_pause(&times));
 		}
 	if (!atomic_load(&s->stop)) {

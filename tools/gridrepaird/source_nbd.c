@@ -415,7 +415,7 @@ static void *first_thread(void *arg)
 	c.out.nbd_prev = &c.out;
 	while (!atomic_load(&s->stop)) {
 		good = source_begin(s);
-		if (!good)
+		if (!good && times >= BARRED_TIMES)
 			source_failed(s);
 		if (good && s->hash && !c.hashing)
 			good = c.hashing = source_hash(s, &c.hash, &hash_said);

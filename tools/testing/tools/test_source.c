@@ -47,10 +47,47 @@ static void test_no_descriptors(void **state)
 	close(kept);
 }
 
+/* A session may name one source more than once; others' count, each once. */
+static void test_begin(void **state)
+{
+	struct config_source config = { .kind = SOURCE_FILE, .uri = "/x" };
+	struct source s[5][4] = { 0 };
+	struct inbox owner[5];
+	unsigned int i, j;
+
+	(void)state;
+	for (i = 0; i < 5; i++)
+		for (j = 0; j < 4; j++) {
+			s[i][j].config = &config;
+			s[i][j].device = "d";
+			s[i][j].owner = &owner[i];
+		}
+	for (i = 0; i < 3; i++)
+		for (j = 0; j < 4; j++)
+			assert_true(source_begin(&s[i][j]));
+	assert_false(source_begin(&s[3][0]));
+	assert_true(s[3][0].barred);
+	/* Another device's. */
+	s[4][0].device = "e";
+	assert_true(source_begin(&s[4][0]));
+	/* One session has ended once all of its have. */
+	for (j = 0; j < 4; j++) {
+		assert_false(source_begin(&s[3][0]));
+		assert_true(source_join(&s[1][j], 0));
+	}
+	for (j = 0; j < 4; j++)
+		assert_true(source_begin(&s[3][j]));
+	assert_false(s[3][0].barred);
+	for (i = 0; i < 5; i++)
+		for (j = 0; j < 4; j++)
+			assert_true(source_join(&s[i][j], 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_descriptors),
+		cmocka_unit_test(test_begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
