@@ -21,7 +21,6 @@ struct gauges {
 	/* Nothing is under way, and what is marked stays so for now. */
 	atomic_bool settled;
 	atomic_uint jobs; /* blocks under way */
-	atomic_ullong stuck; /* bytes of sessions that could not be ended */
 	atomic_ullong repaired, refused, unavailable;
 	/* Readers' blocks asked for; requests of others sent while they waited. */
 	atomic_ullong urgent, overtaken;

@@ -96,29 +96,20 @@ static uint64_t memory_there(void)
 	return bytes;
 }
 
-static uint64_t stuck_of(const struct device *d)
-{
-	uint64_t stuck = 0;
-
-	for (; d; d = d->next)
-		stuck += atomic_load(&d->s.gauges.stuck);
-	return stuck;
-}
-
 /*
  * It is locked: more than there is would end in the hands of the OOM killer.
- * What devices of before have they give back, but for what is stuck.
+ * What devices of before have they give back: those that are there, others have
+ * none.  What is stuck isn't theirs any more, and is not in what the machine could give.
  */
 static void fit_memory(struct config *config, const struct daemon *m)
 {
 	uint64_t there = memory_there(), held = 0, share;
-	uint64_t stuck = stuck_of(m->devices) + stuck_of(m->leaving);
 	const struct device *d;
 
 	for (d = m->devices; d; d = d->next)
-		held += d->config->memory_used;
+		if (atomic_load(&d->s.gauges.attached))
+			held += d->config->memory_used;
 	there = there > UINT64_MAX - held ? UINT64_MAX : there + held;
-	there -= there < stuck ? there : stuck;
 	share = config_fit_memory(config, there);
 	if (share)
 		log_warning(

@@ -194,7 +194,6 @@ static void set_aside(struct session *s)
 	if (!writers_join(&s->writers, &ms))
 		gm_close(&s->gm);
 	close_watch(s);
-	atomic_fetch_add(&s->d->gauges.stuck, s->buffers_size);
 	s->next = s->d->stuck;
 	s->d->stuck = s;
 }
@@ -209,7 +208,6 @@ bool session_reap(struct session_device *d)
 			continue;
 		}
 		*at = s->next;
-		atomic_fetch_sub(&d->gauges.stuck, s->buffers_size);
 		session_free(s);
 	}
 	return !d->stuck;
