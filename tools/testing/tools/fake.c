@@ -64,7 +64,7 @@
  * do nothing but fail, for reasons that pass.  While the file
  * $GRID_FAKE_NO_HASH is there, no hash can be opened; while $GRID_FAKE_SILENT is,
  * what was read of the file $GRID_FAKE_SILENT_SOURCE doesn't come back (only its block
- * $GRID_FAKE_SILENT_BLOCK, where that is set); while $GRID_FAKE_AGAIN is, repairs are to be tried again, as those of a device that is suspended.
+ * $GRID_FAKE_SILENT_BLOCK, where that is set), nor does a stat of $GRID_FAKE_SILENT_STAT; while $GRID_FAKE_AGAIN is, repairs are to be tried again, as those of a device that is suspended.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -247,8 +247,12 @@ static void be_disk(struct stat *st)
 /* The device is 0:0 for who has opened "/dev/fake" there. */
 int __wrap_stat64(const char *path, struct stat *st)
 {
+	const char *silent = getenv("GRID_FAKE_SILENT_STAT");
 	char buf[PATH_MAX], link[16];
 
+	while (silent && !strcmp(path, silent) &&
+	       !access(getenv("GRID_FAKE_SILENT"), F_OK))
+		usleep(10000);
 	if (!strcmp(path, BELOW) && getenv("GRID_FAKE_SECTOR")) {
 		memset(st, 0, sizeof(*st));
 		be_disk(st);
