@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <libdevmapper.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -456,19 +455,6 @@ static const struct ctl_verb *find_verb(const char *name)
 	return NULL;
 }
 
-/* libdevmapper would print on its own; what went wrong is said by the verbs. */
-__attribute__((format(printf, 5, 6))) static void quiet(int level,
-							const char *file,
-							int line, int dm_errno,
-							const char *format, ...)
-{
-	(void)level;
-	(void)file;
-	(void)line;
-	(void)dm_errno;
-	(void)format;
-}
-
 enum { OPTION_HELP = 1000, OPTION_JSON };
 
 /* 0 to go on, else how to end: 1 usage error, 2 help was shown. */
@@ -529,7 +515,7 @@ int main(int argc, char **argv)
 
 	static const struct ctl_verb none = { .name = NULL };
 
-	dm_log_with_errno_init(quiet);
+	gm_dm_quiet();
 	/* Errors of what comes before it are told so, too. */
 	for (code = 1; code < argc && strcmp(argv[code], "--"); code++)
 		if (!strcmp(argv[code], "--json"))

@@ -717,6 +717,7 @@ int main(int argc, char **argv)
 	if (!config)
 		return EXIT_FAILURE;
 	block_early();
+	gm_dm_quiet();
 	config_init(config);
 	err = config_command_line(config, argc, argv);
 	if (err) {

@@ -17,6 +17,24 @@
 
 #include "dm.h"
 
+__attribute__((format(printf, 5, 6))) static void quiet(int level,
+							const char *file,
+							int line, int dm_errno,
+							const char *format, ...)
+{
+	(void)level;
+	(void)file;
+	(void)line;
+	(void)dm_errno;
+	(void)format;
+}
+
+/* It would print on its own; what went wrong is said by who asks. */
+void gm_dm_quiet(void)
+{
+	dm_log_with_errno_init(quiet);
+}
+
 /* Why libdevmapper does nothing, of which it gives no errno. */
 static int no_answer(int otherwise)
 {

@@ -458,11 +458,12 @@ struct gm_dm_create {
 /*
  * libdevmapper behind functions that return a negative errno, for which
  * gm_dm_reason() has a sentence; -ENOSYS where there is no device-mapper.  It
- * prints to stderr unless the program has called dm_log_with_errno_init().
+ * prints to stderr unless the program has called gm_dm_quiet().
  *
  * Names are as people say them.  One with a blank in it is "a\x20b" to the kernel
  * (libdevmapper's mangling, so that udev can take it), which is taken as well.
  */
+void gm_dm_quiet(void);
 int gm_dm_create(const struct gm_dm_create *create);
 /* @deferred: when the last user closes it. */
 int gm_dm_remove(const char *name, bool deferred);
