@@ -1517,6 +1517,21 @@ static void model_op_enqueue(struct model_run *r, bool table)
 	model_expect(r, "result", got, want);
 }
 
+/* Values of a table, in r->values; how many: at most one too many. */
+static u32 model_pick_values(struct model_run *r)
+{
+	u32 n = model_below(r, r->m.limits.table_values_max + 2), j, k;
+
+	for (j = 0; j < n; j++) {
+		k = model_below(r, MODEL_ADDRESSES);
+		r->values[j].address = model_address(k);
+		r->values[j].checksum = model_sum(k);
+		if (!model_below(r, 32))
+			r->values[j].checksum = model_sum(k + 1);
+	}
+	return n;
+}
+
 static int model_values_of(struct model_run *r, u64 address,
 			   const struct grid_missing_checksum *sum,
 			   const struct grid_missing_value *v, u32 n)
@@ -1567,7 +1582,7 @@ static int model_values_of(struct model_run *r, u64 address,
 
 static void model_op_values_of(struct model_run *r)
 {
-	u32 i = model_below(r, MODEL_ADDRESSES), n, j, k;
+	u32 i = model_below(r, MODEL_ADDRESSES), n;
 	const struct grid_missing_checksum *sum;
 	struct grid_missing_checksum buf;
 	struct grid_missing_value *v = r->values;
@@ -1576,14 +1591,7 @@ static void model_op_values_of(struct model_run *r)
 
 	r->op = "values_of";
 	sum = model_pick_sum(r, i, &buf);
-	n = model_below(r, r->m.limits.table_values_max + 2);
-	for (j = 0; j < n; j++) {
-		k = model_below(r, MODEL_ADDRESSES);
-		v[j].address = model_address(k);
-		v[j].checksum = model_sum(k);
-		if (!model_below(r, 32))
-			v[j].checksum = model_sum(k + 1);
-	}
+	n = model_pick_values(r);
 	got = gm_enqueue_values_of(&r->t, address, sum, v, n);
 	if (got == -EAGAIN && r->t.recording && r->t.special)
 		return;
@@ -1728,7 +1736,7 @@ static void model_op_commence(struct model_run *r)
 
 static void model_op_complete(struct model_run *r)
 {
-	u32 i = model_pick(r, MODEL_WRITING), n = 0, j, k, owner;
+	u32 i = model_pick(r, MODEL_WRITING), n = 0, owner;
 	const struct grid_missing_checksum *sum;
 	struct grid_missing_value *v = NULL;
 	struct grid_missing_checksum buf;
@@ -1747,14 +1755,7 @@ static void model_op_complete(struct model_run *r)
 	if (f && f->cause == GRID_MISSING_CAUSE_TABLE_INDEX &&
 	    model_below(r, 16)) {
 		v = r->values;
-		n = model_below(r, r->m.limits.table_values_max + 2);
-		for (j = 0; j < n; j++) {
-			k = model_below(r, MODEL_ADDRESSES);
-			v[j].address = model_address(k);
-			v[j].checksum = model_sum(k);
-			if (!model_below(r, 32))
-				v[j].checksum = model_sum(k + 1);
-		}
+		n = model_pick_values(r);
 	} else if (!model_below(r, 16)) {
 		v = r->values;
 		n = model_below(r, 2);

@@ -1756,6 +1756,21 @@ static void recorded_pause(void)
 	recorded = 0;
 }
 
+/* While changes are recorded, a cancel of 14 blocks; @pause in the midst of it, once. */
+static void cancel_all_around(struct kunit *test, void (*pause)(void))
+{
+	u32 i;
+
+	make(test, 16, 2, 4);
+	for (i = 1; i < 15; i++)
+		EQ(fault(i), GM_INSERTED);
+	start_recording();
+	pause_test = test;
+	on_pause = pause;
+	EQ(gm_cancel_all(T, true), 0);
+	YES(!on_pause);
+}
+
 static void m1_enqueue_pause(void)
 {
 	struct kunit *test = pause_test;
@@ -1806,15 +1821,7 @@ static void m1_peek_pause(void)
 /* M1: who only looks has no room for changes. */
 static void m1_peek_in_a_sweep(struct kunit *test)
 {
-	u32 i;
-
-	make(test, 16, 2, 4);
-	for (i = 1; i < 15; i++)
-		EQ(fault(i), GM_INSERTED);
-	start_recording();
-	pause_test = test;
-	on_pause = m1_peek_pause;
-	EQ(gm_cancel_all(T, true), 0);
+	cancel_all_around(test, m1_peek_pause);
 }
 
 static void t5_readers_pause(void)
@@ -1867,16 +1874,7 @@ static void m1_commence_pause(void)
 /* M1: a repair asks for no room: what a sweep is to take, it leaves to that. */
 static void m1_commence_in_a_sweep(struct kunit *test)
 {
-	u32 i;
-
-	make(test, 16, 2, 4);
-	for (i = 1; i < 15; i++)
-		EQ(fault(i), GM_INSERTED);
-	start_recording();
-	pause_test = test;
-	on_pause = m1_commence_pause;
-	EQ(gm_cancel_all(T, true), 0);
-	YES(!on_pause);
+	cancel_all_around(test, m1_commence_pause);
 }
 
 /* M1: a table that comes by its values is told of like any other. */
