@@ -9,15 +9,21 @@
 #	$dev      /dev/mapper/t0, the grid
 #	$bs       bytes a block; $blocks how many
 
+# grid_disk MIB BLOCK-BYTES: modules, and a disk for a grid: REPLY
+grid_disk()
+{
+	bs=$2
+	blocks=$(($1 * 1048576 / bs))
+	load_modules
+	ram_disk "$1"
+}
+
 # grid_setup MIB BLOCK-BYTES [KEY:VALUE...]
 grid_setup()
 {
 	local mib=$1
-	bs=$2
+	grid_disk "$1" "$2"
 	shift 2
-	blocks=$((mib * 1048576 / bs))
-	load_modules
-	ram_disk "$mib"
 	lower=$REPLY
 	grid_create "$mib" "$@"
 }
@@ -55,11 +61,8 @@ grid_create()
 grid_on_gate()
 {
 	local mib=$1
-	bs=$2
+	grid_disk "$1" "$2"
 	shift 2
-	blocks=$((mib * 1048576 / bs))
-	load_modules
-	ram_disk "$mib"
 	dm_create gate "0 $(sectors "$REPLY") linear $REPLY 0"
 	lower=$REPLY
 	grid_create "$mib" "$@"
