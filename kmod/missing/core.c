@@ -70,7 +70,7 @@ static void gm_set_limits(struct grid_missing *gm)
 static const struct gm_hooks gm_hooks = {
 	.change = gm_change,
 	.event = gm_table_event,
-	.admit = gm_admit,
+	.admit = gm_may_enqueue,
 	.record = gm_record,
 	.record_table = gm_record_table,
 	.room = gm_record_room,

@@ -278,7 +278,7 @@ u64 gm_events_unread(struct grid_missing *gm, u64 cursor);
 /* faults.c */
 int __gm_enqueue_ok(struct grid_missing *gm, u64 address,
 		    enum grid_missing_as as);
-int gm_admit(struct gm_tracker *t, u64 address, enum grid_missing_as as);
+int gm_may_enqueue(struct gm_tracker *t, u64 address, enum grid_missing_as as);
 void gm_say_full(struct grid_missing *gm, bool table);
 void gm_tell_commenced(struct grid_missing *gm, u64 id, u64 count);
 int gm_cancel_one(struct grid_missing *gm, u64 address);

@@ -219,7 +219,7 @@ int __gm_enqueue_ok(struct grid_missing *gm, u64 address,
 }
 
 /* The tracker's hook: the same of tables and their values.  Lock held. */
-int gm_admit(struct gm_tracker *t, u64 address, enum grid_missing_as as)
+int gm_may_enqueue(struct gm_tracker *t, u64 address, enum grid_missing_as as)
 {
 	return __gm_enqueue_ok(container_of(t, struct grid_missing, tracker),
 			       address, as);
