@@ -32,6 +32,7 @@ static void keep(struct known *k, struct grid_missing_block *v, size_t count)
 {
 	struct known_block one, last = { 0 };
 	bool ascending = true;
+	void *less;
 	size_t i;
 
 	for (i = 0; i < count; i++) {
@@ -43,9 +44,8 @@ static void keep(struct known *k, struct grid_missing_block *v, size_t count)
 		last = one;
 		memcpy((char *)v + k->count++ * sizeof(one), &one, sizeof(one));
 	}
-	k->blocks = realloc(v, (k->count + 1) * sizeof(one));
-	if (!k->blocks)
-		k->blocks = (void *)v;
+	less = realloc(v, (k->count + 1) * sizeof(one));
+	k->blocks = less ? less : (void *)v;
 	/* It takes as much memory again. */
 	if (!ascending)
 		qsort(k->blocks, k->count, sizeof(one), compare_blocks);

@@ -60,7 +60,7 @@ const char *gm_reason(int err)
 	case EOPNOTSUPP:
 		return "not possible on this kind of tracker";
 	case EIO:
-		return "the lower device failed the write; the block still waits";
+		return "the lower device failed the write, or the metadata did (status says so); the block still waits";
 	case ECANCELED:
 		return "the block was freed or cancelled while it was being written";
 	case ENOMEM:
