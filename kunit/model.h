@@ -5,7 +5,8 @@
  * on the tracker and on the model, and compares everything after each.
  *
  * Works in KUnit and in userspace; the operations come from any source of
- * numbers (a generator with a seed, a fuzzer's bytes).
+ * numbers (a generator with a seed, a fuzzer's bytes).  model_run.c drives,
+ * model_compare.c compares, model_batch.c and model.c are the model.
  */
 #ifndef _GM_MODEL_H
 #define _GM_MODEL_H
@@ -146,5 +147,66 @@ void model_pause(void);
  */
 bool model_settle(struct model_run *r);
 void model_end(struct model_run *r);
+
+/*
+ * Between its files: model.c, what the operations do to the model ...
+ */
+#define MODEL_WAITING GRID_MISSING_STATE_WAITING
+#define MODEL_WRITING GRID_MISSING_STATE_WRITING
+#define MODEL_ABORTING GRID_MISSING_STATE_ABORTING
+
+u32 model_below(struct model_run *r, u32 bound);
+u64 model_address(u32 i);
+u32 model_address_index(u64 address);
+struct model_fault *model_find(struct model *m, u64 address, bool aside);
+struct model_fault *model_find_any(struct model *m, u64 address);
+bool model_active(const struct model_table *tab);
+int model_find_table(const struct model *m, u64 address);
+bool model_same(const struct grid_missing_checksum *a,
+		const struct grid_missing_checksum *b);
+u32 model_singles(const struct model *m);
+u32 model_members(const struct model *m, u8 state);
+void model_remove(struct model_run *r, struct model_fault *f);
+void model_join(struct model *m, struct model_fault *f);
+bool model_retry_one(struct model *m, struct model_fault *f);
+void model_want(struct model *m, struct model_fault *f, bool *flag);
+void model_lose_readers(struct model *m, struct model_fault *f);
+int model_enqueue_block(struct model *m, u64 address,
+			const struct grid_missing_checksum *sum);
+int model_enqueue_table(struct model_run *r, u64 address,
+			const struct grid_missing_checksum *sum);
+int model_commence(struct model *m, u64 address,
+		   const struct grid_missing_checksum *sum, bool older,
+		   u32 owner, u64 now);
+int model_enqueue_values(struct model *m, int table,
+			 const struct grid_missing_value *v, u32 n);
+int model_complete(struct model_run *r, u64 address,
+		   const struct grid_missing_checksum *sum, u32 owner,
+		   const struct grid_missing_value *v, u32 n);
+int model_failed(struct model_run *r, u64 address,
+		 const struct grid_missing_checksum *sum, u32 owner, u64 now);
+int model_revert(struct model_run *r, u64 address, u32 owner);
+int model_supersede(struct model_run *r, u64 address);
+int model_cancel(struct model_run *r, u64 address, bool keep);
+bool model_in_set(const struct model_set *set, u64 address);
+int model_cancel_by_index(struct model_run *r, u64 address, bool keep);
+int model_checkpoint(struct model_run *r, const struct model_set *set);
+u32 model_state_count(const struct model *m, u8 state);
+int model_checkpoint_complete(struct model *m);
+int model_cancel_all(struct model_run *r, bool keep);
+int model_jump(struct model_run *r);
+int model_land(struct model_run *r, const u64 *cancel, u32 n, bool *either);
+
+/* ... model_batch.c: NULL, or what is wrong with the batch in @r->out ... */
+const char *model_check_batch(struct model_run *r, bool urgent, u32 max,
+			      u32 min_age, u64 now, u32 n);
+const char *model_check_partial(struct model_run *r, u32 min_age, u64 now,
+				u32 n);
+u64 model_due(struct model *m, u32 min_age, u64 now);
+
+/* ... model_compare.c: false where they disagree, and @r->err says how. */
+bool model_fail(struct model_run *r, const char *what, s64 got, s64 want);
+bool model_expect(struct model_run *r, const char *what, s64 got, s64 want);
+bool model_compare(struct model_run *r);
 
 #endif /* _GM_MODEL_H */

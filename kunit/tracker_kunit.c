@@ -19,7 +19,7 @@ static void pause_hook(void);
 #define GM_VECTOR 4
 #define gm_pause() pause_hook()
 #include "tracker_sources.h"
-#include "model.c"
+#include "model_sources.h"
 
 struct env {
 	struct gm_tracker t;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Coverage-guided fuzzing of the tracker: the bytes choose the limits and the
- * operations of kunit/model.c, which compares the tracker with its model after
+ * operations of kunit/model_run.c, which compares the tracker with its model after
  * each.  Without a fuzzer (REPLAY) it runs the files it is given.
  */
 #include <stdio.h>

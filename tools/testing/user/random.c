@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * random FIRST LAST [STEPS]: seeds of random operations on the tracker beside
- * its model (kunit/model.c), other operations in the pauses of its sweeps,
+ * its model (kunit/model.h), other operations in the pauses of its sweeps,
  * and a liveness phase at the end of each.  Exits 0 when all agree.
  */
 #include <stdio.h>
