@@ -58,8 +58,17 @@ tell()
 
 disk() { tell disk "$@"; }
 
-# disk_let_go [NAME]
-disk_let_go() { printf '%s\n' forget release >&"${disk_in[${1:-disk}]}"; }
+# disk_let_go [NAME]: its answers are read, or the next `tell` takes them for its own; for
+# those of a disk that has died nobody waits.
+disk_let_go()
+{
+	local name=${1:-disk} command
+	kill -0 "${disk_pid[$name]}" 2> /dev/null || return 0
+	for command in forget release; do
+		echo $command >&"${disk_in[$name]}"
+		read -r -t "$tell_limit" _ <&"${disk_out[$name]}" || return
+	done
+}
 
 disk_end()
 {

@@ -135,7 +135,9 @@ fua_disk()
 
 fua_file()
 {
-	# Nobody writes but who is told to: no journal, no inode table that is zeroed later.
+	# Nobody writes but who is told to: no journal, no inode table that is zeroed later,
+	# and what is dirty stays so.
+	set_for_now /proc/sys/vm/dirty_writeback_centisecs 0
 	mkfs.ext4 -q -b 4096 -N 16 -E lazy_itable_init=0 -O ^has_journal "$dev"
 	mount_at "$dev" /mnt/fua noatime
 	dd if=/dev/urandom of=/mnt/fua/file bs=4096 count=16 oflag=direct conv=fsync status=none
