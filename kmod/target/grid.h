@@ -221,8 +221,8 @@ enum grid_baton {
  * @baton: woken; others parked on @block are to be woken when this one is
  *	tried or ended: enum grid_baton
  * @fua: a write: it has to be durable when it ends
- * @touched: a FUA write that waits: one of its blocks was missing meanwhile, or is
- *	good only by its own last look
+ * @touched: a FUA write that waits: one of its blocks was missing since its last look,
+ *	or is good only by that
  * @meta_serial: a flush or FUA write: the commit it waits for; 0: for room
  * @meta_errors: a flush: see struct gmeta_flush
  * @meta_next: a write that waits for room: its first block not seen to

@@ -624,6 +624,26 @@ int grid_meta_flush(struct grid_table *t, struct bio *bio)
 	return DM_MAPIO_SUBMITTED;
 }
 
+/*
+ * Is one of the blocks of @io missing?  Before the lock was taken it was not, or was
+ * seen to; the commit that is waited for may say so without what makes it good again.
+ */
+static bool __grid_meta_is_touched(struct grid *g, const struct grid_io *io)
+{
+	u64 b = grid_first(g, io), last = grid_last(g, io);
+	bool freed;
+	u32 flags;
+
+	grid_assert_locked(g);
+	for (; (b = find_next_bit(g->missing, last + 1, b)) <= last; b++)
+		/* Else it is closed, or dropped: no commit says missing. */
+		if (grid_bits_test(&g->lost, b) ||
+		    __grid_missing_peek(g->gm, b, &flags, &freed) !=
+			    GRID_MISSING_STATE_GONE)
+			return true;
+	return false;
+}
+
 /* What makes the blocks of @io good, which is on no list: 0, -EINPROGRESS or -EIO. */
 static int __grid_meta_write_waits(struct grid_meta *m, struct grid_io *io)
 {
@@ -638,7 +658,7 @@ static int __grid_meta_write_waits(struct grid_meta *m, struct grid_io *io)
 		m->waits_first = min(m->waits_first, grid_first(m->g, io));
 		m->waits_last = max(m->waits_last, grid_last(m->g, io));
 		io->meta_serial = ticket;
-		io->touched = false;
+		io->touched = __grid_meta_is_touched(m->g, io);
 		list_add_tail(&io->node, &m->writes);
 		__grid_meta_kick(m);
 	}
