@@ -162,7 +162,7 @@ static bool grid_write_ended_from(struct grid *g, struct grid_io *io, u64 from,
 	}
 	if (keep) {
 		if (listed)
-			list_del(&io->node);
+			__grid_meta_unlist(io);
 		grid_epoch_leave(g, io);
 		grid_io_begin(io);
 		io->kind = GRID_IO_BACK;

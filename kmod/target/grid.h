@@ -202,7 +202,8 @@ enum grid_baton {
  * @table: the table that mapped it
  * @iter: the clone's iterator as mapped, bi_sector relative to the target
  * @epoch: in which it is counted as a write in flight, or GRID_NO_EPOCH
- * @hash: in grid->parked_hash, by @block (the lock)
+ * @hash: in grid->parked_hash, by @block; a FUA write that waits for a commit: in its
+ *	struct grid_meta (the lock)
  * @parked: in one of grid->lots, by @since (the lock)
  * @node: in ->woken, ->going, ->ending; a flush: ->flushes_ended; waits for a
  *	commit: in its struct grid_meta (the lock)
@@ -688,6 +689,7 @@ void __grid_meta_record_table(void *priv, u32 slot);
 int __grid_meta_supersede(struct grid *g, u64 b, bool durable);
 bool __grid_meta_starves(struct grid *g, struct grid_io *io, u64 b,
 			 bool listed);
+void __grid_meta_unlist(struct grid_io *io);
 bool __grid_meta_failed(const struct grid *g);
 void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags);
 int __grid_meta_complete(struct grid *g, const struct grid_missing_item *item,

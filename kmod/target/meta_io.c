@@ -178,19 +178,18 @@ static bool grid_meta_table_entry(u32 slot,
 
 /*
  * Block @b is missing: a commit may say so without what makes it good again.  So who
- * wrote it with FUA, and waits, waits for that as well (M2).
+ * wrote it with FUA, and waits, waits for that as well (M2).  No write begins further
+ * before one of its blocks than in the group before.
  */
 static void __grid_meta_touch(struct grid_meta *m, u64 b)
 {
-	struct list_head *lists[] = { &m->writes, &m->looked };
 	struct grid *g = m->g;
 	struct grid_io *io;
 	unsigned int i;
 
-	if (b < m->waits_first || b > m->waits_last)
-		return;
-	for (i = 0; i < ARRAY_SIZE(lists); i++)
-		list_for_each_entry(io, lists[i], node)
+	for (i = 0; i < 2; i++)
+		hash_for_each_possible(m->hash, io, hash,
+				       b / GRID_BIO_BLOCKS - i)
 			if (b >= grid_first(g, io) && b <= grid_last(g, io))
 				io->touched = true;
 }
@@ -502,7 +501,7 @@ bool __grid_meta_starves(struct grid *g, struct grid_io *io, u64 b, bool listed)
 	if (!m || __grid_meta_can_end(m))
 		return false;
 	if (listed)
-		list_del(&io->node);
+		__grid_meta_unlist(io);
 	io->status = BLK_STS_OK;
 	/* It waits for no commit in particular: see grid_write_done(). */
 	io->meta_serial = 0;
@@ -624,6 +623,13 @@ int grid_meta_flush(struct grid_table *t, struct bio *bio)
 	return DM_MAPIO_SUBMITTED;
 }
 
+/** __grid_meta_unlist - @io, a FUA write that waits for a commit, does so no more; locked */
+void __grid_meta_unlist(struct grid_io *io)
+{
+	list_del(&io->node);
+	hash_del(&io->hash);
+}
+
 /*
  * Is one of the blocks of @io missing?  Before the lock was taken it was not, or was
  * seen to; the commit that is waited for may say so without what makes it good again.
@@ -651,15 +657,11 @@ static int __grid_meta_write_waits(struct grid_meta *m, struct grid_io *io)
 	int r = gmeta_log_state(&m->log, ticket);
 
 	if (r == -EINPROGRESS) {
-		if (list_empty(&m->writes) && list_empty(&m->looked)) {
-			m->waits_first = U64_MAX;
-			m->waits_last = 0;
-		}
-		m->waits_first = min(m->waits_first, grid_first(m->g, io));
-		m->waits_last = max(m->waits_last, grid_last(m->g, io));
 		io->meta_serial = ticket;
 		io->touched = __grid_meta_is_touched(m->g, io);
 		list_add_tail(&io->node, &m->writes);
+		hash_add(m->hash, &io->hash,
+			 grid_first(m->g, io) / GRID_BIO_BLOCKS);
 		__grid_meta_kick(m);
 	}
 	return r;
@@ -712,7 +714,7 @@ bool grid_meta_write_looked(struct grid *g, struct grid_io *io,
 	int r = 0;
 
 	grid_lock(g, &flags);
-	list_del(&io->node);
+	__grid_meta_unlist(io);
 	if (!*status && io->touched)
 		r = __grid_meta_write_waits(g->meta, io);
 	grid_unlock(g, flags);
@@ -1158,6 +1160,7 @@ int grid_meta_start(struct grid_meta *m, const char *name)
 	INIT_LIST_HEAD(&m->flushes);
 	INIT_LIST_HEAD(&m->writes);
 	INIT_LIST_HEAD(&m->looked);
+	hash_init(m->hash);
 	INIT_LIST_HEAD(&m->starved);
 	/* The tick has to come while the work goes on. */
 	m->wq = alloc_workqueue("%s", WQ_MEM_RECLAIM | WQ_UNBOUND, 0, name);

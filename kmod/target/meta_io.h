@@ -5,11 +5,14 @@
 #ifndef _GRID_META_IO_H
 #define _GRID_META_IO_H
 
+#include <linux/hashtable.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "grid.h"
 #include "meta.h"
+
+#define GRID_META_HASH_BITS 8
 
 /**
  * struct grid_meta - where the map of a grid is kept
@@ -28,8 +31,7 @@
  * @flushes: flushes of applications that wait for a commit (the lock)
  * @writes: FUA writes that do (the lock)
  * @looked: those that wait no more, until they have been looked at (the lock)
- * @waits_first: the lowest block of these two lists
- * @waits_last: the highest
+ * @hash: what is on these two, by its first block, by so many as it has at most
  * @starved: writes that have ended and find no room in the log (the lock)
  * @write_done: ends one of these as its status says; looks at it once more
  * @promised: room in the log that is kept for who has asked (the lock)
@@ -56,7 +58,7 @@ struct grid_meta {
 	struct list_head flushes;
 	struct list_head writes;
 	struct list_head looked;
-	u64 waits_first, waits_last;
+	DECLARE_HASHTABLE(hash, GRID_META_HASH_BITS);
 	struct list_head starved;
 	void (*write_done)(struct grid *g, struct grid_io *io);
 	u32 promised;

@@ -121,8 +121,8 @@ meta_create()
 	gridctl set t0 no_helper_ms:60000
 }
 
-# fua_disk: $lower is a disk with FUA. fua_file: on a grid on that, of its blocks, a file
-# /mnt/fua/file, whose first one is $first; the replica is all there is. On the device node
+# fua_disk: $lower is a disk with FUA. fua_file [BLOCKS]: on a grid on that, of its blocks, a
+# file /mnt/fua/file, whose first one is $first; the replica is all there is. On the device node
 # the kernel sends a flush behind a FUA write; ext4 sends nothing else for one of a file.
 fua_disk()
 {
@@ -140,8 +140,10 @@ fua_file()
 	set_for_now /proc/sys/vm/dirty_writeback_centisecs 0
 	mkfs.ext4 -q -b 4096 -N 16 -E lazy_itable_init=0 -O ^has_journal "$dev"
 	mount_at "$dev" /mnt/fua noatime
-	dd if=/dev/urandom of=/mnt/fua/file bs=4096 count=16 oflag=direct conv=fsync status=none
+	dd if=/dev/urandom of=/mnt/fua/file bs=$((${1:-16} * 4096)) count=1 iflag=fullblock \
+		oflag=direct conv=fsync status=none
 	sync
+	filefrag /mnt/fua/file | grep -q ": 1 extent " || fail "the file is in pieces"
 	first=$(filefrag -v /mnt/fua/file | awk '$1 == "0:" { print int($4) }')
 	replica=$(mktemp /tmp/replica.XXXXXX)
 	defer rm -f "$replica"

@@ -16,7 +16,10 @@ fua_disk
 disk_start meta /dev/nbd0 64
 tell meta mark
 meta_create /dev/nbd0 --block-size=4K --checksum=sha256 --blocks-max=1024
-fua_file
+fua_file 1040
+# Of the file's blocks the one where a group begins by which writes are looked for.
+edge=$((1024 - first % 1024))
+[ "$edge" -gt 12 ] || fail "block $edge is of use otherwise"
 defer disk_let_go meta
 
 # REPLY is how many writes have ended below.
@@ -34,20 +37,21 @@ kept()
 }
 keep() { tell meta keep write 0 $((64 << 20)); }
 meta_held() { tell meta held; [ "$REPLY" = 1 ]; }
-# into N [FLAG]: a write of the file's block N
+# into N [FLAG [FROM]]: a write of the file's block N, or of FROM to N
 into()
 {
-	dd if=/tmp/new of=/mnt/fua/file bs="$bs" seek="$1" count=1 \
-		oflag="direct${2:+,$2}" conv=notrunc,nocreat status=none
+	local from=${3:-$1}
+	dd if=/tmp/new of=/mnt/fua/file bs=$((($1 - from + 1) * bs)) seek=$((from * bs)) count=1 \
+		oflag="direct,seek_bytes${2:+,$2}" conv=notrunc,nocreat status=none
 }
-# fua_and_enqueue N: with a commit that is held, `other`, and one block missing: a FUA
-# write of the file's block N waits for the next commit, which an enqueue of that block
-# joins, and which is held then.
+# fua_and_enqueue N [FROM]: with a commit that is held, `other`, and one block missing: a
+# FUA write of the file's block N, or of FROM to N, waits for the next commit, which an
+# enqueue of block N joins, and which is held then.
 fua_and_enqueue()
 {
 	writes_below
 	before=$REPLY
-	begin fua into "$1" dsync
+	begin fua into "$1" dsync "${2:-$1}"
 	wait_until 20 kept
 	not_ended fua "it waits for no commit"
 	begin again gridctl enqueue t0 "$((first + $1)):$(checksum $((first + $1)))"
@@ -58,7 +62,7 @@ fua_and_enqueue()
 	finish_well other
 	not_ended fua "it did not wait for its commit"
 }
-dd if=/dev/urandom of=/tmp/new bs="$bs" count=1 status=none
+dd if=/dev/urandom of=/tmp/new bs="$bs" count=2 status=none
 lose $((first + 2))
 flush
 
@@ -80,7 +84,7 @@ nap 1
 not_ended fua "what it made good is not committed"
 disk_let_go meta
 finish_well fua
-dd if=/mnt/fua/file bs="$bs" skip=1 count=1 iflag=direct status=none | cmp - /tmp/new
+dd if=/mnt/fua/file bs="$bs" skip=1 count=1 iflag=direct status=none | cmp -n "$bs" - /tmp/new
 mend $((first + 9))
 assert_verified
 
@@ -93,8 +97,8 @@ keep
 begin other gridctl enqueue t0 "$((first + 10)):$(checksum $((first + 10)))"
 wait_until 20 meta_held
 mend $((first + 4))
-fua_and_enqueue 3
-into 3
+fua_and_enqueue "$edge" $((edge - 1))
+into "$edge"
 wait_until 20 is waiting 1
 keep
 tell meta release
