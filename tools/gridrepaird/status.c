@@ -258,7 +258,10 @@ bool status_answer(int fd, const struct device *devices)
 		&size);
 	for (at = 0; at < size; at += (size_t)n) {
 		n = send(c, text + at, size - at, MSG_NOSIGNAL);
-		if (n <= 0)
+		/* Where there is a limit, a stop and its end interrupt. */
+		if (n < 0 && errno == EINTR)
+			n = 0;
+		else if (n <= 0)
 			break;
 	}
 	json_object_put(all);
@@ -299,8 +302,11 @@ int status_ask(const char *dir, bool json)
 		return EXIT_FAILURE;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	while (!all && (n = read(fd, buf, sizeof(buf))) > 0)
-		all = json_tokener_parse_ex(tokener, buf, (int)n);
+	/* Interrupted when it was stopped (^Z) and goes on: there is a limit. */
+	while (!all &&
+	       ((n = read(fd, buf, sizeof(buf))) > 0 || (n && errno == EINTR)))
+		if (n > 0)
+			all = json_tokener_parse_ex(tokener, buf, (int)n);
 	if (!all && n < 0)
 		why = strerrordesc_np(errno);
 	close(fd);

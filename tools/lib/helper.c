@@ -37,9 +37,13 @@ int gm_helper_reach(const struct sockaddr_un *a, int flags)
 		return -errno;
 	/* One that is stopped takes no connection after some. */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (!connect(fd, (const struct sockaddr *)a, sizeof(*a)))
+	do
+		err = connect(fd, (const struct sockaddr *)a, sizeof(*a)) ?
+			      -errno :
+			      0;
+	while (err == -EINTR); /* we were, with that limit */
+	if (!err)
 		return fd;
-	err = -errno;
 	close(fd);
 	return err;
 }
