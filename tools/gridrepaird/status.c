@@ -283,9 +283,10 @@ void status_close(int fd, const char *dir)
 int status_ask(const char *dir, bool json)
 {
 	struct json_tokener *tokener = json_tokener_new();
-	struct timeval limit = { .tv_sec = 10 };
 	struct json_object *all = NULL;
 	struct sockaddr_un a;
+	uint64_t end;
+	bool left;
 	const char *why = "it hung up";
 	char buf[4096];
 	ssize_t n;
@@ -301,12 +302,13 @@ int status_ask(const char *dir, bool json)
 		json_tokener_free(tokener);
 		return EXIT_FAILURE;
 	}
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	/* Interrupted when it was stopped (^Z) and goes on: there is a limit. */
-	while (!all &&
-	       ((n = read(fd, buf, sizeof(buf))) > 0 || (n && errno == EINTR)))
+	end = gm_helper_end();
+	do {
+		left = gm_helper_limit(fd, SO_RCVTIMEO, end);
+		n = read(fd, buf, sizeof(buf));
 		if (n > 0)
 			all = json_tokener_parse_ex(tokener, buf, (int)n);
+	} while (!all && (n > 0 || (n && errno == EINTR && left)));
 	if (!all && n < 0)
 		why = strerrordesc_np(errno);
 	close(fd);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "helper.h"
@@ -28,22 +29,49 @@ int gm_helper_address(struct sockaddr_un *a, const char *dir)
 	return n < 0 || (size_t)n >= sizeof(a->sun_path) ? -ENAMETOOLONG : 0;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+uint64_t gm_helper_end(void)
+{
+	return now_us() + 10000000;
+}
+
+bool gm_helper_limit(int fd, int kind, uint64_t end)
+{
+	uint64_t now = now_us(), left = now < end ? end - now : 0;
+	struct timeval limit = {
+		.tv_sec = (time_t)(left / 1000000),
+		/* 0 would be no limit. */
+		.tv_usec = left ? (suseconds_t)(left % 1000000) : 1,
+	};
+
+	setsockopt(fd, SOL_SOCKET, kind, &limit, sizeof(limit));
+	return left;
+}
+
 int gm_helper_reach(const struct sockaddr_un *a, int flags)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), err;
-	struct timeval limit = { .tv_sec = 10 };
+	uint64_t end = gm_helper_end();
+	bool left;
 
 	if (fd < 0)
 		return -errno;
 	/* One that is stopped takes no connection after some. */
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	do
+	do {
+		left = gm_helper_limit(fd, SO_SNDTIMEO, end);
 		err = connect(fd, (const struct sockaddr *)a, sizeof(*a)) ?
 			      -errno :
 			      0;
-	while (err == -EINTR); /* we were, with that limit */
+	} while (err == -EINTR && left);
 	if (!err)
 		return fd;
 	close(fd);
-	return err;
+	return err == -EINTR ? -EAGAIN : err;
 }

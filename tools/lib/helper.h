@@ -6,6 +6,8 @@
 #ifndef HELPER_H
 #define HELPER_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/un.h>
 
 #define HELPER_DIR "/run/gridrepaird"
@@ -20,5 +22,13 @@ int gm_helper_address(struct sockaddr_un *a, const char *dir);
  * when somebody listens and takes no more, at once or after ten seconds.
  */
 int gm_helper_reach(const struct sockaddr_un *a, int flags);
+/* Where ten seconds from now end. */
+uint64_t gm_helper_end(void);
+/*
+ * From now on calls of @kind (SO_RCVTIMEO, SO_SNDTIMEO) on @fd wait no longer than until
+ * @end; false when that has come, and they wait for nothing.  With a limit even a stop
+ * of us interrupts them: whoever does them again sets what is left.
+ */
+bool gm_helper_limit(int fd, int kind, uint64_t end);
 
 #endif
