@@ -5,7 +5,7 @@
  * userspace by tools/testing/user.
  *
  * The tracker is included, not linked, so that nothing need be exported; with
- * slices of two entries, so that sweeps are in pieces here too.
+ * slices of two entries, so that sweeps are in pieces here too; a case may have others.
  */
 #include <kunit/test.h>
 #include <linux/module.h>
@@ -14,7 +14,9 @@
 void model_pause(void);
 static void pause_hook(void);
 
-#define GM_SLICE 2
+static int slice;
+
+#define GM_SLICE slice
 #define GM_AHEAD 3
 #define GM_VECTOR 4
 #define gm_pause() pause_hook()
@@ -84,6 +86,7 @@ static int tracker_init(struct kunit *test)
 	T = &env->t;
 	on_pause = NULL;
 	pauses = 0;
+	slice = 2;
 	return 0;
 }
 
@@ -1858,6 +1861,50 @@ static void t5_readers_leave_in_a_jump(struct kunit *test)
 	EQ(counts().readers, 0);
 }
 
+static void t5_last_pair_pause(void)
+{
+	struct kunit *test = pause_test;
+
+	on_pause = NULL; /* once */
+	EQ(fault(40), GM_INSERTED);
+	EQ(readers(40, true), 0);
+	/* It looks at no other one. */
+	slice = 1;
+	BATCH(1, 0, 2, 40);
+	/* At all of them. */
+	slice = 8;
+	BATCH(4, 0, 3, 40);
+	VERIFIED();
+	slice = 2;
+}
+
+/*
+ * T5, T11: the single one of the last pair goes, and its readers move to the member,
+ * which is in a queue that the batch has looked at, and is about to go as well.
+ */
+static void t5_last_pair_in_a_sweep(struct kunit *test)
+{
+	u64 a;
+
+	make(test, 16, 5, 4);
+	/* The sweep's first slice ends before it comes to the pair. */
+	for (a = 20; a < 22; a++)
+		EQ(begin_table(a), GM_INSERTED);
+	EQ(values_of(10, 14, 1), GM_INSERTED);
+	for (; a < 24; a++)
+		EQ(begin_table(a), GM_INSERTED);
+	EQ(gm_sync_jump_commence(T), 0);
+	EQ(fault(14), GM_INSERTED);
+	EQ(readers(14, true), 0);
+	BATCH(1, 0, 1, 14);
+	pause_test = test;
+	on_pause = t5_last_pair_pause;
+	EQ(gm_cancel_all(T, true), 0);
+	YES(!on_pause);
+	EQ(counts().waiting, 1);
+	VERIFIED();
+}
+
 static void m1_commence_pause(void)
 {
 	struct kunit *test = pause_test;
@@ -2599,6 +2646,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(m1_tables_admitted),
 	KUNIT_CASE(d11_table_by_values),
 	KUNIT_CASE(t5_readers_leave_in_a_jump),
+	KUNIT_CASE(t5_last_pair_in_a_sweep),
 	KUNIT_CASE(m1_commence_in_a_sweep),
 	KUNIT_CASE(m1_peek_in_a_sweep),
 	KUNIT_CASE(m1_enqueue_in_a_sweep),
