@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# rule: T8 T11 D5 a cancel in the middle of a barrier leaves no checkpoint open
+# rule: T8 T11 D5 a cancel in the middle of a barrier leaves no checkpoint open; one by message beside a sweep comes after it
 # kernels: stock
 # timeout: 120
 # boot: shared
@@ -91,3 +91,34 @@ for round in 1 2; do
 	flush
 	wait_until 60 is discarding 0
 done
+
+log "cancel all by message beside a sweep: it is tried again, and drops what that left"
+# A table, which a jump sets aside.
+message_beside_jump()
+{
+	local in_time
+	gridctl enqueue-table t0 20 > /dev/null
+	gridctl enqueue t0 - < /tmp/many > /dev/null
+	begin jump nice -n 19 taskset -c $cpu gridctl sync-jump t0 commence
+	wait_until 60 begun
+	dmsetup message t0 0 cancel all
+	nap 0.1
+	! sweeping || in_time=y
+	# It tries for two seconds: the sweep has the CPU for itself.
+	kill -STOP "$hog"
+	finish_well jump
+	wait_until 60 is waiting 0
+	[ -z "${in_time-}" ] || wait_until 60 is table 0
+	kill -CONT "$hog"
+	[ -n "${in_time-}" ] && return
+	gridctl cancel t0 --all --force > /dev/null
+	return 1
+}
+for try in 1 2 3 4 5; do
+	! message_beside_jump || break
+	log "too late"
+	[ "$try" -lt 5 ] || fail "the sweep was over each time"
+done
+must_fail "no sync jump|Invalid argument" gridctl sync-jump t0 complete
+assert_eq "$(dm_get t0 waiting)" 0
+assert_verified

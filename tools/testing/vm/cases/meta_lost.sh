@@ -20,13 +20,15 @@ knows() { [ "$(known "$1")" = "$2" ]; }
 unreadable() { ! dd if="$1" of=/dev/null bs="$bs" skip="$2" count=1 iflag=direct status=none 2> /dev/null; }
 
 log "repairs' slots are taken anew, and then their flush fails"
+table_index 200 210 2
 lose 0 1 2 3
+gridctl enqueue-table t0 "200:$(checksum 200)" > /dev/null
 flush
 hold keep flush 0
 mend 0 1
 begin lose lose 10 11
 wait_until 60 held 1
-wait_until 60 has_faults "2 3 10 11 "
+wait_until 60 has_faults "2 3 10 11 200 "
 disk refuse flush
 finish lose
 unreadable "$dev" 0
@@ -34,6 +36,14 @@ unreadable "$dev" 1
 flush_fails
 flush
 assert_eq "$(known 0)$(known 1)$(known 2)$(known 10)" 1111 "in the log"
+
+log "values of a table have room beside what is lost (T1)"
+gridctl repair t0 --from "$replica" 200 > /dev/null
+assert_eq "$(faults)" "2 3 10 11 210 211 "
+assert_eq "$(dm_get t0 lost)" 2
+mend 210 211
+assert_eq "$(faults)" "2 3 10 11 "
+flush
 
 log "a snapshot has what is lost"
 retable m0 "0 $(sectors "$meta_disk") error"
