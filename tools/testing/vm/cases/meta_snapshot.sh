@@ -71,7 +71,7 @@ gridctl cancel t0 --all --force > /dev/null
 
 log "a table that is longer goes live when the snapshot is written (M5)"
 begin_snapshot
-truncate -s 256M "$data"
+truncate -s 240M "$data"
 losetup -c "$lower"
 begin resize gridctl resize t0
 wait_until 60 is suspended 1
@@ -81,10 +81,10 @@ tell meta release
 finish_well resize
 # A call that met the suspend may say so.
 finish churn
-assert_eq "$(dm_get t0 blocks)" 65536
+assert_eq "$(dm_get t0 blocks)" 61440
 assert_eq "$(dm_get t0 metadata)" ok
 gridctl cancel t0 --all --force > /dev/null
-gridctl enqueue t0 65535 > /dev/null
+gridctl enqueue t0 61439 > /dev/null
 gridctl metadata check /tmp/meta.data > /dev/null
-assert_eq "$(gridctl --json metadata dump /tmp/meta.data | grep -c '"address":65535[,}]')" 1
+assert_eq "$(gridctl --json metadata dump /tmp/meta.data | grep -c '"address":61439[,}]')" 1
 assert_verified
