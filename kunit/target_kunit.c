@@ -51,7 +51,7 @@ static void *target_vzalloc(unsigned long bytes)
  * @meanwhile: what happens before
  */
 struct grid_missing {
-	spinlock_t lock;
+	spinlock_t lock; /* the rest, and what the target says */
 	struct grid_missing_limits limits;
 	DECLARE_BITMAP(faults, TARGET_BLOCKS);
 	DECLARE_BITMAP(wanted, TARGET_BLOCKS);
@@ -433,8 +433,9 @@ static void target_finish_meanwhile(struct kunit *test)
 {
 	schedule_work(&T->finish);
 	while (!completion_done(&T->finished) &&
+	       /* Only this work waits there, and it stays. */
 	       !waitqueue_active(&T->g.barrier_wait))
-		msleep(1);
+		msleep(20);
 }
 
 /*
