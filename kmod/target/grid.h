@@ -22,7 +22,9 @@
  *   repair.c   verify, write, complete, flush (the ioctl's data path)
  *   jump.c     what a sync jump took stays in the map until it is over
  *   meta_open.c  the map is loaded from its metadata
- *   meta_io.c  ... and kept there; who waits for that
+ *   meta_io.c  ... and kept there
+ *   meta_wait.c  who waits for a commit
+ *   meta_change.c  what changes is told, and has room
  *   meta_log.c, meta_load.c, meta_map.c, meta_format.c  see meta.h
  *   park.c     parked bios: where they wait, how they wake, how they time out
  *   flush.c    what a flush of ours may have taken from the application's
@@ -36,8 +38,9 @@
  * A file calls only files below it in this order, but for calls by pointer
  * (operations, workers); tools/testing/layers checks it from the objects:
  *   target, map, meta_open, again, room, verdict, detect, barrier, discard, lost,
- *   release, repair, jump, meta_io, park, flush, ends, meta_log, meta_load,
- *   meta_map, meta_format, io | epoch | lower | bits | options
+ *   release, repair, jump, meta_io, meta_wait, meta_change, park, flush, ends,
+ *   meta_log, meta_load, meta_map, meta_format,
+ *   io | epoch | lower | bits | options
  *
  * Words (Documentation/dm-grid.rst):
  *   fault      the tracker's entry for a missing block
@@ -682,20 +685,22 @@ int __grid_map_room(struct grid *g, u64 b, enum grid_missing_as as);
 void __grid_jump_written(struct grid *g, u64 b);
 void grid_jump_over(void *priv);
 
-/* meta_io.c */
+/* meta_change.c */
 void __grid_meta_good(struct grid *g, u64 b, u64 count, bool written);
 void __grid_meta_record(void *priv, u64 b);
 void __grid_meta_record_table(void *priv, u32 slot);
 int __grid_meta_supersede(struct grid *g, u64 b, bool durable);
-bool __grid_meta_starves(struct grid *g, struct grid_io *io, u64 b,
-			 bool listed);
-void __grid_meta_unlist(struct grid_io *io);
-bool __grid_meta_failed(const struct grid *g);
 void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags);
 int __grid_meta_complete(struct grid *g, const struct grid_missing_item *item,
 			 const struct grid_missing_record *was);
 int grid_meta_room(void *priv, u32 changes, enum grid_missing_room_how how);
 void grid_meta_room_done(void *priv, u32 changes);
+void __grid_meta_lose_again(struct grid *g, u64 b);
+
+/* meta_wait.c */
+bool __grid_meta_starves(struct grid *g, struct grid_io *io, u64 b,
+			 bool listed);
+void __grid_meta_unlist(struct grid_io *io);
 u64 grid_meta_ticket(void *priv);
 int grid_meta_sync(struct grid *g);
 int grid_meta_flush(struct grid_table *t, struct bio *bio);
@@ -704,7 +709,9 @@ bool grid_meta_write_ended(struct grid *g, struct grid_io *io,
 			   blk_status_t *status);
 bool grid_meta_write_looked(struct grid *g, struct grid_io *io,
 			    blk_status_t *status);
-void __grid_meta_lose_again(struct grid *g, u64 b);
+
+/* meta_io.c */
+bool __grid_meta_failed(const struct grid *g);
 int grid_meta_grow(struct grid_table *t);
 void grid_meta_live(struct grid_table *t);
 void grid_meta_rest(struct grid *g);

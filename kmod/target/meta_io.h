@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What meta_open.c and meta_io.c share: the metadata of a grid that is there.
+ * What meta_open.c, meta_io.c, meta_wait.c and meta_change.c share: the metadata of a
+ * grid that is there.
  */
 #ifndef _GRID_META_IO_H
 #define _GRID_META_IO_H
@@ -71,6 +72,23 @@ struct grid_meta {
 	bool was_failed;
 };
 
+/* meta_change.c */
+void __grid_meta_kick(struct grid_meta *m);
+void __grid_meta_tick(struct grid_meta *m);
+bool __grid_meta_can_end(struct grid_meta *m);
+void __grid_meta_again(void *priv, const struct gmeta_end *end);
+void grid_meta_entry(const struct grid_missing_record *r,
+		     struct gmeta_entry *e);
+bool grid_meta_table_entry(u32 slot, const struct grid_missing_record_table *r,
+			   struct gmeta_entry *e);
+
+/* meta_wait.c */
+void __grid_meta_collect(struct grid_meta *m, struct list_head *list,
+			 struct list_head *done);
+void grid_meta_end_all(struct grid *g, struct list_head *flushes,
+		       struct list_head *starved);
+
+/* meta_io.c */
 int grid_meta_rw(struct grid *g, struct block_device *bdev, blk_opf_t opf,
 		 sector_t sector, void *buf, u32 bytes);
 int grid_meta_start(struct grid_meta *m, const char *name);
