@@ -2569,18 +2569,26 @@ static const struct gm_limits model_limits[] = {
 	{ 5, 0, 1 }, { 20, 8, 8 }, { 2, 1, 8 },
 };
 
+static void model_limits_desc(const struct gm_limits *l, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%u blocks, %u tables of %u",
+		 l->blocks_max, l->tables_max, l->table_values_max);
+}
+
+KUNIT_ARRAY_PARAM(model_limits, model_limits, model_limits_desc);
+
 /* Random operations, valid and not, on the tracker and on a model. */
 static void model_seeds(struct kunit *test)
 {
+	const struct gm_limits *limits = test->param_value;
 	struct model_run *r = &env->run;
 	u32 seed, i;
 
 	on_pause = model_pause;
-	for (seed = 0; seed < 60; seed++) {
+	for (seed = limits - model_limits; seed < 60;
+	     seed += ARRAY_SIZE(model_limits)) {
 		KUNIT_ASSERT_EQ(test,
-				model_begin(r, &model_limits[seed % 6],
-					    model_random(seed)),
-				0);
+				model_begin(r, limits, model_random(seed)), 0);
 		for (i = 0; i < 1000; i++)
 			if (!model_step(r))
 				break;
@@ -2659,7 +2667,7 @@ static struct kunit_case tracker_cases[] = {
 	KUNIT_CASE(listing),
 	KUNIT_CASE(listing_of_a_range),
 	KUNIT_CASE(hash_overflow),
-	KUNIT_CASE(model_seeds),
+	KUNIT_CASE_PARAM(model_seeds, model_limits_gen_params),
 	{}
 };
 

@@ -6,8 +6,11 @@
 #include <setjmp.h>
 #include <stdio.h>
 
+#define KUNIT_PARAM_DESC_SIZE 128
+
 struct kunit {
 	void *priv;
+	const void *param_value;
 	int failed;
 	jmp_buf out;
 };
@@ -15,6 +18,8 @@ struct kunit {
 struct kunit_case {
 	void (*run_case)(struct kunit *test);
 	const char *name;
+	/* The value after @last, or NULL; its name. */
+	const void *(*next_param)(const void *last, char *name);
 };
 
 struct kunit_suite {
@@ -26,6 +31,17 @@ struct kunit_suite {
 
 #define KUNIT_CASE(f) { .run_case = f, .name = #f }
 #define KUNIT_CASE_SLOW(f) KUNIT_CASE(f)
+#define KUNIT_CASE_PARAM(f, next) { .run_case = f, .name = #f, .next_param = next }
+#define KUNIT_ARRAY_PARAM(id, array, describe)                           \
+	static const void *id##_gen_params(const void *last, char *name) \
+	{                                                                \
+		typeof(&(array)[0]) v = last;                            \
+		v = v ? v + 1 : array;                                   \
+		if (v == (array) + sizeof(array) / sizeof((array)[0]))   \
+			return NULL;                                     \
+		describe(v, name);                                       \
+		return v;                                                \
+	}
 
 /* Defined by the program, so that there is one suite in each. */
 #define kunit_test_suite(s) struct kunit_suite *shim_suite = &(s)
