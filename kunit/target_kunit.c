@@ -490,6 +490,7 @@ static void d1_slot_after_a_barrier(struct kunit *test)
 	T->gm.meanwhile = target_slot_meanwhile;
 	target_set(&T->g.lost, 5);
 	target_barrier(test, -EBUSY);
+	flush_work(&T->g.lost_work);
 	YES(test_bit(5, T->gm.faults));
 	YES(!grid_bits_test(&T->g.lost, 5));
 }
