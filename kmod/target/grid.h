@@ -415,6 +415,7 @@ struct grid_table {
 	unsigned int block_sectors;
 	struct grid_missing_geometry geo;
 	struct grid_options opt;
+	struct crypto_shash *hash; /* in the constructor, until a room has it */
 	struct grid_room *room; /* for preresume; then what was there before */
 };
 
@@ -582,8 +583,8 @@ void grid_emit_table(const struct grid_table *t, char *result,
 		     unsigned int maxlen);
 
 /* room.c */
-int grid_room_first(struct grid *g, const struct grid_table *t,
-		    const char *name, char **error);
+int grid_room_first(struct grid *g, struct grid_table *t, const char *name,
+		    char **error);
 int grid_room_next(struct grid *g, struct grid_table *t, const char *name,
 		   char **error);
 int grid_room_move(struct grid_table *t);

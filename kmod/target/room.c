@@ -19,7 +19,7 @@
  * sync jump under way.  That is asked by the constructor and again by
  * preresume, as faults may come in between.
  *
- * Locking: constructors come one at a time (grid_list_lock); preresume has a
+ * Locking: reloads come one at a time (grid_list_lock); preresume has a
  * device that is suspended, with all work of ours at rest.  The swaps are done
  * under the lock for those who only want a status.
  */
@@ -144,17 +144,14 @@ static int grid_room_maps(struct grid_room *room, u64 blocks, bool meta)
 }
 
 static int grid_room_shape(struct grid_room *room, const struct grid *g,
-			   const struct grid_table *t, const char *name,
-			   char **error)
+			   struct grid_table *t, const char *name, char **error)
 {
-	int r;
+	int r = 0;
 
 	room->detect_buf = vmalloc(t->geo.block_size);
 	if (!room->detect_buf)
 		return -ENOMEM;
-	r = grid_hash_init(&room->hash, t->opt.checksum, error);
-	if (r)
-		return r;
+	swap(room->hash, t->hash);
 	room->gm = grid_missing_create(g->major, g->minor, name, &t->opt.limits,
 				       &t->geo);
 	if (IS_ERR(room->gm)) {
@@ -166,9 +163,8 @@ static int grid_room_shape(struct grid_room *room, const struct grid *g,
 }
 
 static struct grid_room *grid_room_new(const struct grid *g,
-				       const struct grid_table *t,
-				       unsigned int what, const char *name,
-				       char **error)
+				       struct grid_table *t, unsigned int what,
+				       const char *name, char **error)
 {
 	struct grid_room *room;
 	int r;
@@ -232,14 +228,15 @@ static void grid_room_swap(struct grid *g, struct grid_room *room,
 /**
  * grid_room_first - a grid that has nothing gets what its table wants
  * @g: new; nobody else knows it
- * @t: its first table
+ * @t: its first table, whose hash it gets
  * @name: of the device
  * @error: out: a sentence
  *
- * Return: 0, -ENOMEM, -EINVAL, -EEXIST, or why the hash can't be had.
+ * Return: 0, -ENOMEM, -EINVAL, or -EEXIST: another constructor of this device was
+ * first.
  */
-int grid_room_first(struct grid *g, const struct grid_table *t,
-		    const char *name, char **error)
+int grid_room_first(struct grid *g, struct grid_table *t, const char *name,
+		    char **error)
 {
 	struct grid_room *room;
 	int r;
@@ -250,7 +247,7 @@ int grid_room_first(struct grid *g, const struct grid_table *t,
 		return PTR_ERR(room);
 	r = grid_missing_add(room->gm);
 	if (r)
-		*error = "the device has a tracker already";
+		*error = "another table of it is being loaded";
 	else
 		grid_room_swap(g, room, &t->geo);
 	grid_room_free(room);
@@ -334,7 +331,7 @@ static int grid_room_need(struct grid *g, const struct grid_table *t,
  * @error: out: a sentence
  *
  * Context: may sleep; grid_list_lock held.
- * Return: 0, -EBUSY, -EAGAIN, -ENOMEM, -EINVAL, or why the hash can't be had.
+ * Return: 0, -EBUSY, -EAGAIN, -ENOMEM or -EINVAL.
  */
 int grid_room_next(struct grid *g, struct grid_table *t, const char *name,
 		   char **error)

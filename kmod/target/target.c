@@ -261,7 +261,7 @@ static void grid_free(struct grid *g)
 	kvfree(g);
 }
 
-static struct grid *grid_new(const struct grid_table *t, unsigned int major,
+static struct grid *grid_new(struct grid_table *t, unsigned int major,
 			     unsigned int minor, const char *name, char **error)
 {
 	struct grid *g;
@@ -338,7 +338,7 @@ static bool grid_is_disk_of(const struct dm_dev *dev,
 }
 
 /* Take the list's lock when nobody loads from a disk of @t's.  0, -EINTR. */
-static int grid_list_get(const struct grid_table *t)
+static int grid_list_get(const struct grid_table *t, char **error)
 {
 	const struct grid *g;
 	bool found;
@@ -356,8 +356,11 @@ static int grid_list_get(const struct grid_table *t)
 		seen = grid_loads;
 		mutex_unlock(&grid_list_lock);
 		if (wait_event_interruptible(grid_loaded,
-					     READ_ONCE(grid_loads) != seen))
+					     READ_ONCE(grid_loads) != seen)) {
+			*error =
+				"interrupted while a map is loaded from its disk";
 			return -EINTR;
+		}
 	}
 }
 
@@ -414,6 +417,53 @@ err_forget:
 	return r;
 }
 
+static struct grid *grid_find(dev_t devt)
+{
+	struct grid *g;
+
+	list_for_each_entry(g, &grid_list, list)
+		if (g->major == MAJOR(devt) && g->minor == MINOR(devt))
+			return g;
+	return NULL;
+}
+
+/* It is in the list: may it have another table, and is there memory for that? */
+static int grid_next_table(struct grid *g, struct grid_table *t,
+			   const char *name, char **error)
+{
+	int r;
+
+	/* It has neither map nor table, and may get none. */
+	*error = "another table of it is being loaded";
+	r = g->loading ? -EBUSY : grid_meta_next(g, t, error);
+	if (!r)
+		r = grid_overlaps(g, t, error);
+	if (!r)
+		r = grid_room_next(g, t, name, error);
+	return r;
+}
+
+/* A new grid comes into the list.  On failure it is gone, and the lock not held. */
+static int grid_list_add(struct grid *g, struct grid_table *t, char **error)
+{
+	int r;
+
+	r = grid_list_get(t, error);
+	if (r) {
+		grid_missing_remove(g->gm);
+		grid_free(g);
+		return r;
+	}
+	/* What is known is of these data. */
+	g->lower = t->dev->bdev->bd_dev;
+	g->start = t->start;
+	list_add_tail(&g->list, &grid_list);
+	r = grid_load(g, t, error);
+	if (r)
+		mutex_unlock(&grid_list_lock);
+	return r;
+}
+
 /*
  * The grid of the mapped device, with room for what this table wants (D9).
  */
@@ -427,41 +477,30 @@ static struct grid *grid_get(struct dm_target *ti, struct grid_table *t)
 
 	/* Only for people to read; a rename later does not reach it. */
 	dm_copy_name_and_uuid(md, name, NULL);
-	r = grid_list_get(t);
-	if (r) {
-		ti->error = "interrupted while a map is loaded from its disk";
-		return ERR_PTR(r);
-	}
-	list_for_each_entry(g, &grid_list, list)
-		if (g->major == MAJOR(devt) && g->minor == MINOR(devt)) {
-			/* It has neither map nor table, and may get none. */
-			ti->error = "another table of it is being loaded";
-			r = g->loading ? -EBUSY :
-					 grid_meta_next(g, t, &ti->error);
-			if (!r)
-				r = grid_overlaps(g, t, &ti->error);
-			if (!r)
-				r = grid_room_next(g, t, name, &ti->error);
-			if (r)
-				g = ERR_PTR(r);
-			goto out;
-		}
-	g = grid_new(t, MAJOR(devt), MINOR(devt), name, &ti->error);
-	if (IS_ERR(g))
-		goto out;
-	/* What is known is of these data. */
-	g->lower = t->dev->bdev->bd_dev;
-	g->start = t->start;
-	list_add_tail(&g->list, &grid_list);
-	r = grid_load(g, t, &ti->error);
+	r = grid_list_get(t, &ti->error);
 	if (r)
-		g = ERR_PTR(r);
-out:
-	if (!IS_ERR(g)) {
-		g->refs++;
-		t->grid = g;
-		list_add(&t->node, &g->tables);
+		return ERR_PTR(r);
+	g = grid_find(devt);
+	if (g) {
+		r = grid_next_table(g, t, name, &ti->error);
+		if (r)
+			mutex_unlock(&grid_list_lock);
+	} else {
+		/*
+		 * Without the lock: kthreadd makes the threads of its queues, and may
+		 * wait for any disk.  Of two that are new the later finds a tracker.
+		 */
+		mutex_unlock(&grid_list_lock);
+		g = grid_new(t, MAJOR(devt), MINOR(devt), name, &ti->error);
+		if (IS_ERR(g))
+			return g;
+		r = grid_list_add(g, t, &ti->error);
 	}
+	if (r)
+		return ERR_PTR(r);
+	g->refs++;
+	t->grid = g;
+	list_add(&t->node, &g->tables);
 	mutex_unlock(&grid_list_lock);
 	return g;
 }
@@ -572,7 +611,7 @@ static void grid_shut(struct dm_target *ti, struct grid_table *t)
 	dm_put_device(ti, t->dev);
 }
 
-static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+static int grid_make(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	struct grid_table *t;
 	struct grid *g;
@@ -595,7 +634,15 @@ static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	if (strcmp(t->opt.checksum, "none"))
 		strscpy(t->geo.checksum, t->opt.checksum,
 			sizeof(t->geo.checksum));
+	/* Before any lock: it may have modprobe run, for as long as that takes. */
+	r = grid_hash_init(&t->hash, t->opt.checksum, &ti->error);
+	if (r)
+		goto err_devices;
 	g = grid_get(ti, t);
+	/* A grid that has one needs no other. */
+	if (t->hash)
+		crypto_free_shash(t->hash);
+	t->hash = NULL;
 	if (IS_ERR(g)) {
 		r = PTR_ERR(g);
 		goto err_devices;
@@ -614,6 +661,19 @@ err_devices:
 err_free:
 	kfree(t->opt.meta_path);
 	kfree(t);
+	return r;
+}
+
+/*
+ * Memory is taken without waiting for I/O: that may be a suspended grid's, this one's
+ * too, and whoever is about to resume it may wait for grid_list_lock (D3).
+ */
+static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+{
+	unsigned int noio = memalloc_noio_save();
+	int r = grid_make(ti, argc, argv);
+
+	memalloc_noio_restore(noio);
 	return r;
 }
 
