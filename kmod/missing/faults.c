@@ -646,17 +646,19 @@ int gm_cancel_everything(struct grid_missing *gm)
  * What is being written becomes aborting; nobody waits for it here.  Ends an
  * open checkpoint once the aborting are gone, and a sync jump.
  *
- * Context: may sleep; lock not held.
+ * Context: may sleep, but not for a suspend, which may wait for what the caller's
+ * queue is to do next; lock not held.
  * Return: 0; -EBUSY while a checkpoint, a sync jump or another cancel is being
- * carried out; -EAGAIN while the device is suspended.
+ * carried out; -EAGAIN while the device is suspended, or about to be.
  */
 int grid_missing_cancel_all(struct grid_missing *gm)
 {
 	int ret;
 
-	down_read(&gm->bind);
-	ret = gm_suspended(gm) ? -EAGAIN : gm_cancel_everything(gm);
-	up_read(&gm->bind);
+	if (!gm_try_begin(gm))
+		return -EAGAIN;
+	ret = gm_cancel_everything(gm);
+	gm_end(gm);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(grid_missing_cancel_all);
