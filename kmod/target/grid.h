@@ -581,6 +581,8 @@ int grid_parse(struct dm_target *ti, struct grid_table *t, unsigned int argc,
 	       char **argv);
 void grid_emit_table(const struct grid_table *t, char *result,
 		     unsigned int maxlen);
+void grid_emit_ima(const struct grid_table *t, char *result,
+		   unsigned int maxlen);
 
 /* room.c */
 int grid_room_first(struct grid *g, struct grid_table *t, const char *name,

@@ -215,3 +215,22 @@ void grid_emit_table(const struct grid_table *t, char *result,
 		DMEMIT(" metadata:%s metadata_start:%llu metadata_uuid:%pUb",
 		       t->meta_dev->name, (u64)o->meta_start, &o->meta_uuid);
 }
+
+/* What of a table line decides on what is read and written, for whoever measures it. */
+void grid_emit_ima(const struct grid_table *t, char *result,
+		   unsigned int maxlen)
+{
+	const struct grid_options *o = &t->opt;
+	unsigned int sz = 0;
+
+	DMEMIT_TARGET_NAME_VERSION(t->ti->type);
+	DMEMIT(",device_name=%s,start=%llu,block_sectors=%u", t->dev->name,
+	       (u64)t->start, t->block_sectors);
+	DMEMIT(",checksum=%s,on_missing=%s,checkpoint=%s", o->checksum,
+	       o->on_missing_error ? "error" : "park",
+	       o->explicit_checkpoint ? "explicit" : "flush");
+	if (t->meta_dev)
+		DMEMIT(",metadata_device=%s,metadata_start=%llu,metadata_uuid=%pUb",
+		       t->meta_dev->name, (u64)o->meta_start, &o->meta_uuid);
+	DMEMIT(";");
+}

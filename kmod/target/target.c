@@ -831,7 +831,6 @@ static void grid_status(struct dm_target *ti, status_type_t type,
 			unsigned int maxlen)
 {
 	struct grid_table *t = ti->private;
-	unsigned int sz = 0;
 
 	switch (type) {
 	case STATUSTYPE_INFO:
@@ -841,8 +840,7 @@ static void grid_status(struct dm_target *ti, status_type_t type,
 		grid_emit_table(t, result, maxlen);
 		break;
 	case STATUSTYPE_IMA:
-		DMEMIT_TARGET_NAME_VERSION(ti->type);
-		DMEMIT(",block_sectors=%u;", t->block_sectors);
+		grid_emit_ima(t, result, maxlen);
 		break;
 	}
 }

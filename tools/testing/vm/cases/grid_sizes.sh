@@ -132,3 +132,6 @@ dm_remove t0
 dm_create t0 "$table"
 assert_eq "$(dmsetup table t0)" "$table"
 assert_eq "$(dm_get t0 blocks)" 128
+
+log "what IMA is told of a table line"
+assert_match "$(dmsetup measure t0)" ",device_name=$(echo "$table" | cut -d' ' -f4),start=512,block_sectors=8,checksum=crc32c,on_missing=error,checkpoint=explicit;"

@@ -176,6 +176,8 @@ crash
 assert_eq "$(faults_of t1)" "7 8 9 200 1023 "
 uncrash
 dmsetup table t0 > /tmp/table
+log "IMA is told whose map it is"
+assert_match "$(dmsetup measure t0)" ",$(sed 's/.* metadata:\([^ ]*\) metadata_start:\([^ ]*\) metadata_uuid:\([^ ]*\).*/metadata_device=\1,metadata_start=\2,metadata_uuid=\3/' /tmp/table);"
 gridctl remove t0 --force
 create_refused t2 "of another checksum" "$(sed 's/sha256/none/' /tmp/table)"
 create_refused t2 "another uuid" "$(sed 's/metadata_uuid:..../metadata_uuid:0000/' /tmp/table)"
