@@ -12,21 +12,21 @@
 #include <linux/module.h>
 #include <linux/vmalloc.h>
 
+#include "../kmod/target/alloc.h"
 #include "../kmod/target/meta_io.h"
 
-/* What is taken in memory is counted; the machine has so many pages. */
+/* What is taken in memory is counted; so many pages are available. */
 static u64 target_took;
 static unsigned long target_pages;
 
-static void *target_vzalloc(unsigned long bytes)
+static void *target_alloc_named(unsigned long bytes)
 {
 	target_took += bytes;
-	return vzalloc(bytes);
+	return grid_alloc_named(bytes);
 }
 
-#undef vzalloc
-#define vzalloc(bytes) target_vzalloc(bytes)
-#define totalram_pages() target_pages
+#define grid_alloc_named(bytes) target_alloc_named(bytes)
+#define si_mem_available() target_pages
 #include "../kmod/target/bits.c"
 #include "../kmod/target/room.c"
 #include "../kmod/target/ends.c"
@@ -650,6 +650,7 @@ static void d3_read_wants(struct kunit *test)
 static void d9_memory(struct kunit *test)
 {
 	static const u64 lengths[] = { 1, 64, 65, 4097, 262145, 1000003 };
+	const unsigned int all = GRID_ROOM_MAPS | GRID_ROOM_LIMITS;
 	struct grid_table t = {};
 	struct grid_room room;
 	unsigned int i, meta;
@@ -670,12 +671,15 @@ static void d9_memory(struct kunit *test)
 		t.opt.limits.blocks_max = 100000;
 		need = grid_missing_bytes(&t.opt.limits) + target_took;
 		target_pages = DIV_ROUND_UP_ULL(need, PAGE_SIZE);
-		EQ(grid_check_memory(&t, &error), 0);
+		EQ(grid_check_memory(&t, all, &error), 0);
 		target_pages--;
-		EQ(grid_check_memory(&t, &error), -ENOMEM);
+		EQ(grid_check_memory(&t, all, &error), -ENOMEM);
+		/* A reload: what it has stays. */
+		target_pages = DIV_ROUND_UP_ULL(target_took, PAGE_SIZE);
+		EQ(grid_check_memory(&t, GRID_ROOM_MAPS, &error), 0);
 		/* Faults alone: no difference that is below nothing. */
 		target_pages = 1;
-		EQ(grid_check_memory(&t, &error), -ENOMEM);
+		EQ(grid_check_memory(&t, all, &error), -ENOMEM);
 	}
 }
 

@@ -82,8 +82,8 @@ static struct grid_missing *gm_alloc(const struct gm_limits *limits)
 	struct grid_missing *gm;
 	int ret;
 
-	/* What no memory can hold is not even tried. */
-	if (gm_tracker_bytes(limits) >> PAGE_SHIFT > totalram_pages())
+	/* What no memory can hold is not even tried: others would be paged out for it. */
+	if (gm_tracker_bytes(limits) >> PAGE_SHIFT > si_mem_available())
 		return ERR_PTR(-ENOMEM);
 	gm = kzalloc(sizeof(*gm), GFP_KERNEL_ACCOUNT);
 	if (!gm)

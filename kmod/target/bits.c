@@ -7,8 +7,8 @@
 #include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
-#include <linux/vmalloc.h>
 
+#include "alloc.h"
 #include "bits.h"
 
 #define WORD_SHIFT ilog2(BITS_PER_LONG)
@@ -49,7 +49,7 @@ int grid_bits_init(struct grid_bits *b, u64 size)
 
 		if (b->levels == GRID_BITS_LEVELS)
 			goto err_level;
-		b->level[b->levels] = vzalloc(words * sizeof(long));
+		b->level[b->levels] = grid_alloc_named(words * sizeof(long));
 		if (!b->level[b->levels])
 			goto err_level;
 		b->levels++;

@@ -17,7 +17,7 @@
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
-#include <linux/vmalloc.h>
+#include "alloc.h"
 #include "meta.h"
 
 /* The free part of the log is read in pieces of this size. */
@@ -41,7 +41,7 @@ struct gmeta_load {
 
 static void *gmeta_buffer(size_t size)
 {
-	return __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+	return grid_alloc_named(size);
 }
 
 /*

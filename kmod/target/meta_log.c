@@ -29,7 +29,7 @@
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
-#include <linux/vmalloc.h>
+#include "alloc.h"
 #include "meta.h"
 
 #define GL_HEAD sizeof(struct grid_meta_disk_head)
@@ -101,20 +101,16 @@ int gmeta_log_init(struct gmeta_log *log, const struct gmeta_loaded *l)
 	while (cells < log->ends_max)
 		cells *= 2;
 	log->heads_mask = cells - 1;
-	log->super = __vmalloc(GRID_META_SUPER_SIZE, GFP_KERNEL | __GFP_ZERO);
-	log->piece_buf = __vmalloc(GRID_META_PIECE_MAX,
-				   GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+	log->super = grid_alloc_named(GRID_META_SUPER_SIZE);
+	log->piece_buf = grid_alloc_named(GRID_META_PIECE_MAX);
 	if (!log->super || !log->piece_buf)
 		goto err;
 	for (i = 0; i < 2; i++) {
 		struct gmeta_commit *c = &log->commits[i];
 
-		c->w.buf = __vmalloc(log->sb.commit_max,
-				     GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
-		c->ends = __vmalloc(log->ends_max * sizeof(*c->ends),
-				    GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
-		c->heads = __vmalloc(cells * sizeof(*c->heads),
-				     GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+		c->w.buf = grid_alloc_named(log->sb.commit_max);
+		c->ends = grid_alloc_named(log->ends_max * sizeof(*c->ends));
+		c->heads = grid_alloc_named(cells * sizeof(*c->heads));
 		if (!c->w.buf || !c->ends || !c->heads)
 			goto err;
 		for (n = 0; n < cells; n++)

@@ -17,7 +17,7 @@
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
-#include <linux/vmalloc.h>
+#include "alloc.h"
 #include "meta.h"
 
 #define GMETA_BITS_MIN 10
@@ -28,7 +28,7 @@ static void *gmeta_alloc(u64 n, size_t size)
 {
 	if (n > (u64)LONG_MAX / size)
 		return NULL;
-	return __vmalloc(n * size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+	return grid_alloc_named(n * size);
 }
 
 /**

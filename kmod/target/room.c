@@ -29,6 +29,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "alloc.h"
 #include "grid.h"
 
 /* What has to become another one. */
@@ -76,17 +77,25 @@ static u64 grid_maps_bytes(u64 blocks, bool meta)
 	       (meta ? 6 : 4) * grid_bits_bytes(blocks);
 }
 
-/* Refuse what no memory can hold before taking any. */
-static int grid_check_memory(const struct grid_table *t, char **error)
+/*
+ * Refuse what no memory can hold before taking any.  What a grid has until the swap is
+ * no longer available, so a reload is asked for what it takes besides.
+ */
+static int grid_check_memory(const struct grid_table *t, unsigned int what,
+			     char **error)
 {
-	u64 have = (u64)totalram_pages() << PAGE_SHIFT;
-	u64 faults = grid_missing_bytes(&t->opt.limits);
-	u64 maps = grid_maps_bytes(t->geo.blocks, t->meta_dev);
+	u64 have = (u64)si_mem_available() << PAGE_SHIFT;
+	u64 faults = 0, maps = 0;
 
+	if (what & (GRID_ROOM_SHAPE | GRID_ROOM_LIMITS))
+		faults = grid_missing_bytes(&t->opt.limits);
+	if (what & GRID_ROOM_MAPS)
+		maps = grid_maps_bytes(t->geo.blocks, t->meta_dev);
 	if (faults <= have && maps <= have - faults)
 		return 0;
-	DMERR("the tracker would need %llu MiB for faults and %llu MiB for %llu blocks; the machine has %llu MiB",
-	      faults >> 20, maps >> 20, t->geo.blocks, have >> 20);
+	DMERR("the tracker would need %llu MiB for faults and %llu MiB for %llu blocks; the machine has %llu MiB, of which %llu MiB are available",
+	      faults >> 20, maps >> 20, t->geo.blocks,
+	      (u64)totalram_pages() >> (20 - PAGE_SHIFT), have >> 20);
 	*error = "more faults or blocks than memory can hold";
 	return -ENOMEM;
 }
@@ -128,10 +137,10 @@ static int grid_room_maps(struct grid_room *room, u64 blocks, bool meta)
 {
 	u64 bytes = grid_map_bytes(blocks);
 
-	room->missing = vzalloc(bytes);
-	room->marked = vzalloc(bytes);
-	room->unflushed = vzalloc(bytes);
-	room->by_error = vzalloc(bytes);
+	room->missing = grid_alloc_named(bytes);
+	room->marked = grid_alloc_named(bytes);
+	room->unflushed = grid_alloc_named(bytes);
+	room->by_error = grid_alloc_named(bytes);
 	if (!room->missing || !room->marked || !room->unflushed ||
 	    !room->by_error || grid_bits_init(&room->lost, blocks) ||
 	    grid_bits_init(&room->open, blocks) ||
@@ -169,7 +178,7 @@ static struct grid_room *grid_room_new(const struct grid *g,
 	struct grid_room *room;
 	int r;
 
-	r = grid_check_memory(t, error);
+	r = grid_check_memory(t, what, error);
 	if (r)
 		return ERR_PTR(r);
 	*error = "out of memory";

@@ -65,7 +65,8 @@ u64 gm_tracker_bytes(const struct gm_limits *limits)
 static void *gm_array(u64 n, size_t size, bool zero)
 {
 	u64 bytes = max_t(u64, n * size, 1);
-	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+	/* Too many are -ENOMEM: no process is to be killed for them (D9). */
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 
 	if ((unsigned long)bytes != bytes)
 		return NULL;

@@ -8,6 +8,7 @@
 #define GFP_KERNEL 0U
 #define __GFP_ZERO 0U
 #define __GFP_NOWARN 0U
+#define __GFP_RETRY_MAYFAIL 0U
 
 /* Zeroed, whatever the flags. */
 #define __vmalloc(size, gfp) calloc(1, (size) + 0 * (gfp))

@@ -8,6 +8,7 @@
 #define GFP_KERNEL_ACCOUNT 0U
 #define __GFP_ZERO 1U
 #define __GFP_NOWARN 2U
+#define __GFP_RETRY_MAYFAIL 4U
 
 /* Counted, and may be told to fail: shim_alloc_fail is the one to fail, from 1. */
 extern u64 shim_allocs, shim_alloc_fail, shim_bytes;
