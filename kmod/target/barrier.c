@@ -303,6 +303,8 @@ static void grid_barrier_worker(struct work_struct *work)
 	grid_lock(g, &flags);
 	flushes = g->flushes;
 	bio_list_init(&g->flushes);
+	if (!bio_list_empty(&flushes))
+		__grid_flush_fails(g, status);
 	if (g->reverting)
 		__grid_missing_checkpoint_told(g->gm, 0);
 	g->barrier_running = false;

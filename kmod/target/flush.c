@@ -27,6 +27,19 @@
  *
  * `durable` relies on the disk as a flush does, and has a `told` of its own.
  *
+ * Of PREFLUSH with data dm makes an empty flush, whose error it drops, and then a
+ * write.  A journal's commit record is PREFLUSH with FUA, so writes with FUA have a
+ * `told` of their own, too: the first to come since a flush failed, be it one of ours
+ * or of the application's, fails before it goes down.  Two of them: dm sends that
+ * write from a kernel thread, and no O_DSYNC of a task is to take it from a journal.
+ *
+ *   journal            dm                     repair
+ *   write W is acknowledged, and lost
+ *                                             its flush fails: counted
+ *   PREFLUSH|FUA comes
+ *                      its flush fails: counted, and dropped
+ *                      its FUA write comes: fails
+ *
  * The other way round, what was repaired relies on ours, and a flush of the
  * application that failed may have been told of it: see ends.c.  Where flushes go
  * down side by side it may be told a moment after ours has ended well, and so may
@@ -65,6 +78,55 @@ void __grid_flush_note(struct grid *g, struct grid_flush_note *note, u32 *told)
 static bool grid_flush_lost(const struct grid_flush_note *note, u32 failures)
 {
 	return note->owed || note->failures != failures;
+}
+
+/**
+ * __grid_flush_fails - a flush of the application is about to end
+ * @g: the grid
+ * @status: with that; if it is an error, who sent the flush may never hear
+ *
+ * Context: the lock is held.
+ */
+void __grid_flush_fails(struct grid *g, blk_status_t status)
+{
+	grid_assert_locked(g);
+	if (status)
+		WRITE_ONCE(g->any_failures, g->any_failures + 1);
+}
+
+/**
+ * __grid_own_failed - a flush of ours failed, or what may have been one
+ * @g: the grid
+ *
+ * Context: the lock is held.
+ */
+void __grid_own_failed(struct grid *g)
+{
+	grid_assert_locked(g);
+	WRITE_ONCE(g->flush_failures, g->flush_failures + 1);
+	WRITE_ONCE(g->any_failures, g->any_failures + 1);
+	__grid_flush_failed(g);
+}
+
+/**
+ * grid_fua_owed - a write with FUA comes: is it told of a flush that failed?
+ * @g: the grid
+ *
+ * Context: who submits it; the lock not held.
+ */
+bool grid_fua_owed(struct grid *g)
+{
+	u32 *told = &g->fua_told[!!(current->flags & PF_KTHREAD)];
+	unsigned long flags;
+	bool owed;
+
+	if (likely(READ_ONCE(*told) == READ_ONCE(g->any_failures)))
+		return false;
+	grid_lock(g, &flags);
+	owed = *told != g->any_failures;
+	WRITE_ONCE(*told, g->any_failures);
+	grid_unlock(g, flags);
+	return owed;
 }
 
 /* Have all of ours ended that were begun before number @nr? */
@@ -207,14 +269,13 @@ static void grid_own_flush_end(struct bio *bio)
 
 	grid_lock(g, &flags);
 	list_del(&own->node);
-	if (bio->bi_status) {
-		g->flush_failures++;
-		__grid_flush_failed(g);
-	}
+	if (bio->bi_status)
+		__grid_own_failed(g);
 	list_for_each_entry_safe(io, tmp, &g->flushes_ended, node) {
 		if (!__grid_own_ended(g, io->block))
 			break;
 		io->status = __grid_flush_status(g, io);
+		__grid_flush_fails(g, io->status);
 		list_move_tail(&io->node, &ended);
 	}
 	wake_up_all(&g->barrier_wait);
@@ -288,6 +349,7 @@ bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error)
 		*error = __grid_flush_status(g, io);
 		kept = !*error && __grid_flush_waits(g, io);
 	}
+	__grid_flush_fails(g, *error);
 	grid_unlock(g, flags);
 	return kept;
 }

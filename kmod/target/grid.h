@@ -348,6 +348,8 @@ struct grid {
 	struct list_head flushes_ended; /* wait for ours, in order of ->block */
 	u32 flush_failures; /* of ours */
 	u32 flush_told, durable_told; /* so many; until the next one comes */
+	u32 any_failures; /* of ours, and of the application's */
+	u32 fua_told[2]; /* so many of those: to tasks, to kernel threads */
 	struct grid_flush_note durable_note; /* of a barrier without flushes */
 
 	/* ends.c */
@@ -631,6 +633,9 @@ blk_status_t __grid_flush_status(const struct grid *g,
 				 const struct grid_io *io);
 bool __grid_flush_waits(struct grid *g, struct grid_io *io);
 int grid_flush_own(struct grid_table *t);
+void __grid_flush_fails(struct grid *g, blk_status_t status);
+void __grid_own_failed(struct grid *g);
+bool grid_fua_owed(struct grid *g);
 bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error);
 bool grid_barrier_lost(struct grid *g);
 

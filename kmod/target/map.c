@@ -98,6 +98,10 @@ int grid_map(struct dm_target *ti, struct bio *bio)
 		break;
 	case REQ_OP_WRITE:
 		io->fua = bio->bi_opf & REQ_FUA;
+		if (io->fua && unlikely(grid_fua_owed(g))) {
+			grid_end(io, BLK_STS_IOERR);
+			return DM_MAPIO_SUBMITTED;
+		}
 		/* The read side is explained in epoch.c. */
 		rcu_read_lock();
 		grid_epoch_enter(g, io);

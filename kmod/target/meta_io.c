@@ -201,8 +201,7 @@ static void grid_meta_lost(struct grid_meta *m)
 	unsigned long flags;
 
 	grid_lock(m->g, &flags);
-	m->g->flush_failures++;
-	__grid_flush_failed(m->g);
+	__grid_own_failed(m->g);
 	grid_unlock(m->g, flags);
 }
 

@@ -113,6 +113,16 @@ u64 grid_meta_flush_errors(struct grid *g)
 	return errors;
 }
 
+/*
+ * An application's flush that waited for commit @serial is about to end with @r.  When
+ * the log has failed, writes with FUA do so for themselves while they rely on it (M4).
+ */
+static void __grid_meta_flush_fails(struct grid_meta *m, u64 serial, int r)
+{
+	if (gmeta_log_state(&m->log, serial) != -EIO)
+		__grid_flush_fails(m->g, errno_to_blk_status(r));
+}
+
 /**
  * grid_meta_flush - an application's flush (M2)
  * @t: the table, with metadata
@@ -142,6 +152,8 @@ int grid_meta_flush(struct grid_table *t, struct bio *bio)
 		__grid_meta_kick(m);
 	} else if (!r) {
 		__grid_flush_down(g, io);
+	} else {
+		__grid_meta_flush_fails(m, f.serial, r);
 	}
 	grid_unlock(g, flags);
 	if (!r) {
@@ -281,6 +293,8 @@ void __grid_meta_collect(struct grid_meta *m, struct list_head *list,
 		if (r == -EINPROGRESS)
 			continue;
 		io->status = errno_to_blk_status(r);
+		if (list == &m->flushes)
+			__grid_meta_flush_fails(m, io->meta_serial, r);
 		list_move_tail(&io->node, done);
 	}
 }

@@ -243,6 +243,16 @@ miss()
 # repair BLOCK...: from the replica; nothing tells its checksum.
 repair() { gridctl repair t0 --trust --from "$replica" "$@" > /dev/null; }
 
+# flushing: a repair is written, and waits for its flush.
+flushing()
+{
+	local p
+	for p in $(pgrep -x gridctl); do
+		! grep -qs grid_flush_own /proc/"$p"/task/*/stack || return 0
+	done
+	return 1
+}
+
 # Contents that differ from the replica's and from each other.
 random_file() { head -c "$2" /dev/urandom > "$1"; }
 
@@ -251,6 +261,13 @@ put()
 {
 	dd if="$1" of="$dev" bs="$(stat -c %s "$1")" count=1 conv=notrunc status=none \
 		oflag=direct,seek_bytes seek=$(($2 * bs + ${3:-0} * 4096))
+}
+
+# put_fua FILE BLOCK: with FUA; when that has ended well, the kernel flushes.
+put_fua()
+{
+	dd if="$1" of="$dev" bs="$(stat -c %s "$1")" count=1 conv=notrunc status=none \
+		oflag=direct,dsync,seek_bytes seek=$(($2 * bs))
 }
 
 # write_beside_decision BLOCK FILE: a read finds the block bad, and a write of FILE that

@@ -17,15 +17,6 @@ grid()
 	# shellcheck disable=SC2086
 	dm_create t0 "$(grid_table $options "$@")"
 }
-# A repair is written, and waits for its flush.
-flushing()
-{
-	local p
-	for p in $(pgrep -x gridctl); do
-		! grep -qs grid_flush_own /proc/"$p"/task/*/stack || return 0
-	done
-	return 1
-}
 # The checksums of the faults of a block.
 sums_of() { gridctl --json faults t0 | sed -n "s/.*\"address\":$1,.*\"checksum\":\"\?\([0-9a-z]*\).*/\1/p" | sort | xargs printf '%s '; }
 # repair_to_fail BLOCK...: a repair of them waits for its flush, which fails when the

@@ -57,6 +57,8 @@ assert_eq "$(dm_get t0 metadata)" ok
 # Whoever came before the loss was told, and who comes first after it.
 flush_fails
 flush
+must_fail "error writing .*: Input/output error" put_fua /tmp/block 15
+put_fua /tmp/block 15
 assert_eq "$(known 3)$(known 4)$(known 5)$(known 6)" 1101
 mend 3 4
 put /tmp/block 6

@@ -30,5 +30,7 @@ disk count flush 0 0
 assert_ne "$REPLY" 0 "flushes behind the metadata's write"
 flush_fails
 flush
+must_fail "error writing .*: Input/output error" put_fua /tmp/block 7
+put_fua /tmp/block 7
 assert_eq "$(dm_get t0 metadata)" ok
 gridctl cancel t0 --all --force > /dev/null

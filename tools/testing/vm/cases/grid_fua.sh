@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# rule: D2 D5 F1 a lost write that the disk told to a flush is told to a journal's FUA write
+# kernels: stock
+# timeout: 90
+# boot: shared
+#
+# Of a commit record, PREFLUSH with FUA, dm makes a flush, whose error it drops, and a
+# FUA write. The disk has no FUA: the kernel flushes it behind each such write.
+. "$GRID_TOP/tools/testing/load/run.sh"
+need_module ext4
+
+# What is not the file system's: from block $free on.
+free=1000
+fua_fails()
+{
+	disk mark
+	must_fail "error writing .*: Input/output error" put_fua /tmp/block $((free + 20))
+	came write $((free + 20))
+	assert_eq "$REPLY" 0 "went down, though it fails for a flush"
+}
+# repair_fails BLOCK: its flush does
+repair_fails()
+{
+	miss "$1"
+	hold fail flush 0
+	must_fail "block $1: the lower device failed the write" repair "$1"
+}
+# A journal commits when it is told to.
+mount_journal()
+{
+	mount -o noatime,commit=3600 "$dev" /mnt/fua
+	sync -f /mnt/fua
+}
+# In a file that is new, which is a transaction.
+fsync_new()
+{
+	rm -f /mnt/fua/new
+	dd if=/tmp/block of=/mnt/fua/new bs="$bs" count=1 conv=fsync status=none
+}
+journal_fails() { must_fail "fsync failed for .*: Input/output error" fsync_new; }
+# It has given up. To unmount it is FUA writes, too, of a task's.
+mend_journal()
+{
+	umount /mnt/fua
+	fsck.ext4 -fy "$dev" > /tmp/fsck.out 2>&1 || [ $? -le 1 ] || fail "$(cat /tmp/fsck.out)"
+	mount_journal
+}
+
+grid_on_disk 64 65536 flush no_helper_ms:3600000 park_timeout_ms:3600000
+random_file /tmp/block "$bs"
+random_file /tmp/page 4096
+mkfs.ext4 -q -b 4096 -E lazy_itable_init=0,lazy_journal_init=0 -J size=4 "$dev" 48M
+mkdir -p /mnt/fua
+unmount() { ! mountpoint -q /mnt/fua || umount /mnt/fua; }
+defer unmount
+mount_journal
+fsync_new
+
+log "a repair's flush fails: so does the next FUA write, once, whatever the next flush was told"
+repair_fails $((free + 1))
+flush_fails
+flush
+fua_fails
+put_fua /tmp/block $((free + 20))
+
+log "... and a journal's, though another was told"
+journal_fails
+mend_journal
+fsync_new
+put_fua /tmp/block $((free + 20))
+
+log "... which was told of it only by the flush that dm makes of it"
+repair_fails $((free + 2))
+journal_fails
+fua_fails
+mend_journal
+fsync_new
+put_fua /tmp/block $((free + 20))
+
+log "so it is when the disk fails that flush"
+hold fail flush 0
+journal_fails
+fua_fails
+mend_journal
+fsync_new
+
+log "... also where it is a barrier"
+discard $((free + 3))
+hold fail flush 0
+journal_fails
+fua_fails
+mend_journal
+fsync_new
+wait_until 60 is released 0
+
+umount /mnt/fua
+
+log "one that waits meanwhile came before, and does not fail for it"
+miss $((free + 4))
+begin parked put_fua /tmp/page $((free + 4))
+wait_until 60 parked 1
+repair_fails $((free + 5))
+flush_fails
+repair $((free + 4))
+finish_well parked
+fua_fails
+put_fua /tmp/block $((free + 20))
+
+repair $((free + 1)) $((free + 2)) $((free + 5))
+assert_eq "$(faults)" ""
