@@ -24,6 +24,8 @@ static void grid_again_end(struct bio *bio)
 
 	bio_put(bio);
 	if (grid_is_write(io)) {
+		if (io->fua)
+			status = grid_fua_ended(g, io, status);
 		if (!status && grid_write_ended(g, io))
 			return;
 		if (!status && unlikely(g->meta) &&
@@ -300,6 +302,8 @@ static void grid_try(struct grid *g, struct grid_io *io)
 	if (v == GRID_PARK)
 		__grid_park(g, io, stop, kernel_wait);
 	if (v == GRID_GO) {
+		/* What failed while it waited told nothing of it. */
+		io->failures = g->flush_failures;
 		list_add_tail(&io->node, &g->going);
 		queue_work(g->wq_go, &g->go_work);
 	}

@@ -40,6 +40,10 @@
  *                      its flush fails: counted, and dropped
  *                      its FUA write comes: fails
  *
+ * Where the disk has no FUA, the kernel flushes it behind such a write, whose error
+ * the write's is then: it may be the disk's word of what was repaired.  And a flush
+ * beside it may have taken the word of that write itself, which then fails, too.
+ *
  * The other way round, what was repaired relies on ours, and a flush of the
  * application that failed may have been told of it: see ends.c.  Where flushes go
  * down side by side it may be told a moment after ours has ended well, and so may
@@ -111,15 +115,17 @@ void __grid_own_failed(struct grid *g)
 /**
  * grid_fua_owed - a write with FUA comes: is it told of a flush that failed?
  * @g: the grid
+ * @io: the write
  *
  * Context: who submits it; the lock not held.
  */
-bool grid_fua_owed(struct grid *g)
+bool grid_fua_owed(struct grid *g, struct grid_io *io)
 {
 	u32 *told = &g->fua_told[!!(current->flags & PF_KTHREAD)];
 	unsigned long flags;
 	bool owed;
 
+	io->failures = READ_ONCE(g->flush_failures);
 	if (likely(READ_ONCE(*told) == READ_ONCE(g->any_failures)))
 		return false;
 	grid_lock(g, &flags);
@@ -127,6 +133,30 @@ bool grid_fua_owed(struct grid *g)
 	WRITE_ONCE(*told, g->any_failures);
 	grid_unlock(g, flags);
 	return owed;
+}
+
+/**
+ * grid_fua_ended - a write with FUA ended below
+ * @g: the grid
+ * @io: the write
+ * @status: how
+ *
+ * Context: any, the lock not held.
+ * Return: what it is to end with.
+ */
+blk_status_t grid_fua_ended(struct grid *g, const struct grid_io *io,
+			    blk_status_t status)
+{
+	unsigned long flags;
+
+	if (!status)
+		return READ_ONCE(g->flush_failures) == io->failures ?
+			       BLK_STS_OK :
+			       BLK_STS_IOERR;
+	grid_lock(g, &flags);
+	__grid_flush_failed(g);
+	grid_unlock(g, flags);
+	return status;
 }
 
 /* Have all of ours ended that were begun before number @nr? */

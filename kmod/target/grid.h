@@ -227,6 +227,7 @@ enum grid_baton {
  * @fua: a write: it has to be durable when it ends
  * @touched: a FUA write that waits: one of its blocks was missing since its last look,
  *	or is good only by that
+ * @failures: a FUA write: how many flushes of ours had failed when it was to go down
  * @meta_serial: a flush or FUA write: the commit it waits for; 0: for room
  * @meta_errors: a flush: see struct gmeta_flush
  * @meta_next: a write that waits for room: its first block not seen to
@@ -256,6 +257,7 @@ struct grid_io {
 	u8 baton;
 	bool fua;
 	bool touched;
+	u32 failures;
 	u64 meta_serial;
 	union {
 		u64 meta_errors;
@@ -635,7 +637,9 @@ bool __grid_flush_waits(struct grid *g, struct grid_io *io);
 int grid_flush_own(struct grid_table *t);
 void __grid_flush_fails(struct grid *g, blk_status_t status);
 void __grid_own_failed(struct grid *g);
-bool grid_fua_owed(struct grid *g);
+bool grid_fua_owed(struct grid *g, struct grid_io *io);
+blk_status_t grid_fua_ended(struct grid *g, const struct grid_io *io,
+			    blk_status_t status);
 bool grid_flush_ended(struct grid *g, struct grid_io *io, blk_status_t *error);
 bool grid_barrier_lost(struct grid *g);
 

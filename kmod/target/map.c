@@ -98,7 +98,7 @@ int grid_map(struct dm_target *ti, struct bio *bio)
 		break;
 	case REQ_OP_WRITE:
 		io->fua = bio->bi_opf & REQ_FUA;
-		if (io->fua && unlikely(grid_fua_owed(g))) {
+		if (io->fua && unlikely(grid_fua_owed(g, io))) {
 			grid_end(io, BLK_STS_IOERR);
 			return DM_MAPIO_SUBMITTED;
 		}
@@ -136,6 +136,8 @@ int grid_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 							DM_ENDIO_DONE;
 	}
 	if (io->epoch != GRID_NO_EPOCH) {
+		if (io->fua)
+			*error = grid_fua_ended(g, io, *error);
 		if (!*error && grid_write_ended(g, io))
 			return DM_ENDIO_INCOMPLETE;
 		if (!*error && unlikely(g->meta) &&

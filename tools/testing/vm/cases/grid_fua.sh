@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# rule: D2 D5 F1 a lost write that the disk told to a flush is told to a journal's FUA write
+# rule: D2 D5 F1 a lost write that the disk told to a flush is told to a journal's FUA write; and what such a write is told
 # kernels: stock
 # timeout: 90
 # boot: shared
@@ -108,5 +108,64 @@ finish_well parked
 fua_fails
 put_fua /tmp/block $((free + 20))
 
-repair $((free + 1)) $((free + 2)) $((free + 5))
+log "the flush behind a FUA write fails: what was repaired before may be lost"
+hold keep flush 0
+begin fua put_fua /tmp/block $((free + 20))
+wait_until 60 held 1
+miss $((free + 6))
+begin repair repair $((free + 6))
+wait_until 60 flushing
+disk refuse flush
+finish fua
+assert_ne "$REPLY" 0 "exit status of a write that may be lost"
+finish repair
+assert_ne "$REPLY" 0 "exit status of a repair that may be lost"
+assert_eq "$(faults)" "$((free + 1)) $((free + 2)) $((free + 5)) $((free + 6)) "
+put_fua /tmp/block $((free + 20))
+repair $((free + 6))
+
+log "... also behind one that was issued anew"
+hold keep write $((free + 7))
+begin fua put_fua /tmp/page $((free + 7))
+wait_until 60 held 1
+miss $((free + 7))
+disk release write
+wait_until 60 parked 1
+hold keep flush 0
+begin first repair $((free + 7))
+wait_until 60 held 1
+hold keep flush 0
+disk release
+finish_well first
+wait_until 60 held 1
+miss $((free + 8))
+begin repair repair $((free + 8))
+wait_until 60 flushing
+disk refuse flush
+finish fua
+assert_ne "$REPLY" 0 "exit status of a write that may be lost"
+finish repair
+assert_ne "$REPLY" 0 "exit status of a repair that may be lost"
+put_fua /tmp/block $((free + 20))
+repair $((free + 8))
+
+log "a repair's flush that fails beside a FUA write may have taken its word"
+miss $((free + 9))
+hold keep flush 0
+begin repair repair $((free + 9))
+wait_until 60 held 1
+disk mark
+begin fua put_fua /tmp/block $((free + 20))
+written() { came write $((free + 20)) && [ "$REPLY" = 1 ]; }
+wait_until 60 written
+disk refuse flush
+finish fua
+assert_ne "$REPLY" 0 "exit status of a write that may be lost"
+finish repair
+assert_ne "$REPLY" 0 "exit status of a repair that may be lost"
+flush_fails
+fua_fails
+put_fua /tmp/block $((free + 20))
+repair "$((free + 1))" "$((free + 2))" "$((free + 5))" "$((free + 9))"
 assert_eq "$(faults)" ""
+flush
