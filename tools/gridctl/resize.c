@@ -87,20 +87,19 @@ static int load(const struct ctl *ctl, const struct gm_dm_create *table,
 	return code;
 }
 
-/* The same, and no signal leaves it suspended amid that. */
+/*
+ * The same, and no signal leaves it suspended amid that, nor interrupts the suspend, as
+ * even Ctrl-Z does: dm fails what it is given back just then.
+ */
 static int change(const struct ctl *ctl, const struct gm_dm_create *table,
 		  const struct gm_dm_create *before,
 		  const struct gm_dm_state *state)
 {
-	sigset_t ends, mask;
+	sigset_t all, mask;
 	int code;
 
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGHUP);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGQUIT);
-	sigaddset(&ends, SIGTERM);
-	sigprocmask(SIG_BLOCK, &ends, &mask);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &mask);
 	code = load(ctl, table, before, state);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return code;

@@ -42,3 +42,18 @@ done
 disk release
 finish_well below
 assert_eq "$(dm_get t0 timeouts)" 0
+
+log "gridctl's own is interrupted by no signal"
+hold keep read 9
+begin below dd if="$dev" of=/dev/null bs="$bs" skip=9 count=1 iflag=direct status=none
+wait_until 60 held 1
+gridctl resize t0 --length=1M --force > /dev/null &
+resize=$!
+wait_until 60 is suspended 1
+kill -USR1 "$resize"
+disk release
+# It may die of that when it is done.
+wait "$resize" || :
+finish_well below
+assert_eq "$(dm_get t0 blocks)" 16
+assert_eq "$(dm_get t0 suspended)" 0
