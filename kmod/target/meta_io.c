@@ -185,17 +185,11 @@ static int grid_meta_do(struct grid_meta *m, struct gmeta_io *io)
 	}
 }
 
-/* Does what is done flush the data as well?  FUA may be a flush of the disk (M7). */
-static bool grid_meta_on_data(const struct grid_meta *m,
-			      const struct gmeta_io *io)
-{
-	const struct grid_table *t = READ_ONCE(m->g->live);
-
-	return (io->what == GMETA_FLUSH || io->what == GMETA_WRITE) && t &&
-	       t->dev->bdev->bd_disk == m->bdev->bd_disk;
-}
-
-/* The disk may have told it of data that it lost, and tells nobody twice. */
+/*
+ * A write or flush of the metadata has failed.  FUA may be a flush of the disk, and the
+ * data may be on the same one, whatever lies between (M7): it may have told this of data
+ * that it lost, and tells nobody twice.
+ */
 static void grid_meta_lost(struct grid_meta *m)
 {
 	unsigned long flags;
@@ -289,13 +283,13 @@ static void grid_meta_worker(struct work_struct *work)
 		if (io.what == GMETA_NOTHING)
 			break;
 		r = grid_meta_do(m, &io);
-		if (r < 0 && grid_meta_on_data(m, &io))
+		if (r < 0 && io.what != GMETA_FLUSH_DATA) {
 			grid_meta_lost(m);
-		if (r < 0 && io.what != GMETA_FLUSH_DATA)
 			DMERR_LIMIT("%u:%u: %pg: can't %s metadata (%d)",
 				    m->g->major, m->g->minor, m->bdev,
 				    io.what == GMETA_WRITE ? "write" : "flush",
 				    r);
+		}
 		grid_meta_told(m, r);
 		cond_resched();
 	}
