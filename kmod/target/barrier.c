@@ -193,6 +193,17 @@ static int grid_flush_barrier(struct grid *g, struct grid_table *t)
 	return r;
 }
 
+/* Its flushes are going to be told of one that failed. */
+static void grid_barrier_fails(struct grid *g)
+{
+	unsigned long flags;
+
+	grid_lock(g, &flags);
+	if (!bio_list_empty(&g->flushes))
+		__grid_flush_fails(g, BLK_STS_IOERR);
+	grid_unlock(g, flags);
+}
+
 /*
  * The lower device has what was written before; then the tracker drops what is
  * taken, no write to it is under way any more, and it is freed.
@@ -210,6 +221,7 @@ static int grid_free_taken(struct grid *g, struct grid_table *t,
 		*status = errno_to_blk_status(r);
 		DMERR_LIMIT("%u:%u: %pg can't flush (%d): nothing is freed",
 			    g->major, g->minor, t->dev->bdev, r);
+		grid_barrier_fails(g);
 	} else {
 		r = grid_commence(g);
 		if (r)
@@ -232,8 +244,10 @@ static int grid_free_taken(struct grid *g, struct grid_table *t,
 		e = grid_meta_sync(g);
 		if (!e && g->meta &&
 		    (grid_barrier_lost(g) ||
-		     grid_meta_flush_errors(g) != errors))
+		     grid_meta_flush_errors(g) != errors)) {
 			e = -EIO;
+			grid_barrier_fails(g);
+		}
 		if (e)
 			*status = errno_to_blk_status(e);
 		r = r ?: e;
@@ -303,8 +317,6 @@ static void grid_barrier_worker(struct work_struct *work)
 	grid_lock(g, &flags);
 	flushes = g->flushes;
 	bio_list_init(&g->flushes);
-	if (!bio_list_empty(&flushes))
-		__grid_flush_fails(g, status);
 	if (g->reverting)
 		__grid_missing_checkpoint_told(g->gm, 0);
 	g->barrier_running = false;

@@ -32,6 +32,7 @@
  * `told` of their own, too: the first to come since a flush failed, be it one of ours
  * or of the application's, fails before it goes down.  Two of them: dm sends that
  * write from a kernel thread, and no O_DSYNC of a task is to take it from a journal.
+ * (A task's that was throttled, or put off by a suspend, comes from one as well.)
  *
  *   journal            dm                     repair
  *   write W is acknowledged, and lost
@@ -153,9 +154,13 @@ blk_status_t grid_fua_ended(struct grid *g, const struct grid_io *io,
 		return READ_ONCE(g->flush_failures) == io->failures ?
 			       BLK_STS_OK :
 			       BLK_STS_IOERR;
-	grid_lock(g, &flags);
-	__grid_flush_failed(g);
-	grid_unlock(g, flags);
+	/* Else no disk was asked: with NOWAIT, or for what it can't do. */
+	if (status != BLK_STS_AGAIN && status != BLK_STS_NOTSUPP &&
+	    blk_status_to_errno(status) != -EINVAL) {
+		grid_lock(g, &flags);
+		__grid_flush_failed(g);
+		grid_unlock(g, flags);
+	}
 	return status;
 }
 

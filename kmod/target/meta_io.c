@@ -186,9 +186,22 @@ static int grid_meta_do(struct grid_meta *m, struct gmeta_io *io)
 }
 
 /*
- * A write or flush of the metadata has failed.  FUA may be a flush of the disk, and the
- * data may be on the same one, whatever lies between (M7): it may have told this of data
- * that it lost, and tells nobody twice.
+ * Are data and metadata on one disk?  Where one of them is made of others (LVM, md)
+ * nobody can tell.
+ */
+static bool grid_meta_may_share(const struct grid_meta *m)
+{
+	const struct grid_table *t = READ_ONCE(m->g->live);
+
+	return !t || t->dev->bdev->bd_disk == m->bdev->bd_disk ||
+	       !queue_is_mq(bdev_get_queue(t->dev->bdev)) ||
+	       !queue_is_mq(bdev_get_queue(m->bdev));
+}
+
+/*
+ * A write or flush of the metadata has failed.  FUA may be a flush of the disk, which may
+ * have the data, too (M7): it may have told this of data that it lost, and tells nobody
+ * twice.
  */
 static void grid_meta_lost(struct grid_meta *m)
 {
@@ -284,7 +297,8 @@ static void grid_meta_worker(struct work_struct *work)
 			break;
 		r = grid_meta_do(m, &io);
 		if (r < 0 && io.what != GMETA_FLUSH_DATA) {
-			grid_meta_lost(m);
+			if (grid_meta_may_share(m))
+				grid_meta_lost(m);
 			DMERR_LIMIT("%u:%u: %pg: can't %s metadata (%d)",
 				    m->g->major, m->g->minor, m->bdev,
 				    io.what == GMETA_WRITE ? "write" : "flush",

@@ -241,7 +241,7 @@ static void grid_room_swap(struct grid *g, struct grid_room *room,
  * @name: of the device
  * @error: out: a sentence
  *
- * Return: 0, -ENOMEM, -EINVAL, or -EEXIST: another constructor of this device was
+ * Return: 0, -ENOMEM, -EINVAL, or -EBUSY: another constructor of this device was
  * first.
  */
 int grid_room_first(struct grid *g, struct grid_table *t, const char *name,
@@ -255,6 +255,8 @@ int grid_room_first(struct grid *g, struct grid_table *t, const char *name,
 	if (IS_ERR(room))
 		return PTR_ERR(room);
 	r = grid_missing_add(room->gm);
+	if (r == -EEXIST)
+		r = -EBUSY;
 	if (r)
 		*error = "another table of it is being loaded";
 	else

@@ -427,10 +427,15 @@ static struct grid *grid_find(dev_t devt)
 	return NULL;
 }
 
-/* It is in the list: may it have another table, and is there memory for that? */
+/*
+ * It is in the list: may it have another table, and is there memory for that?  Memory is
+ * taken without waiting for I/O: that may be a suspended grid's, this one's too, and
+ * whoever is about to resume it may wait for grid_list_lock (D3).
+ */
 static int grid_next_table(struct grid *g, struct grid_table *t,
 			   const char *name, char **error)
 {
+	unsigned int noio = memalloc_noio_save();
 	int r;
 
 	/* It has neither map nor table, and may get none. */
@@ -440,6 +445,7 @@ static int grid_next_table(struct grid *g, struct grid_table *t,
 		r = grid_overlaps(g, t, error);
 	if (!r)
 		r = grid_room_next(g, t, name, error);
+	memalloc_noio_restore(noio);
 	return r;
 }
 
@@ -611,7 +617,7 @@ static void grid_shut(struct dm_target *ti, struct grid_table *t)
 	dm_put_device(ti, t->dev);
 }
 
-static int grid_make(struct dm_target *ti, unsigned int argc, char **argv)
+static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	struct grid_table *t;
 	struct grid *g;
@@ -661,19 +667,6 @@ err_devices:
 err_free:
 	kfree(t->opt.meta_path);
 	kfree(t);
-	return r;
-}
-
-/*
- * Memory is taken without waiting for I/O: that may be a suspended grid's, this one's
- * too, and whoever is about to resume it may wait for grid_list_lock (D3).
- */
-static int grid_ctr(struct dm_target *ti, unsigned int argc, char **argv)
-{
-	unsigned int noio = memalloc_noio_save();
-	int r = grid_make(ti, argc, argv);
-
-	memalloc_noio_restore(noio);
 	return r;
 }
 

@@ -65,15 +65,19 @@ u64 gm_tracker_bytes(const struct gm_limits *limits)
 static void *gm_array(u64 n, size_t size, bool zero)
 {
 	u64 bytes = max_t(u64, n * size, 1);
-	/* Too many are -ENOMEM: no process is to be killed for them (D9). */
-	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+	void *p;
 
 	if ((unsigned long)bytes != bytes)
 		return NULL;
 	if (zero)
 		gfp |= __GFP_ZERO;
-	/* Large pages: nearly every access is a TLB miss otherwise. */
-	return vmalloc_huge(bytes, gfp);
+	/*
+	 * Large pages, where they are to be had: nearly every access is a TLB miss
+	 * otherwise.  Too much is -ENOMEM: no process is to be killed for it (D9).
+	 */
+	p = vmalloc_huge(bytes, gfp | __GFP_NORETRY);
+	return p ? p : __vmalloc(bytes, gfp | __GFP_RETRY_MAYFAIL);
 }
 
 /* No fault is in any queue, nor has a batch begun with one. */
