@@ -166,6 +166,30 @@ assert_ne "$REPLY" 0 "exit status of a repair that may be lost"
 flush_fails
 fua_fails
 put_fua /tmp/block $((free + 20))
+
+log "one with NOWAIT, of which no disk was asked, tells nothing of a repair"
+# What the disk would have to split is not for NOWAIT.
+set_for_now /sys/block/nbd0/queue/max_sectors_kb 4
+miss $((free + 10))
+hold keep flush 0
+begin repair repair $((free + 10))
+wait_until 60 held 1
+python3 - "$dev" $(((free + 20) * bs)) <<'END'
+import errno, mmap, os, sys
+
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_DIRECT)
+try:
+    os.pwritev(fd, [mmap.mmap(-1, 65536)], int(sys.argv[2]), os.RWF_NOWAIT | os.RWF_DSYNC)
+    sys.exit("it was written")
+except OSError as e:
+    if e.errno != errno.EAGAIN:
+        raise
+END
+disk release
+finish_well repair
+put_fua /tmp/page $((free + 20))
+flush
+
 repair "$((free + 1))" "$((free + 2))" "$((free + 5))" "$((free + 9))"
 assert_eq "$(faults)" ""
 flush
