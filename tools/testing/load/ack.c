@@ -247,13 +247,16 @@ static void write_span(const struct span *s, char *buffer)
 	uint32_t seq = model_write(s, buffer);
 	uint64_t since = load_now();
 	struct iovec iov = { .iov_base = buffer, .iov_len = s->count * PAGE };
+	int flag = wild ? flags[seq % ARRAY_SIZE(flags)] : 0;
 	ssize_t n;
 
 	watch_begin("write", s->first);
-	n = pwritev2(grid.device, &iov, 1, s->page * PAGE,
-		     wild ? flags[seq % ARRAY_SIZE(flags)] : 0);
+	n = pwritev2(grid.device, &iov, 1, s->page * PAGE, flag);
 	watch_end();
-	if (n < 0)
+	/* With RWF_DSYNC it may be told of a flush that failed before (grid_fua). */
+	if (n < 0 && errno == EIO && flag)
+		COUNT(errors);
+	else if (n < 0)
 		failed("write", s, since);
 	else if ((uint64_t)n != s->count * PAGE && !errors)
 		load_die("a write ended short");
