@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include "clock.h"
+
 /* What is put on an inbox; embedded as the first member. */
 enum mail_kind {
 	MAIL_READ,
@@ -36,8 +38,5 @@ void inbox_put(struct inbox *inbox, struct mail *mail);
 struct mail *inbox_take(struct inbox *inbox);
 /* Wake the reader, who may find nothing. */
 void inbox_ring(struct inbox *inbox);
-
-/* CLOCK_MONOTONIC in microseconds. */
-uint64_t now_us(void);
 
 #endif /* INBOX_H */

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "helper.h"
 
 const char *gm_helper_dir(void)
@@ -27,14 +27,6 @@ int gm_helper_address(struct sockaddr_un *a, const char *dir)
 	n = snprintf(a->sun_path, sizeof(a->sun_path), "%s/" HELPER_SOCKET,
 		     dir);
 	return n < 0 || (size_t)n >= sizeof(a->sun_path) ? -ENAMETOOLONG : 0;
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 uint64_t gm_helper_end(void)
