@@ -282,11 +282,6 @@ void grid_end(struct grid_io *io, blk_status_t status)
 {
 }
 
-int grid_hash_init(struct crypto_shash **out, const char *name, char **error)
-{
-	return -EOPNOTSUPP;
-}
-
 void grid_meta_lock(struct grid *g, u32 changes, unsigned long *flags)
 {
 	grid_lock(g, flags);

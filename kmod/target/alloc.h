@@ -7,14 +7,14 @@
 
 #include <linux/vmalloc.h>
 
-/* Too much is -ENOMEM: it is not worth a process that the OOM killer takes (D9). */
-#define GRID_GFP_NAMED \
-	(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
-
-/* Zeroed; for vfree(). */
+/*
+ * Zeroed; for vfree().  Too much is -ENOMEM: it is not worth a process that the OOM
+ * killer takes (D9).
+ */
 static inline void *grid_alloc_named(unsigned long bytes)
 {
-	return __vmalloc(bytes, GRID_GFP_NAMED);
+	return __vmalloc(bytes, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN |
+					__GFP_RETRY_MAYFAIL);
 }
 
 #endif /* _DM_GRID_ALLOC_H */

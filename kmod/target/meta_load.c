@@ -39,11 +39,6 @@ struct gmeta_load {
 	u8 *scan;
 };
 
-static void *gmeta_buffer(size_t size)
-{
-	return grid_alloc_named(size);
-}
-
 /*
  * Superblocks
  */
@@ -91,7 +86,7 @@ int gmeta_load_super(const struct gmeta_device *dev, struct gmeta_loaded *l)
 			  (unsigned long long)dev->bytes);
 		return -ENODATA;
 	}
-	blocks = gmeta_buffer(2 * (GRID_META_SUPER_SIZE + sizeof(*sb)));
+	blocks = grid_alloc_named(2 * (GRID_META_SUPER_SIZE + sizeof(*sb)));
 	if (!blocks)
 		return -ENOMEM;
 	sb = (void *)(blocks + 2 * GRID_META_SUPER_SIZE);
@@ -399,8 +394,9 @@ int gmeta_load_map(const struct gmeta_device *dev, struct gmeta_loaded *l)
 	char why[GMETA_WHY];
 	int r = -ENOMEM, beyond;
 
-	m.buf = gmeta_buffer(max_t(u32, sb->commit_max, GRID_META_PIECE_MAX));
-	m.scan = gmeta_buffer(GMETA_SCAN);
+	m.buf = grid_alloc_named(
+		max_t(u32, sb->commit_max, GRID_META_PIECE_MAX));
+	m.scan = grid_alloc_named(GMETA_SCAN);
 	if (!m.buf || !m.scan || gmeta_map_init(&l->map, sb)) {
 		gmeta_say(l->why, "no memory");
 		goto out;

@@ -261,6 +261,13 @@ static void grid_free(struct grid *g)
 	kvfree(g);
 }
 
+/* It is in no list, and was announced. */
+static void grid_forget(struct grid *g)
+{
+	grid_missing_remove(g->gm);
+	grid_free(g);
+}
+
 static struct grid *grid_new(struct grid_table *t, unsigned int major,
 			     unsigned int minor, const char *name, char **error)
 {
@@ -412,8 +419,7 @@ static int grid_load(struct grid *g, const struct grid_table *t, char **error)
 
 err_forget:
 	list_del(&g->list);
-	grid_missing_remove(g->gm);
-	grid_free(g);
+	grid_forget(g);
 	return r;
 }
 
@@ -456,8 +462,7 @@ static int grid_list_add(struct grid *g, struct grid_table *t, char **error)
 
 	r = grid_list_get(t, error);
 	if (r) {
-		grid_missing_remove(g->gm);
-		grid_free(g);
+		grid_forget(g);
 		return r;
 	}
 	/* What is known is of these data. */
