@@ -124,6 +124,30 @@ case_dmesg()
 			END { printf "%s", text }'
 }
 
+# tracing: the kernel's is at $t.
+tracing()
+{
+	t=/sys/kernel/tracing
+	mountpoint -q $t && return
+	mount -t tracefs tracefs $t
+	defer umount $t
+}
+
+# cgroups CONTROLLER NAME...: of their own, in /tmp/cgroup. Stock kernels have them.
+cgroups()
+{
+	mkdir -p /tmp/cgroup
+	mount -t cgroup2 none /tmp/cgroup
+	defer umount /tmp/cgroup
+	echo "+$1" > /tmp/cgroup/cgroup.subtree_control
+	shift
+	mkdir "${@/#//tmp/cgroup/}"
+	defer rmdir "${@/#//tmp/cgroup/}"
+}
+
+# in_cgroup NAME COMMAND...
+in_cgroup() { (echo "$BASHPID" > "/tmp/cgroup/$1/cgroup.procs" && shift && "$@"); }
+
 # set_for_now FILE VALUE: a setting of the kernel's, until the case ends.
 set_for_now()
 {

@@ -10,11 +10,7 @@
 . "$GRID_TOP/tools/testing/dev/run.sh"
 
 dev_begin grid_missing
-t=/sys/kernel/tracing
-if ! mountpoint -q $t; then
-	mount -t tracefs tracefs $t
-	defer umount $t
-fi
+tracing
 # The names' numbers, or perf and trace-cmd could not tell what they mean.
 must_fail "^exit status 1$" grep -q 'GRID_MISSING_\|GM_TRACE_' \
 	$t/events/grid_missing/grid_missing_change/format

@@ -6,23 +6,15 @@
 # boot: shared
 . "$GRID_TOP/tools/testing/load/run.sh"
 
-# in_cgroup NAME COMMAND...
-in_cgroup() { (echo "$BASHPID" > "/tmp/cgroup/$1/cgroup.procs" && shift && "$@"); }
 # written NAME: bytes that it wrote to the lower device
 written()
 {
 	awk -v d="$number" '$1 == d { for (i = 2; i <= NF; i++) if (sub("wbytes=", "", $i)) n = $i }
 			    END { print n + 0 }' "/tmp/cgroup/$1/io.stat"
 }
-leave() { rmdir /tmp/cgroup/app /tmp/cgroup/helper; }
 
-mkdir -p /tmp/cgroup
-# All stock kernels have it, with io.max: one without fails here.
-mount -t cgroup2 none /tmp/cgroup
-defer umount /tmp/cgroup
-echo +io > /tmp/cgroup/cgroup.subtree_control
-mkdir /tmp/cgroup/app /tmp/cgroup/helper
-defer leave
+# With io.max: a kernel without fails here.
+cgroups io app helper
 grid_on_disk 2 65536 "flush trim" no_helper_ms:3600000
 number=$(cat /sys/block/nbd0/dev)
 random_file /tmp/page 4096

@@ -27,6 +27,15 @@ repair_fails()
 	hold fail flush 0
 	must_fail "block $1: the lower device failed the write" repair "$1"
 }
+# both_lost: the flush that is held fails, of which a FUA write and a repair may be told
+both_lost()
+{
+	disk refuse flush
+	finish fua
+	assert_ne "$REPLY" 0 "exit status of a write that may be lost"
+	finish repair
+	assert_ne "$REPLY" 0 "exit status of a repair that may be lost"
+}
 # A journal commits when it is told to.
 mount_journal()
 {
@@ -115,11 +124,7 @@ wait_until 60 held 1
 miss $((free + 6))
 begin repair repair $((free + 6))
 wait_until 60 flushing
-disk refuse flush
-finish fua
-assert_ne "$REPLY" 0 "exit status of a write that may be lost"
-finish repair
-assert_ne "$REPLY" 0 "exit status of a repair that may be lost"
+both_lost
 assert_eq "$(faults)" "$((free + 1)) $((free + 2)) $((free + 5)) $((free + 6)) "
 put_fua /tmp/block $((free + 20))
 repair $((free + 6))
@@ -138,11 +143,7 @@ wait_until 60 held 1
 miss $((free + 8))
 begin repair repair $((free + 8))
 wait_until 60 flushing
-disk refuse flush
-finish fua
-assert_ne "$REPLY" 0 "exit status of a write that may be lost"
-finish repair
-assert_ne "$REPLY" 0 "exit status of a repair that may be lost"
+both_lost
 put_fua /tmp/block $((free + 20))
 repair $((free + 8))
 
@@ -155,11 +156,7 @@ disk mark
 begin fua put_fua /tmp/block $((free + 20))
 written() { came write $((free + 20)) && [ "$REPLY" = 1 ]; }
 wait_until 60 written
-disk refuse flush
-finish fua
-assert_ne "$REPLY" 0 "exit status of a write that may be lost"
-finish repair
-assert_ne "$REPLY" 0 "exit status of a repair that may be lost"
+both_lost
 flush_fails
 fua_fails
 put_fua /tmp/block $((free + 20))

@@ -54,18 +54,11 @@ retable t0 "$(dmsetup table t0 | sed "s/^0 $lines /0 $((lines / 2)) /")"
 dm_remove t0
 
 log "more than its cgroup may have"
-mkdir -p /tmp/cgroup
-mount -t cgroup2 none /tmp/cgroup
-defer umount /tmp/cgroup
-echo +memory > /tmp/cgroup/cgroup.subtree_control
-mkdir /tmp/cgroup/small
-leave() { rmdir /tmp/cgroup/small; }
-defer leave
-in_small() { (echo "$BASHPID" > /tmp/cgroup/small/cgroup.procs && "$@"); }
+cgroups memory small
 echo 32M > /tmp/cgroup/small/memory.max
 # shellcheck disable=SC2046
-refused "create the tracker" in_small dmsetup create t0 --noudevsync --table \
+refused "create the tracker" in_cgroup small dmsetup create t0 --noudevsync --table \
 	"$(grid_table $(limits 131072))"
-must_fail "Cannot allocate memory" in_small create_private $((131072 * 1024 / 48))
+must_fail "Cannot allocate memory" in_cgroup small create_private $((131072 * 1024 / 48))
 assert_eq "$(oom_kills /tmp/cgroup/small/memory.events)" 0 "killed in the cgroup"
 assert_eq "$(oom_kills)" "$before" "killed"

@@ -40,11 +40,7 @@ write()
 of_file() { dd if=/mnt/fua/file bs="$bs" skip="$1" count=1 iflag=direct status=none; }
 hold() { dmsetup suspend --noflush --nolockfs m0; }
 
-t=/sys/kernel/tracing
-if ! mountpoint -q $t; then
-	mount -t tracefs tracefs $t
-	defer umount $t
-fi
+tracing
 echo > $t/trace
 echo 1 > $t/events/block/block_bio_queue/enable
 defer eval "echo 0 > $t/events/block/block_bio_queue/enable"

@@ -22,11 +22,7 @@ meta_create /dev/nbd1 --block-size=4K --checksum=none --blocks-max=$((n + 10))
 defer disk_let_go meta
 seq -f '%.0f -' 0 $((n - 1)) > /tmp/many
 defer rm -f /tmp/many /tmp/stop
-t=/sys/kernel/tracing
-if ! mountpoint -q $t; then
-	mount -t tracefs tracefs $t
-	defer umount $t
-fi
+tracing
 event=$t/events/workqueue/workqueue_execute_end/enable
 defer eval "echo 0 > $event"
 
